@@ -1,0 +1,11 @@
+"""Spiking neural networks in Keras, trained by bidirectional spike-based distillation."""
+
+from keras_bsd import applications as applications
+from keras_bsd import datasets as datasets
+from keras_bsd import encoders as encoders
+from keras_bsd import layers as layers
+from keras_bsd import losses as losses
+from keras_bsd import surrogates as surrogates
+from keras_bsd.models import BSDModel as BSDModel
+from keras_bsd.models import mirror as mirror
+from keras_bsd.version import __version__ as __version__

@@ -1,0 +1,303 @@
+"""Stages: the units of local learning, each a synapse (any Keras layers) and what it drives."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_bsd import checks, learning
+from keras_bsd.layers.spiking_lif import SpikingLIF
+
+NORMALIZATIONS = ("batch", "layer", None)
+
+
+def _normalization(kind):
+    checks.one_of("normalization", kind, NORMALIZATIONS)
+    if kind == "batch":
+        # Spiking networks train in few steps: statistics must follow within tens of them.
+        return [keras.layers.BatchNormalization(momentum=0.9)]
+    return [keras.layers.GroupNormalization(groups=1)] if kind == "layer" else []
+
+
+class Stage(keras.layers.Layer):
+    """Base class of what learns locally: weights in a `synapse`, and one cut at the input."""
+
+    def __init__(self, synapse, **kwargs):
+        super().__init__(**kwargs)
+        layers = list(synapse) if isinstance(synapse, (list, tuple)) else [synapse]
+        for layer in layers:
+            if not isinstance(layer, keras.layers.Layer):
+                raise ValueError(f"`synapse` must be a Keras layer or a list of them. Received: {layer!r}")
+        self.synapse = keras.Sequential(layers, name="synapse")
+
+    def call(self, inputs, training=False):
+        return self.drive(learning.cut(inputs), training)
+
+    def drive(self, inputs, training):
+        """What the stage does with inputs that are already cut off."""
+        raise NotImplementedError
+
+    def backward_synapse(self):
+        """Layers from the shape of this stage's outputs back to that of its inputs, unnormalised."""
+        raise NotImplementedError(
+            f"{self.__class__.__name__} has no mirror image of its own. Write the decoder by hand: "
+            "one SpikingStage for each of the encoder's, in reverse order and of the same shapes."
+        )
+
+    def _layers_config(self):
+        return [keras.saving.serialize_keras_object(layer) for layer in self.synapse.layers]
+
+
+def _restored(layers):
+    return [keras.saving.deserialize_keras_object(layer) for layer in layers]
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
+class SpikingStage(Stage):
+    """Spikes to spikes: a synapse applied at every time step drives spiking neurons.
+
+    Args:
+        synapse: a Keras layer or a list of them, applied at each time step on its own, say a
+            `Dense` and a `BatchNormalization`.
+        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
+        timesteps: for the first stage. The input then has no time axis: it is a stimulus whose
+            current is computed once and held for this many steps.
+        normalization: `"batch"`, `"layer"` or `None`: normalise the currents last of all.
+
+    Call arguments:
+        inputs: spikes `(batch, time, ...)`, or with `timesteps` a stimulus `(batch, ...)`.
+            Gives spikes `(batch, time, ...)`.
+
+    Example:
+
+    >>> stage = keras_bsd.layers.SpikingStage(
+    ...     [keras.layers.Dense(16), keras.layers.BatchNormalization()], timesteps=4)
+    >>> stage(keras.random.normal((2, 8))).shape
+    (2, 4, 16)
+    """
+
+    def __init__(self, synapse, neuron=None, timesteps=None, normalization=None, **kwargs):
+        layers = list(synapse) if isinstance(synapse, (list, tuple)) else [synapse]
+        super().__init__([*layers, *_normalization(normalization)], **kwargs)
+        self.neuron = SpikingLIF() if neuron is None else neuron
+        self.timesteps = None if timesteps is None else checks.integer("timesteps", timesteps, low=1)
+
+    def build(self, input_shape):
+        if self.timesteps is None:
+            checks.has_time_axis(f"Stage '{self.name}'", input_shape)
+            batch_size, time, *features = input_shape
+        else:
+            batch_size, *features = input_shape
+            time = self.timesteps
+        self.synapse.build((None, *features))
+        neurons = self.synapse.compute_output_shape((None, *features))[1:]
+        self.neuron.build((batch_size, time, *neurons))
+        self.input_features, self.output_features = tuple(features), tuple(neurons)
+
+    def drive(self, inputs, training):
+        scope = learning.active()
+        if scope is not None:
+            return scope.fire(self, inputs, training)
+        return self.fire(self.respond(inputs, training))
+
+    def respond(self, inputs, training):
+        """Currents `(batch, time, ...)`; with a time axis of one for a held stimulus."""
+        if self.timesteps is not None:
+            return ops.expand_dims(self.synapse(inputs, training=training), 1)
+        folded = ops.reshape(inputs, (-1, *self.input_features))
+        currents = self.synapse(folded, training=training)
+        steps = ops.shape(inputs)[1]
+        return ops.reshape(currents, (-1, steps, *self.output_features))
+
+    def mean_response(self, inputs, training):
+        """Current `(batch, ...)` that the time-averaged spikes give, leaving statistics untouched."""
+        rates = ops.mean(inputs, axis=1)
+        trainable = [variable.value for variable in self.synapse.trainable_variables]
+        rest = [variable.value for variable in self.synapse.non_trainable_variables]
+        return self.synapse.stateless_call(trainable, rest, rates, training=training)[0]
+
+    def fire(self, currents):
+        """Spikes `(batch, time, ...)` for currents, held if the stage takes a stimulus."""
+        if self.timesteps is not None:
+            shape = ops.shape(currents)
+            currents = ops.broadcast_to(currents, (shape[0], self.timesteps, *shape[2:]))
+        return self.neuron(currents)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "synapse": self._layers_config(),
+            "neuron": keras.saving.serialize_keras_object(self.neuron),
+            "timesteps": self.timesteps,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = {**config, "neuron": keras.saving.deserialize_keras_object(config["neuron"])}
+        if "synapse" in config:
+            config["synapse"] = _restored(config["synapse"])
+        return cls(**config)
+
+
+class _MadeToMeasure(SpikingStage):
+    """A stage described by numbers instead of layers."""
+
+    _numbers = ()
+
+    def get_config(self):
+        config = super().get_config()
+        del config["synapse"]
+        return {**config, **{name: getattr(self, name) for name in self._numbers}}
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
+class SpikingDense(_MadeToMeasure):
+    """Fully connected spiking stage; inputs of any shape are flattened.
+
+    Args:
+        units: positive int.
+        normalization: of the currents: `"batch"`, `"layer"` or `None`.
+        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
+        timesteps: for the first stage, see `SpikingStage`.
+
+    Call arguments:
+        inputs: spikes `(batch, time, ...)`, or with `timesteps` a stimulus `(batch, ...)`.
+            Gives spikes `(batch, time, units)`.
+
+    Example:
+
+    >>> keras_bsd.layers.SpikingDense(16, timesteps=4)(keras.random.normal((2, 8, 8, 1))).shape
+    (2, 4, 16)
+    """
+
+    _numbers = ("units", "normalization")
+
+    def __init__(self, units, normalization="batch", neuron=None, timesteps=None, **kwargs):
+        self_units = checks.integer("units", units, low=1)
+        synapse = [keras.layers.Flatten(), keras.layers.Dense(self_units, use_bias=normalization is None)]
+        super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
+        self.units, self.normalization = self_units, normalization
+
+    def backward_synapse(self):
+        units = math.prod(self.input_features)
+        return [keras.layers.Dense(units), keras.layers.Reshape(self.input_features)]
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
+class SpikingConv2D(_MadeToMeasure):
+    """Convolutional spiking stage: convolution, normalisation, pooling of currents, neurons.
+
+    Args:
+        filters: positive int.
+        kernel_size: positive int.
+        pool_size: positive int; maps shrink by this factor (max-pooling, rounded up).
+        normalization: of the currents: `"batch"`, `"layer"` or `None`.
+        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
+        timesteps: for the first stage, see `SpikingStage`.
+
+    Call arguments:
+        inputs: spikes `(batch, time, height, width, channels)`, or with `timesteps` a stimulus
+            without the time axis. Gives spikes `(batch, time, height', width', filters)`.
+
+    Example:
+
+    >>> stage = keras_bsd.layers.SpikingConv2D(8, pool_size=2, timesteps=4)
+    >>> stage(keras.random.normal((2, 9, 9, 1))).shape
+    (2, 4, 5, 5, 8)
+    """
+
+    _numbers = ("filters", "kernel_size", "pool_size", "normalization")
+
+    def __init__(
+        self,
+        filters,
+        kernel_size=3,
+        pool_size=1,
+        normalization="batch",
+        neuron=None,
+        timesteps=None,
+        **kwargs,
+    ):
+        numbers = {"filters": filters, "kernel_size": kernel_size, "pool_size": pool_size}
+        numbers = {name: checks.integer(name, value, low=1) for name, value in numbers.items()}
+        convolution = keras.layers.Conv2D(
+            numbers["filters"], numbers["kernel_size"], padding="same", use_bias=normalization is None
+        )
+        synapse = [convolution, *_normalization(normalization)]
+        if pool_size > 1:
+            synapse.append(keras.layers.MaxPooling2D(numbers["pool_size"], padding="same"))
+        super().__init__(synapse, neuron, timesteps, **kwargs)
+        self.filters, self.kernel_size, self.pool_size = numbers.values()
+        self.normalization = normalization
+
+    def backward_synapse(self):
+        height, width, channels = self.input_features
+        layers = [
+            keras.layers.Conv2DTranspose(
+                channels, self.kernel_size, strides=self.pool_size, padding="same"
+            )
+        ]
+        excess = (-height % self.pool_size, -width % self.pool_size)
+        if any(excess):
+            layers.append(keras.layers.Cropping2D(tuple((0, pixels) for pixels in excess)))
+        return layers
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
+class Readout(Stage):
+    """Firing rates to an analogue output: scores of a classifier, pixels of a recalled stimulus.
+
+    The synapse sees the mean over time of the spikes, which is what a membrane without leak and
+    threshold holds after the last step, divided by the number of steps.
+
+    Args:
+        synapse: a Keras layer or a list of them.
+        activation: name or function, applied last (default: none).
+
+    Call arguments:
+        inputs: spikes `(batch, time, ...)`. Gives `(batch, ...)`.
+
+    Example:
+
+    >>> keras_bsd.layers.Readout(keras.layers.Dense(10), "softmax")(keras.ops.ones((2, 4, 8))).shape
+    (2, 10)
+    """
+
+    def __init__(self, synapse, activation=None, **kwargs):
+        super().__init__(synapse, **kwargs)
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape):
+        checks.has_time_axis(f"Readout '{self.name}'", input_shape)
+        self.input_features = tuple(input_shape[2:])
+        self.synapse.build((None, *self.input_features))
+
+    def drive(self, inputs, training):
+        rates = ops.mean(inputs, axis=1)
+        return self.activation(self.synapse(rates, training=training))
+
+    def backward_synapse(self):
+        units = math.prod(self.input_features)
+        return [keras.layers.Dense(units), keras.layers.Reshape(self.input_features)]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "synapse": self._layers_config(),
+            "activation": keras.activations.serialize(self.activation),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "synapse": _restored(config["synapse"])})
+
+
+def flatten_stages(model, kind=Stage):
+    """The stages of `kind` in `model`, nested models included, in the order in which they are called."""
+    stages = []
+    for layer in model.layers:
+        if isinstance(layer, kind):
+            stages.append(layer)
+        elif isinstance(layer, keras.Model):
+            stages += flatten_stages(layer, kind)
+    return stages

@@ -1,0 +1,126 @@
+"""ReCo, the relaxed contrastive loss between two views of the same samples."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_bsd import checks
+
+CENTRINGS = ("batch", "sample", None)
+
+
+def _unit_rows(vectors, centring):
+    vectors = ops.reshape(ops.cast(vectors, "float32"), (-1, math.prod(vectors.shape[1:])))
+    if centring is not None:
+        vectors = vectors - ops.mean(vectors, axis=0 if centring == "batch" else 1, keepdims=True)
+    squares = ops.sum(ops.square(vectors), axis=1, keepdims=True)
+    # A silent neuron layer is a zero vector: it stays one, with a gradient that stays finite.
+    return vectors / ops.sqrt(ops.where(squares > 1e-12, squares, ops.ones_like(squares)))
+
+
+def cosine_affinity(representations, prototypes, centring="batch"):
+    """Cosine of every representation with every prototype, `(batch, prototypes)`, in float32.
+
+    Args:
+        representations: `(batch, ...)`, flattened to vectors.
+        prototypes: `(prototypes, ...)` of the same number of features.
+        centring: what is subtracted first: `"batch"`, each feature's mean over the batch (and over
+            the prototypes); `"sample"`, each vector's own mean, which gives Pearson's correlation;
+            `None`, nothing, as in the paper.
+
+    Zero vectors have affinity zero with everything.
+
+    Example:
+
+    >>> cosine_affinity(ops.array([[1.0, 0.0]]), ops.array([[2.0, 0.0], [0.0, 1.0]]), centring=None)
+    # [[1, 0]]
+    """
+    checks.one_of("centring", centring, CENTRINGS)
+    rows, columns = _unit_rows(representations, centring), _unit_rows(prototypes, centring)
+    return ops.matmul(rows, ops.transpose(columns))
+
+
+def reco(positives, affinity, negatives=None, margin=0.5, negative_weight=1.0):
+    """ReCo of each sample: `sum_j p_kj relu(m - C_kj)^2 + lambda sum_j n_kj relu(C_kj)^2`.
+
+    Args:
+        positives: `p`, `(batch, prototypes)` in [0, 1]: what each sample is drawn to. The identity
+            for pairs, one-hot classes for a codebook of prototypes.
+        affinity: `C`, `(batch, prototypes)` in [-1, 1].
+        negatives: `n`, `(batch, prototypes)`: how much each is pushed away (default `1 - p`).
+        margin: `m`, the affinity at which a positive is near enough.
+        negative_weight: `lambda`.
+
+    Returns:
+        `(batch,)`, in float32.
+
+    Source: Lin et al., "Relaxing Contrastiveness in Multimodal Representation Learning", WACV 2023;
+    eq. of the layer loss in arXiv 2509.20284 (there `m = 1`, `lambda = 0.6`).
+    """
+    affinity = ops.cast(affinity, "float32")
+    positives = ops.cast(positives, "float32")
+    negatives = 1 - positives if negatives is None else ops.cast(negatives, "float32")
+    attraction = ops.sum(positives * ops.square(ops.relu(margin - affinity)), axis=-1)
+    repulsion = ops.sum(negatives * ops.square(ops.relu(affinity)), axis=-1)
+    return attraction + negative_weight * repulsion
+
+
+def target_similarity(targets):
+    """How alike the targets of a batch are, `(batch, batch)` in [0, 1], for continuous targets.
+
+    A Gaussian of the distance, as wide as the batch's mean squared distance.
+
+    Args:
+        targets: `(batch, ...)`.
+    """
+    targets = ops.reshape(ops.cast(targets, "float32"), (-1, math.prod(targets.shape[1:])))
+    squares = ops.sum(ops.square(targets), axis=1)
+    distances = squares[:, None] + squares[None, :] - 2 * ops.matmul(targets, ops.transpose(targets))
+    distances = ops.relu(distances)
+    return ops.exp(-distances / (ops.mean(distances) + 1e-12))
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
+class ReCo(keras.losses.Loss):
+    """ReCo between representations `y_pred` and their teachers `y_true`, row by row pairs.
+
+    Args:
+        margin: float in (0, 1], the affinity at which a pair is near enough. The paper has 1.0,
+            which draws every sample onto its class's prototype; 0.5 leaves samples room and learns
+            deeper features.
+        negative_weight: non-negative float, the weight of the pairs to be pushed apart.
+        centring: `"batch"`, `"sample"` or `None`, see `cosine_affinity`.
+
+    Raises:
+        ValueError: an argument is out of range or unknown.
+
+    Example:
+
+    >>> views = keras.random.normal((8, 16)), keras.random.normal((8, 16))
+    >>> keras_bsd.losses.ReCo(margin=1.0)(*views)
+    """
+
+    def __init__(self, margin=0.5, negative_weight=1.0, centring="batch", name="reco", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.margin = checks.real("margin", margin, low=0.0, low_open=True, high=1.0)
+        self.negative_weight = checks.real("negative_weight", negative_weight, low=0.0)
+        self.centring = checks.one_of("centring", centring, CENTRINGS)
+
+    def call(self, y_true, y_pred):
+        pairs = ops.eye(ops.shape(y_pred)[0])
+        return self.compare(y_pred, y_true, pairs)[0]
+
+    def compare(self, representations, prototypes, positives, negatives=None):
+        """Loss `(batch,)` and affinity `(batch, prototypes)`; arguments as in `cosine_affinity`, `reco`."""
+        affinity = cosine_affinity(representations, prototypes, self.centring)
+        loss = reco(positives, affinity, negatives, self.margin, self.negative_weight)
+        return loss, affinity
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "margin": self.margin,
+            "negative_weight": self.negative_weight,
+            "centring": self.centring,
+        }

@@ -1,0 +1,329 @@
+"""The pair: an encoder and a decoder that teach each other stage by stage."""
+
+import functools
+import importlib
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bsd import checks, learning
+from keras_bsd.layers.stages import SpikingStage, Stage, flatten_stages
+from keras_bsd.losses.reco import ReCo, target_similarity
+from keras_bsd.models.batch_guard import BatchGuard
+from keras_bsd.models.stage_monitor import StageMonitor
+
+TASKS = ("classification", "regression")
+BACKENDS = ("tensorflow",)
+
+checks.one_of("KERAS_BACKEND", keras.config.backend(), BACKENDS)
+_backend = importlib.import_module(f"keras_bsd.models._{keras.config.backend()}")
+
+
+class Distillation(NamedTuple):
+    """What one training step computes before any weight changes."""
+
+    scores: object  # the encoder's output, (batch, ...)
+    task_loss: object  # of the encoder's readout, as compiled
+    recall_loss: object  # of the decoder's readout
+    stage_losses: list  # one for each pair of stages, in the encoder's order
+    alignments: list  # mean affinity of each sample with its teacher, by stage
+    firing_rates: list  # spikes per neuron and time step of the encoder, by stage
+
+    @property
+    def total(self):
+        return self.task_loss + self.recall_loss + sum(self.stage_losses)
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
+class BSDModel(_backend.TrainStep, keras.Model):
+    """A spiking encoder and decoder trained by bidirectional spike-based distillation.
+
+    The encoder runs from stimulus to concept, the decoder from concept to stimulus. Both are
+    ordinary Keras models made of stages (`SpikingStage` and its kin, and a `Readout` at the end),
+    the decoder's mirroring the encoder's in reverse order. At each stage the firing rates of the two
+    are compared and both stages learn from that comparison alone; the two readouts learn from the
+    target and from the stimulus. No gradient passes from stage to stage.
+
+    `call`, `predict` and `evaluate` run the encoder alone. `fit` logs the task's `loss`, and for
+    every stage its alignment (mean affinity of a sample with its teacher) and firing rate.
+    `encoder.compile(...)` and `encoder.fit(...)` train the same network by backpropagation through
+    time with surrogate gradients.
+
+    Args:
+        encoder: built Keras model, stimulus `(batch, ...)` to scores `(batch, classes)` (class
+            probabilities) or values `(batch, ...)`.
+        decoder: built Keras model from what the encoder gives back to the stimulus's shape.
+        task: `"classification"` (sparse or one-hot targets) or `"regression"` (continuous ones).
+        rule: `"rate"`, gradient at the mean current, or `"surrogate"`, through each stage's own time
+            loop; see `keras_bsd.learning`.
+        codebook: run the decoder on each class once instead of on each sample's target, so that
+            samples of one class share a teacher. For classification only, and then the default.
+            Without it, samples whose targets are alike are not pushed apart: `negatives`.
+        negatives: `"unlike"`, each pair of samples weighted by how unlike their targets are, or
+            `"all"`, all other samples alike, as in the paper. No effect with a codebook.
+        layer_loss: `keras_bsd.losses.ReCo` between paired stages.
+        recall_loss: Keras loss between stimulus and what the decoder recalls.
+        check_numerics: stop with an error at a batch with NaN, infinity or an unknown class, before
+            any weight changes. Takes every batch through the host, which costs time.
+
+    Raises:
+        ValueError: an argument is unknown, the stages do not mirror, or weights lie outside stages.
+
+    Example:
+
+    >>> encoder = keras.Sequential([
+    ...     keras.Input((8, 8, 1)),
+    ...     keras_bsd.layers.SpikingDense(64, timesteps=4),
+    ...     keras_bsd.layers.SpikingDense(64),
+    ...     keras_bsd.layers.Readout(keras.layers.Dense(10), "softmax")])
+    >>> model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
+    >>> model.compile(keras.optimizers.AdamW(3e-3), metrics=["accuracy"])
+
+    Source: Lv et al., "Biologically Plausible Learning via Bidirectional Spike-Based Distillation",
+    arXiv 2509.20284.
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        task="classification",
+        rule="rate",
+        codebook=None,
+        negatives="unlike",
+        layer_loss=None,
+        recall_loss=None,
+        check_numerics=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.task = checks.one_of("task", task, TASKS)
+        self.rule = checks.one_of("rule", rule, tuple(learning.RULES))
+        self.codebook = task == "classification" if codebook is None else codebook
+        if self.codebook and task != "classification":
+            raise ValueError(f"A codebook needs classes. Received: codebook={codebook}, task={task!r}")
+        self.negatives = checks.one_of("negatives", negatives, ("unlike", "all"))
+        self.layer_loss = ReCo() if layer_loss is None else layer_loss
+        self.recall_loss = keras.losses.MeanSquaredError() if recall_loss is None else recall_loss
+        self.encoder, self.decoder = encoder, decoder
+        self.encoder_stages, self.decoder_stages = _paired_stages(encoder, decoder)
+        self._monitor = StageMonitor([stage.name for stage in self.encoder_stages])
+        self._guard = BatchGuard(encoder, task == "classification", every_batch=check_numerics)
+        self.build(encoder.input_shape)
+
+    @property
+    def check_numerics(self):
+        return self._guard.every_batch
+
+    def build(self, input_shape):
+        self.built = True  # encoder and decoder come built
+
+    def call(self, inputs, training=False):
+        return self.encoder(inputs, training=training)
+
+    def compile(self, optimizer="adamw", loss=None, metrics=None, **kwargs):
+        """As `keras.Model.compile`; by default AdamW, and cross-entropy or mean squared error."""
+        if loss is None and self.task == "classification":
+            _check_gives_probabilities(self.encoder)
+            loss = "crossentropy"
+        super().compile(optimizer=optimizer, loss=loss or "mse", metrics=metrics, **kwargs)
+        self.optimizer.build(self.trainable_variables)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, x=None, y=None, *args, **kwargs):
+        self._guard.start(x, y)
+        return super().fit(x, y, *args, **kwargs)
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            self.train_function = self._guard.watch(self.train_function)
+
+    def distil(self, x, y, sample_weight=None):
+        """Run both networks on a batch and compare them, stage by stage.
+
+        Args:
+            x: stimuli `(batch, ...)`.
+            y: targets: classes `(batch,)`, `(batch, 1)` or `(batch, classes)`, or continuous values.
+            sample_weight: `(batch,)`, weights of every loss.
+
+        Returns:
+            `Distillation`. The gradient of each of its losses stays within one pair of stages.
+        """
+        targets = self._targets(y)
+        rule = learning.RULES[self.rule]
+        with learning.LocalLearning(rule) as backward:
+            concepts = ops.eye(targets.shape[-1], dtype=targets.dtype) if self.codebook else targets
+            recalled = self.decoder(concepts, training=True)
+        with learning.LocalLearning(rule) as forward:
+            scores = self.encoder(x, training=True)
+
+        if self.codebook:
+            positives, negatives = targets, None
+            recalled = ops.tensordot(targets, recalled, axes=1)
+        else:
+            positives, negatives = self._pairs(targets)
+        stage_losses, alignments, firing_rates = [], [], []
+        for stage, teacher in zip(self.encoder_stages, self.decoder_stages, strict=True):
+            rates = forward.representations[stage.name]
+            prototypes = backward.representations[teacher.name]
+            losses, affinity = self.layer_loss.compare(rates, prototypes, positives, negatives)
+            stage_losses.append(_weighted_mean(losses, sample_weight))
+            alignments.append(ops.mean(ops.sum(positives * affinity, axis=-1)))
+            firing_rates.append(ops.mean(rates))
+        return Distillation(
+            scores,
+            self.compute_loss(x, y, scores, sample_weight, training=True),
+            self.recall_loss(ops.cast(x, recalled.dtype), recalled, sample_weight),
+            stage_losses,
+            alignments,
+            firing_rates,
+        )
+
+    def _targets(self, y):
+        """Targets as the decoder takes them: `(batch, classes)`, or of the encoder's output shape."""
+        shape = self.encoder.output_shape[1:]
+        if self.task == "classification" and (len(y.shape) == 1 or y.shape[-1] != shape[-1]):
+            return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), shape[-1])
+        return ops.reshape(ops.cast(y, "float32"), (-1, *shape))
+
+    def _pairs(self, targets):
+        positives = ops.eye(ops.shape(targets)[0])
+        if self.negatives == "all":
+            return positives, None
+        if self.task == "classification":
+            return positives, 1 - ops.matmul(targets, ops.transpose(targets))
+        return positives, 1 - target_similarity(targets)
+
+    def training_logs(self, x, y, step, sample_weight):
+        """Update all metrics after a training step and return their values by name."""
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(step.task_loss, sample_weight=ops.shape(step.scores)[0])
+        self._monitor.update_state(step.alignments, step.firing_rates)
+        return {**self.compute_metrics(x, y, step.scores, sample_weight), **self._monitor.result()}
+
+    def get_metrics_result(self):
+        # Evaluation runs the encoder alone: it has nothing to say of the stages.
+        logs = super().get_metrics_result()
+        return {name: value for name, value in logs.items() if name not in self._monitor.names}
+
+    def recall(self, concepts, batch_size=32):
+        """Run the decoder: what stimulus does the model recall for a concept?
+
+        Args:
+            concepts: class numbers `(batch,)`, or vectors such as the encoder gives,
+                `(batch, classes)` or `(batch, ...)`.
+            batch_size: int.
+
+        Returns:
+            NumPy array of stimuli, `(batch, ...)` in the units of those trained on.
+
+        Raises:
+            ValueError: a class out of range, or vectors of another shape.
+        """
+        concepts = np.asarray(concepts)
+        shape = self.decoder.input_shape[1:]
+        if self.task == "classification" and concepts.ndim == 1:
+            self._guard.check_classes(concepts)
+            concepts = np.eye(shape[-1], dtype="float32")[concepts.astype("int64")]
+        if concepts.shape[1:] != shape or not len(concepts):
+            expected = f"(batch, {', '.join(map(str, shape))})"
+            raise ValueError(
+                f"`concepts` must have shape {expected}{' or be class numbers (batch,)' * (len(shape) == 1)}. "
+                f"Received: shape={concepts.shape}"
+            )
+        return self.decoder.predict(concepts.astype("float32"), batch_size=batch_size, verbose=0)
+
+    def spikes(self, x):
+        """Spikes of every stage of the encoder, dict of NumPy arrays `(batch, time, ...)` by name."""
+        outputs = {stage.name: stage.output for stage in self.encoder_stages}
+        return keras.Model(self.encoder.inputs, outputs).predict(x, verbose=0)
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "encoder": serialize(self.encoder),
+            "decoder": serialize(self.decoder),
+            "task": self.task,
+            "rule": self.rule,
+            "codebook": self.codebook,
+            "negatives": self.negatives,
+            "layer_loss": serialize(self.layer_loss),
+            "recall_loss": serialize(self.recall_loss),
+            "check_numerics": self.check_numerics,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for key in ("encoder", "decoder", "layer_loss", "recall_loss"):
+            config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects)
+        return cls(**config)
+
+
+def _weighted_mean(losses, sample_weight):
+    if sample_weight is not None:
+        losses = losses * ops.cast(ops.reshape(sample_weight, (-1,)), losses.dtype)
+    return ops.mean(losses)
+
+
+def _paired_stages(encoder, decoder):
+    """The encoder's spiking stages and the decoder's that mirror them, both in the encoder's order."""
+    for model, role in ((encoder, "encoder"), (decoder, "decoder")):
+        _check_model(model, role)
+    forward = flatten_stages(encoder, SpikingStage)
+    backward = flatten_stages(decoder, SpikingStage)[::-1]
+    if len(forward) != len(backward):
+        raise ValueError(
+            "Encoder and decoder must have as many spiking stages as each other. Received: "
+            f"{len(forward)} in the encoder ({', '.join(stage.name for stage in forward)}), "
+            f"{len(backward)} in the decoder ({', '.join(stage.name for stage in backward)})"
+        )
+    for stage, teacher in zip(forward, backward, strict=True):
+        if stage.output_features != teacher.output_features:
+            raise ValueError(
+                "Stages must mirror each other in the shape of a sample's neurons. Received: encoder "
+                f"stage '{stage.name}' {stage.output_features}, decoder stage '{teacher.name}' "
+                f"{teacher.output_features}"
+            )
+    for name, given, taken in (
+        ("the encoder's output", encoder.output_shape, decoder.input_shape),
+        ("the encoder's input", encoder.input_shape, decoder.output_shape),
+    ):
+        if given[1:] != taken[1:]:
+            raise ValueError(f"The decoder does not match {name}. Received: {given[1:]} and {taken[1:]}")
+    return forward, backward
+
+
+def _check_model(model, role):
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise ValueError(
+            f"`{role}` must be a built Sequential or functional keras.Model. Received: {model!r}. "
+            "Start a Sequential with keras.Input(shape)."
+        )
+    stages = flatten_stages(model, Stage)
+    if not any(isinstance(stage, SpikingStage) for stage in stages):
+        raise ValueError(f"`{role}` has no spiking stage. Received: layers {[x.name for x in model.layers]}")
+    staged = {id(weight) for stage in stages for weight in stage.trainable_weights}
+    stray = [weight.path for weight in model.trainable_weights if id(weight) not in staged]
+    if stray:
+        raise ValueError(
+            f"Weights of the {role} lie outside its stages, where no local loss reaches them: "
+            f"{', '.join(stray)}. Put those layers into a SpikingStage or Readout."
+        )
+
+
+def _check_gives_probabilities(encoder):
+    last = encoder.layers[-1]
+    if getattr(last, "activation", None) is keras.activations.linear:
+        raise ValueError(
+            f"The default loss takes probabilities, but the encoder's last layer '{last.name}' is linear. "
+            'End it in Readout(..., activation="softmax"), or compile with a loss of `from_logits=True`.'
+        )

@@ -1,0 +1,54 @@
+"""From an encoder to the decoder that mirrors it."""
+
+import keras
+
+from keras_bsd.layers.spiking_lif import SpikingLIF
+from keras_bsd.layers.stages import Readout, SpikingStage, flatten_stages
+
+
+def mirror(encoder, timesteps=None, normalization="batch", name="decoder"):
+    """A decoder, concept to stimulus, whose stages mirror those of `encoder` one by one.
+
+    The concept, a vector as long as the encoder's output, is held as a current. The decoder's first
+    stage has the shape of the encoder's last one, and so on down to a `Readout` of the stimulus. The
+    weights are its own.
+
+    Args:
+        encoder: a built Keras model of `SpikingDense` and `SpikingConv2D` stages in a chain, ending
+            in a `Readout`.
+        timesteps: positive int (default: that of the encoder's spikes).
+        normalization: of the decoder's currents: `"batch"`, `"layer"` or `None`.
+        name: of the decoder.
+
+    Returns:
+        A `keras.Sequential`.
+
+    Raises:
+        NotImplementedError: a stage is the user's own; the decoder is then to be written by hand.
+
+    Example:
+
+    >>> encoder = keras.Sequential([
+    ...     keras.Input((8, 8, 1)),
+    ...     keras_bsd.layers.SpikingDense(32, timesteps=4),
+    ...     keras_bsd.layers.Readout(keras.layers.Dense(10), "softmax")])
+    >>> model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
+    """
+    spiking = flatten_stages(encoder, SpikingStage)
+    (readout,) = flatten_stages(encoder, Readout)
+    decoder = keras.Sequential([keras.Input(encoder.output_shape[1:], name="concept")], name=name)
+    timesteps = timesteps or spiking[-1].output.shape[1]
+    above = readout
+    for stage in reversed(spiking):
+        decoder.add(
+            SpikingStage(
+                above.backward_synapse(),
+                neuron=SpikingLIF.from_config({**stage.neuron.get_config(), "stateful": False}),
+                timesteps=timesteps if above is readout else None,
+                normalization=normalization,
+                name=f"{stage.name}_mirror",
+            )
+        )
+        above = stage
+    decoder.add(Readout(above.backward_synapse(), name="stimulus"))
+    return decoder

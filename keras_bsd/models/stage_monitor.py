@@ -1,0 +1,26 @@
+"""What the stages do during training, for the logs."""
+
+import keras
+from keras import ops
+
+
+class StageMonitor(keras.metrics.Metric):
+    """Mean alignment and firing rate of every stage: one metric with a value by name.
+
+    Args:
+        stages: names of the stages.
+    """
+
+    def __init__(self, stages, name="stages"):
+        super().__init__(name=name)
+        self.names = [f"{stage}_{of}" for of in ("alignment", "firing_rate") for stage in stages]
+        self.totals = self.add_variable((len(self.names),), "zeros", name="totals")
+        self.steps = self.add_variable((), "zeros", name="steps")
+
+    def update_state(self, alignments, firing_rates):
+        self.totals.assign_add(ops.stack([*alignments, *firing_rates]))
+        self.steps.assign_add(1)
+
+    def result(self):
+        means = self.totals / ops.maximum(self.steps, 1)
+        return {name: means[i] for i, name in enumerate(self.names)}
