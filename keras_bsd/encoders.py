@@ -31,6 +31,13 @@ class _RandomEncoder(_TimeEncoder):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
+    # Keras saves no generator's state: with it, a loaded model draws on where it left off.
+    def save_own_variables(self, store):
+        store["seed_state"] = ops.convert_to_numpy(self.seed_generator.state)
+
+    def load_own_variables(self, store):
+        self.seed_generator.state.assign(store["seed_state"])
+
     def _draw(self, probabilities):
         """Independent spikes per time step, `(batch, ...)` to `(batch, time, ...)`."""
         probabilities = _over_time(probabilities, self.timesteps)

@@ -1,0 +1,149 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_bsd import learning
+from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingStage
+from tests.gradients import gradients
+
+
+def binary(shape, seed=0):
+    return (np.random.default_rng(seed).random(shape) < 0.4).astype("float32")
+
+
+def to_numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+STAGES = {
+    "own layers": (lambda: SpikingStage([keras.layers.Dense(7), keras.layers.BatchNormalization()]), (3,)),
+    "one layer": (lambda: SpikingStage(keras.layers.Conv2D(4, 3), SpikingLIF(0.9, reset="soft")), (5, 5, 2)),
+    "dense": (lambda: SpikingDense(6), (2, 2, 3)),
+    "dense, layer": (lambda: SpikingDense(6, normalization="layer"), (5,)),
+    "dense, plain": (lambda: SpikingDense(6, normalization=None), (5,)),
+    "conv": (lambda: SpikingConv2D(4, kernel_size=5), (6, 6, 2)),
+    "conv, pooled": (lambda: SpikingConv2D(4, pool_size=2, normalization="layer"), (5, 7, 2)),
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_runs_saves_and_loads(name, tmp_path):
+    make, features = STAGES[name]
+    model = keras.Sequential([keras.Input((3, *features)), make()])
+    spikes = model.predict(binary((4, 3, *features)), verbose=0)
+    assert set(np.unique(spikes)) <= {0.0, 1.0}
+    assert spikes.shape == (4, *model.output_shape[1:])
+    model.save(tmp_path / "stage.keras")
+    loaded = keras.saving.load_model(tmp_path / "stage.keras")
+    np.testing.assert_array_equal(loaded.predict(binary((4, 3, *features)), verbose=0), spikes)
+
+
+def test_synapse_sees_each_time_step_alone():
+    stage = SpikingStage(keras.layers.Dense(5))
+    inputs = binary((2, 4, 3))
+    stage.build(inputs.shape)
+    currents = to_numpy(stage.respond(ops.convert_to_tensor(inputs), training=False))
+    for t in range(4):
+        np.testing.assert_allclose(currents[:, t], to_numpy(stage.synapse(inputs[:, t])), rtol=1e-5)
+    np.testing.assert_array_equal(to_numpy(stage(inputs)), to_numpy(stage.neuron(currents)))
+
+
+def test_held_stimulus_equals_the_repeated_one():
+    stimulus = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    held, repeated = SpikingDense(8, timesteps=5), SpikingDense(8)
+    held.build((None, 4))
+    repeated.build((None, 5, 4))
+    repeated.set_weights(held.get_weights())
+    expected = repeated(np.repeat(stimulus[:, None], 5, axis=1))
+    np.testing.assert_array_equal(to_numpy(held(stimulus)), to_numpy(expected))
+
+
+def test_sequences_of_unknown_length():
+    stage = SpikingDense(4)
+    model = keras.Sequential([keras.Input((None, 3)), stage])
+    assert model.predict(binary((2, 6, 3)), verbose=0).shape == (2, 6, 4)
+
+
+@pytest.mark.parametrize("stage", ["conv, pooled", "conv", "dense"])
+def test_backward_synapse_leads_back_to_the_input_shape(stage):
+    make, features = STAGES[stage]
+    stage = make()
+    stage.build((None, 3, *features))
+    backward = keras.Sequential([keras.Input(stage.output_features), *stage.backward_synapse()])
+    assert backward.output_shape[1:] == features
+
+
+def test_own_stages_have_no_mirror_image():
+    with pytest.raises(NotImplementedError, match="Write the decoder by hand"):
+        SpikingStage(keras.layers.Dense(3)).backward_synapse()
+
+
+def test_readout_sees_firing_rates():
+    readout = Readout(keras.layers.Dense(4), "softmax")
+    spikes = binary((2, 5, 3))
+    scores = to_numpy(readout(spikes))
+    expected = keras.ops.softmax(readout.synapse(spikes.mean(axis=1)))
+    np.testing.assert_allclose(scores, to_numpy(expected), rtol=1e-5)
+
+
+@pytest.mark.parametrize("rule", learning.RULES)
+@pytest.mark.parametrize("timesteps", [None, 4])
+def test_local_learning_fires_as_ever_and_keeps_true_rates(rule, timesteps):
+    stage = SpikingDense(6, timesteps=timesteps)
+    inputs = binary((5, 3) if timesteps else (5, 4, 3))
+    plain = to_numpy(stage(inputs, training=True))
+    with learning.LocalLearning(learning.RULES[rule]) as scope:
+        spikes = stage(inputs, training=True)
+    np.testing.assert_array_equal(to_numpy(spikes), plain)
+    rates = to_numpy(scope.representations[stage.name])
+    np.testing.assert_allclose(rates, plain.mean(axis=1), atol=1e-6)
+    assert learning.active() is None
+
+
+def test_rate_rule_is_one_product_of_rate_and_error():
+    stage = SpikingStage(keras.layers.Dense(4, use_bias=False), SpikingLIF(0.5, threshold=0.6))
+    inputs, upstream = binary((5, 3, 6)), np.random.default_rng(1).normal(size=(5, 4)).astype("float32")
+    stage.build(inputs.shape)
+
+    def loss():
+        with learning.LocalLearning(learning.rate_rule) as scope:
+            stage(inputs)
+        return ops.sum(scope.representations[stage.name] * upstream)
+
+    (found,) = gradients(loss, stage.trainable_variables)
+    rates = inputs.mean(axis=1)
+    distance = rates @ stage.get_weights()[0] - 0.6 / 1.5
+    slope = 1 / (1 + (np.pi * distance) ** 2)
+    np.testing.assert_allclose(found, rates.T @ (upstream * slope), rtol=1e-4, atol=1e-6)
+
+
+def test_rate_rule_leaves_statistics_as_the_spikes_set_them():
+    inputs = binary((8, 4, 3))
+    moving = []
+    for rule in learning.RULES.values():
+        keras.utils.set_random_seed(0)
+        stage = SpikingDense(5)
+        with learning.LocalLearning(rule):
+            stage(inputs, training=True)
+        moving.append([to_numpy(variable) for variable in stage.non_trainable_variables])
+    for one, other in zip(*moving, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SpikingStage("dense"), "must be a Keras layer or a list of them. Received: 'd"),
+        (lambda: SpikingDense(0), "`units` must be an integer of at least 1. Received: units=0"),
+        (lambda: SpikingDense(4, timesteps=0), "Received: timesteps=0"),
+        (lambda: SpikingDense(4, normalization="group"), "choose one of 'batch', 'layer', None"),
+        (lambda: SpikingConv2D(4, pool_size=0), "Received: pool_size=0"),
+        (lambda: SpikingDense(4, name="third").build((None,)), "Stage 'third' expects inputs of shape"),
+        (lambda: Readout(keras.layers.Dense(2), name="out").build((None,)), "Readout 'out' expects inputs"),
+        (lambda: SpikingDense(4).build((None, 0, 3)), "at least one time step"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

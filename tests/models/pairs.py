@@ -1,0 +1,86 @@
+"""Small pairs and data that the tests share."""
+
+import keras
+import numpy as np
+
+import keras_bsd
+from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingStage
+
+
+def dense_encoder(timesteps=3):
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            SpikingDense(9, timesteps=timesteps, name="first"),
+            SpikingDense(8, name="second"),
+            SpikingDense(7, name="third"),
+            Readout(keras.layers.Dense(3), "softmax"),
+        ]
+    )
+
+
+def dense_pair(**kwargs):
+    encoder = dense_encoder()
+    return keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), **kwargs)
+
+
+def conv_pair(**kwargs):
+    encoder = keras.Sequential(
+        [
+            keras.Input((7, 5, 2)),
+            SpikingConv2D(4, pool_size=2, timesteps=3),
+            SpikingConv2D(3),
+            SpikingDense(6),
+            Readout(keras.layers.Dense(3), "softmax"),
+        ]
+    )
+    return keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), **kwargs)
+
+
+def own_layers_pair(**kwargs):
+    """A functional encoder with a skip connection and a decoder written by hand."""
+    stimulus = keras.Input((4,))
+    first = SpikingStage(keras.layers.Dense(6), timesteps=3, name="own_1")(stimulus)
+    second = SpikingStage([keras.layers.Dense(6), keras.layers.LayerNormalization()], name="own_2")(first)
+    both = keras.layers.Concatenate()([first, second])
+    encoder = keras.Model(stimulus, Readout(keras.layers.Dense(3), "softmax")(both))
+    decoder = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras_bsd.encoders.PoissonEncoder(3, seed=1),
+            SpikingStage(keras.layers.Dense(6), name="back_2"),
+            SpikingStage(keras.layers.Dense(6), name="back_1"),
+            Readout(keras.layers.Dense(4)),
+        ]
+    )
+    return keras_bsd.BSDModel(encoder, decoder, **kwargs)
+
+
+def regression_pair(**kwargs):
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            SpikingDense(32, timesteps=4),
+            SpikingDense(32),
+            Readout(keras.layers.Dense(2)),
+        ]
+    )
+    return keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), task="regression", **kwargs)
+
+
+def samples(model, count=12, seed=0):
+    """Random stimuli of the model's shape, and classes or values."""
+    generator = np.random.default_rng(seed)
+    x = generator.random((count, *model.encoder.input_shape[1:])).astype("float32")
+    if model.task == "regression":
+        return x, generator.random((count, 2)).astype("float32")
+    return x, np.arange(count).astype("int32") % 3
+
+
+def clusters(count=300, seed=0):
+    """Three classes of four-dimensional points that a line cannot tell apart."""
+    generator = np.random.default_rng(seed)
+    y = generator.integers(0, 3, count).astype("int32")
+    radius = 0.5 + y + 0.15 * generator.normal(size=count)
+    x = generator.normal(size=(count, 4))
+    return (x / np.linalg.norm(x, axis=1, keepdims=True) * radius[:, None]).astype("float32"), y

@@ -1,0 +1,71 @@
+"""Every loss reaches the weights of its own pair of stages and no other."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_bsd import learning
+from keras_bsd.layers import Readout
+from keras_bsd.layers.stages import flatten_stages
+from tests.gradients import gradients
+from tests.models import pairs
+
+PAIRS = {
+    "dense": pairs.dense_pair,
+    "conv": pairs.conv_pair,
+    "own layers": pairs.own_layers_pair,
+    "regression": pairs.regression_pair,
+    "no codebook": lambda **kwargs: pairs.dense_pair(codebook=False, **kwargs),
+}
+
+
+def leaks(model):
+    """Paths of weights with a gradient from a loss that is not theirs, and of those with none at all."""
+    model.compile()
+    samples = pairs.samples(model)
+    (top,), (bottom,) = (flatten_stages(net, Readout) for net in (model.encoder, model.decoder))
+    owners = [
+        (lambda step: step.task_loss, [top]),
+        (lambda step: step.recall_loss, [bottom]),
+    ]
+    for i, (stage, teacher) in enumerate(zip(model.encoder_stages, model.decoder_stages, strict=True)):
+        owners.append((lambda step, i=i: step.stage_losses[i], [stage, teacher]))
+    foreign, reached = [], set()
+    for loss, stages in owners:
+        own = {weight.path for stage in stages for weight in stage.trainable_variables}
+        found = gradients(lambda loss=loss: loss(model.distil(*samples)), model.trainable_variables)
+        for weight, gradient in zip(model.trainable_variables, found, strict=True):
+            if gradient is None or not np.any(gradient):
+                continue
+            reached.add(weight.path)
+            if weight.path not in own:
+                foreign.append(weight.path)
+    return foreign, {weight.path for weight in model.trainable_variables} - reached
+
+
+@pytest.mark.parametrize("rule", learning.RULES)
+@pytest.mark.parametrize("pair", PAIRS)
+def test_gradients_stay_in_their_stage(pair, rule):
+    foreign, unreached = leaks(PAIRS[pair](rule=rule))
+    assert not foreign
+    # Biases before a batch normalisation have no gradient anywhere: it subtracts them.
+    assert all(path.endswith("bias") for path in unreached)
+
+
+@pytest.mark.parametrize("rule", learning.RULES)
+def test_the_cut_is_what_keeps_them_there(monkeypatch, rule):
+    model = pairs.dense_pair(rule=rule)
+    monkeypatch.setattr(ops, "stop_gradient", lambda tensor: tensor)
+    foreign, _ = leaks(model)
+    assert any("first" in path for path in foreign)
+
+
+def test_an_encoder_on_its_own_learns_by_backpropagation():
+    model = pairs.dense_pair()
+    x, y = pairs.samples(model)
+    model.encoder.compile(loss="sparse_categorical_crossentropy")
+    found = gradients(
+        lambda: model.encoder.compute_loss(x, y, model.encoder(x, training=True)),
+        model.encoder.trainable_variables,
+    )
+    assert all(np.any(gradient) for gradient in found)
