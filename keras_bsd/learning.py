@@ -29,10 +29,8 @@ def rate_rule(stage, inputs, training):
     currents = stage.respond(inputs, training)
     spikes = ops.stop_gradient(stage.fire(currents))
     rates = ops.mean(ops.cast(spikes, "float32"), axis=1)
-    if stage.timesteps is not None:  # the current was held: it is its own mean
-        mean_current = currents[:, 0]
-    else:
-        mean_current = stage.mean_response(inputs, training)
+    held = stage.timesteps is not None  # then the current is its own mean
+    mean_current = currents[:, 0] if held else stage.mean_response(inputs, training)
     cell = stage.neuron.cell
     response = cell.surrogate(mean_current - cell.threshold / (1 + cell.leak))
     response = ops.cast(response, rates.dtype)

@@ -50,18 +50,16 @@ class BatchGuard:
 
         def watched(*arguments):
             *state, batches = arguments
-            if self.every_batch:
-                batches = self._checked(batches)
-            try:
-                result = train_function(*state, batches)
-            except StopIteration:
-                if self._started:
-                    raise
-                raise ValueError("There is no data to train on: the dataset gave no batch.") from None
+            result = train_function(*state, self._checked(batches) if self.every_batch else batches)
             self._started = True
             return result
 
         return watched
+
+    def finish(self, epochs):
+        """Raise if epochs went by without a batch."""
+        if epochs and not self._started:
+            raise ValueError("There is no data to train on: the dataset gave no batch.")
 
     def _checked(self, batches):
         batches = iter(batches)

@@ -137,7 +137,9 @@ class BSDModel(_backend.TrainStep, keras.Model):
     @functools.wraps(keras.Model.fit)
     def fit(self, x=None, y=None, *args, **kwargs):
         self._guard.start(x, y)
-        return super().fit(x, y, *args, **kwargs)
+        history = super().fit(x, y, *args, **kwargs)
+        self._guard.finish(history.epoch)
+        return history
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:

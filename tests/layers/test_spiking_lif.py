@@ -231,5 +231,5 @@ def test_bad_inputs():
         SpikingLIF()(np.zeros((2, 0, 3), "float32"))
     with pytest.raises(ValueError, match="fixed batch size"):
         keras.Sequential([keras.Input((4, 3)), SpikingLIF(stateful=True)])
-    with pytest.raises(ValueError, match="must hold 2 tensors .* Received: 1 tensors"):
+    with pytest.raises(ValueError, match=r"must hold 2 tensors .* Received: 1 tensors"):
         SpikingLIF(refractory_steps=1)(np.zeros((2, 4, 3), "float32"), initial_state=np.zeros((2, 3)))

@@ -1,0 +1,96 @@
+"""Bad data never touches a weight."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+from tests.models import pairs
+
+
+def spoilt(samples, which, index, value):
+    copies = [array.copy() for array in samples]
+    copies[which][index] = value
+    return copies
+
+
+def fit_and_compare(model, match, *args, **kwargs):
+    """Fit must raise; returns whether all weights and the optimiser stayed as they were."""
+    variables = [*model.variables, *model.optimizer.variables]
+    before = [ops.convert_to_numpy(variable).copy() for variable in variables]
+    with pytest.raises(ValueError, match=match):
+        model.fit(*args, verbose=0, **kwargs)
+    after = [ops.convert_to_numpy(variable) for variable in variables]
+    return all(np.array_equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+@pytest.fixture
+def model():
+    model = pairs.dense_pair(check_numerics=True)
+    model.compile()
+    return model
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_not_finite(model, value, streamed):
+    x, y = spoilt(pairs.samples(model), 0, (5, 2), value)
+    message = "`x` must be finite. Received: NaN or infinity in 1 of the batch's 12 samples, .* index 5"
+    data = [tf.data.Dataset.from_tensor_slices((x, y)).batch(12)] if streamed else [x, y]
+    assert fit_and_compare(model, message, *data, shuffle=False)
+
+
+def test_not_finite_target():
+    model = pairs.regression_pair(check_numerics=True)
+    model.compile()
+    x, y = spoilt(pairs.samples(model), 1, (3, 0), np.nan)
+    assert fit_and_compare(model, "`y` must be finite", x, y)
+
+
+def test_later_batches_are_checked_and_earlier_ones_count(model):
+    x, y = spoilt(pairs.samples(model), 0, (9, 0), np.nan)
+    assert not fit_and_compare(model, "1 of the batch's 4 samples", x, y, batch_size=4, shuffle=False)
+    assert all(np.isfinite(ops.convert_to_numpy(v)).all() for v in model.variables)
+
+
+def test_checked_training_is_the_same_training(model):
+    other = pairs.dense_pair()
+    other.compile()
+    other.set_weights(model.get_weights())
+    x, y = pairs.samples(model)
+    histories = [
+        pair.fit(x, y, batch_size=5, epochs=2, shuffle=False, verbose=0).history for pair in (model, other)
+    ]
+    for name in histories[0]:
+        np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("label", [3, -1])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_unknown_class(model, label, streamed):
+    x, y = spoilt(pairs.samples(model), 1, 7, label)
+    data = [tf.data.Dataset.from_tensor_slices((x, y)).batch(12)] if streamed else [x, y]
+    assert fit_and_compare(model, r"Classes must lie in \[0, 2\]. Received: classes from", *data)
+
+
+def test_unknown_class_in_arrays_needs_no_asking():
+    model = pairs.dense_pair()
+    model.compile()
+    x, y = spoilt(pairs.samples(model), 1, 7, 3)
+    assert fit_and_compare(model, "Classes must lie in", x, y)
+
+
+def test_shapes(model):
+    x, y = pairs.samples(model)
+    assert fit_and_compare(model, r"\(batch, 4\). Received: shape=\(12, 3\)", x[:, :3], y)
+    assert fit_and_compare(model, r"or of shape \(batch, 3\). Received: shape=\(12, 5\)", x, np.eye(5)[y])
+
+
+@pytest.mark.parametrize("every_batch", [False, True])
+def test_no_data(every_batch):
+    model = pairs.dense_pair(check_numerics=every_batch)
+    model.compile()
+    x, y = pairs.samples(model)
+    assert fit_and_compare(model, "There is no data to train on. Received: x of shape", x[:0], y[:0])
+    empty = tf.data.Dataset.from_tensor_slices((x, y)).take(0).batch(4)
+    assert fit_and_compare(model, "the dataset gave no batch", empty)

@@ -1,0 +1,353 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+import keras_bsd
+from keras_bsd.layers import Readout, SpikingDense
+from tests.models import pairs
+
+MAKERS = {
+    "dense": pairs.dense_pair,
+    "conv": pairs.conv_pair,
+    "own layers": pairs.own_layers_pair,
+    "no codebook": lambda **kwargs: pairs.dense_pair(codebook=False, **kwargs),
+    "paper's negatives": lambda **kwargs: pairs.dense_pair(codebook=False, negatives="all", **kwargs),
+    "regression": pairs.regression_pair,
+}
+
+
+def weights(model):
+    return [ops.convert_to_numpy(variable) for variable in model.variables]
+
+
+def assert_same(one, other, **tolerance):
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, **(tolerance or {"rtol": 0}))
+
+
+@pytest.mark.parametrize(("name", "jit_compile"), [*((name, False) for name in MAKERS), ("dense", True)])
+def test_fits_saves_and_goes_on_bit_for_bit(name, jit_compile, tmp_path):
+    model = MAKERS[name]()
+    metrics = ["mae"] if model.task == "regression" else ["accuracy"]
+    schedule = keras.optimizers.schedules.CosineDecay(0.01, 20)
+    model.compile(keras.optimizers.AdamW(schedule), metrics=metrics, jit_compile=jit_compile)
+    x, y = pairs.samples(model)
+    model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    model.save(tmp_path / "pair.keras")
+    loaded = keras.saving.load_model(tmp_path / "pair.keras")
+    assert loaded.to_json() == model.to_json()
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    histories = [pair.fit(x, y, batch_size=4, shuffle=False, verbose=0).history for pair in (model, loaded)]
+    assert histories[0] == histories[1]
+    assert_same(weights(model), weights(loaded))
+    assert_same(
+        [ops.convert_to_numpy(v) for v in model.optimizer.variables],
+        [ops.convert_to_numpy(v) for v in loaded.optimizer.variables],
+    )
+
+
+@pytest.mark.parametrize("rule", ["rate", "surrogate"])
+@pytest.mark.parametrize("codebook", [True, False])
+def test_learns_what_no_line_can_tell_apart(rule, codebook):
+    (x, y), (x_test, y_test) = pairs.clusters(600), pairs.clusters(300, seed=1)
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            SpikingDense(64, timesteps=4),
+            SpikingDense(64),
+            Readout(keras.layers.Dense(3), "softmax"),
+        ]
+    )
+    model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), rule=rule, codebook=codebook)
+    model.compile(keras.optimizers.AdamW(1e-2), metrics=["accuracy"])
+    model.fit(x, y, batch_size=50, epochs=15, verbose=0)
+    assert model.evaluate(x_test, y_test, verbose=0)[1] > 0.85
+
+
+def test_hidden_stages_do_better_than_at_random():
+    (x, y), (x_test, y_test) = pairs.clusters(600), pairs.clusters(300, seed=1)
+    accuracy = []
+    for frozen in (False, True):
+        keras.utils.set_random_seed(0)
+        model = keras_bsd.applications.SpikingMLP((4,), 3, units=(16, 16, 16))
+        for stage in model.encoder_stages:
+            stage.trainable = not frozen
+        model.compile(keras.optimizers.AdamW(1e-2), metrics=["accuracy"])
+        model.fit(x, y, batch_size=50, epochs=15, verbose=0)
+        accuracy.append(model.evaluate(x_test, y_test, verbose=0)[1])
+    assert accuracy[0] > accuracy[1] + 0.05
+
+
+def test_regression_beats_the_mean():
+    model = pairs.regression_pair()
+    generator = np.random.default_rng(0)
+    x = generator.uniform(-1, 1, (800, 4)).astype("float32")
+    y = np.stack([x[:, 0] * x[:, 1], np.abs(x[:, 2])], axis=1)
+    model.compile(keras.optimizers.AdamW(1e-2))
+    model.fit(x[:600], y[:600], batch_size=50, epochs=20, verbose=0)
+    assert model.evaluate(x[600:], y[600:], verbose=0) < 0.7 * y[600:].var(axis=0).mean()
+
+
+def test_sparse_column_and_one_hot_targets_are_the_same():
+    totals = []
+    for shaped in (lambda y: y, lambda y: y[:, None], lambda y: np.eye(3, dtype="float32")[y]):
+        keras.utils.set_random_seed(0)
+        model = pairs.dense_pair()
+        model.compile()
+        x, y = pairs.samples(model)
+        totals.append(float(model.distil(x, ops.convert_to_tensor(shaped(y))).total))
+    assert totals == pytest.approx([totals[0]] * 3, rel=1e-5)
+
+
+def test_kinds_of_data_train_alike():
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return x[4 * index : 4 * index + 4], y[4 * index : 4 * index + 4]
+
+    x, y = pairs.samples(pairs.dense_pair())
+    streams = [{"x": x, "y": y, "batch_size": 4}, {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(4)}]
+    streams += [{"x": Batches()}, {"x": (Batches()[i % 3] for i in range(6)), "steps_per_epoch": 3}]
+    streams += [{"x": x, "y": y, "batch_size": 4, "validation_data": (x, y)}]
+    results = []
+    for arguments in streams:
+        keras.utils.set_random_seed(0)
+        model = pairs.dense_pair()
+        model.compile("sgd")
+        model.fit(**arguments, epochs=2, shuffle=False, verbose=0)
+        results.append(weights(model))
+    for result in results[1:]:
+        assert_same(result, results[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_steps_per_execution_trains_alike(jit_compile):
+    results = []
+    for steps in (1, 3):
+        keras.utils.set_random_seed(0)
+        model = pairs.dense_pair()
+        model.compile("sgd", steps_per_execution=steps, jit_compile=jit_compile)
+        x, y = pairs.samples(model, 24)
+        model.fit(x, y, batch_size=4, epochs=1, shuffle=False, verbose=0)
+        results.append(weights(model))
+    assert_same(*results, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_of_samples_and_classes():
+    results = []
+    x, y = pairs.samples(pairs.dense_pair())
+    class_weight = {0: 0.5, 1: 2.0, 2: 0.0}
+    for arguments in (
+        {"class_weight": class_weight},
+        {"sample_weight": np.array([class_weight[c] for c in y])},
+        {},
+    ):
+        keras.utils.set_random_seed(0)
+        model = pairs.dense_pair()
+        model.compile("sgd")
+        model.fit(x, y, batch_size=12, verbose=0, **arguments)
+        results.append(weights(model))
+    assert_same(results[0], results[1], rtol=1e-5, atol=1e-7)
+    assert any(np.abs(a - b).max() > 1e-6 for a, b in zip(results[0], results[2], strict=True))
+
+
+def test_a_sample_of_weight_zero_has_no_loss():
+    model = pairs.dense_pair()
+    model.compile()
+    x, y = pairs.samples(model)
+    none = model.distil(x, ops.convert_to_tensor(y), np.zeros(12, "float32"))
+    assert float(none.total) == 0
+    double = model.distil(x, ops.convert_to_tensor(y), np.full(12, 2.0, "float32"))
+    once = model.distil(x, ops.convert_to_tensor(y))
+    assert float(double.total) == pytest.approx(2 * float(once.total), rel=1e-5)
+
+
+def test_logs_and_metrics():
+    model = pairs.dense_pair()
+    model.compile(metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2, name="top2")])
+    x, y = pairs.samples(model)
+    seen = []
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs))
+    history = model.fit(
+        x, y, batch_size=4, validation_data=(x, y), callbacks=[callback], verbose=0
+    ).history
+    stages = {f"{stage}_{of}" for stage in ("first", "second", "third") for of in ("alignment", "firing_rate")}
+    of_the_task = {"loss", "accuracy", "top2"}
+    assert set(history) == stages | of_the_task | {f"val_{name}" for name in of_the_task}
+    assert len(seen) == 3
+    assert all(0 <= history[name][0] <= 1 for name in stages if "firing_rate" in name)
+    assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == of_the_task
+    spikes = model.spikes(x)
+    assert {name: train.shape for name, train in spikes.items()} == {
+        "first": (12, 3, 9),
+        "second": (12, 3, 8),
+        "third": (12, 3, 7),
+    }
+
+
+def test_logged_firing_rate_and_loss_are_true():
+    model = pairs.dense_pair()
+    model.compile("sgd")
+    x, y = pairs.samples(model)
+    step = model.distil(x, ops.convert_to_tensor(y))
+    logs = model.train_on_batch(x, y, return_dict=True)
+    assert logs["loss"] == pytest.approx(float(step.task_loss), rel=1e-4)
+    assert logs["second_firing_rate"] == pytest.approx(float(step.firing_rates[1]), rel=1e-4)
+    assert logs["second_alignment"] == pytest.approx(float(step.alignments[1]), rel=1e-3)
+
+
+def test_regularisers_count():
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras_bsd.layers.SpikingStage(keras.layers.Dense(5, kernel_regularizer="l2"), timesteps=2),
+            Readout(keras.layers.Dense(3), "softmax"),
+        ]
+    )
+    decoder = keras.Sequential(
+        [keras.Input((3,)), SpikingDense(5, timesteps=2), Readout(keras.layers.Dense(4))]
+    )
+    model = keras_bsd.BSDModel(encoder, decoder)
+    model.compile()
+    x, y = pairs.samples(model)
+    before = float(model.distil(x, ops.convert_to_tensor(y)).total)
+    penalty = float(encoder.losses[0])
+    encoder.layers[0].synapse.layers[0].kernel.regularizer = None
+    assert before - float(model.distil(x, ops.convert_to_tensor(y)).total) == pytest.approx(penalty, rel=1e-3)
+
+
+def test_prediction_runs_the_encoder_alone():
+    model = pairs.dense_pair()
+    x, _ = pairs.samples(model)
+    scores = model.encoder.predict(x, verbose=0)
+    for variable in model.decoder.variables:
+        variable.assign(ops.full(variable.shape, np.nan))
+    np.testing.assert_array_equal(model.predict(x, verbose=0), scores)
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_recall():
+    model = pairs.dense_pair()
+    images = model.recall([0, 2, 1, 2])
+    assert images.shape == (4, 4)
+    np.testing.assert_array_equal(images[1], images[3])
+    np.testing.assert_allclose(model.recall(np.eye(3)[[0, 2, 1, 2]]), images, rtol=1e-5)
+    assert pairs.regression_pair().recall(np.zeros((5, 2))).shape == (5, 4)
+
+
+def test_recall_of_a_trained_pair_is_the_class_mean():
+    x, y = pairs.clusters(600)
+    x = x + np.eye(4, dtype="float32")[y] * 3
+    model = keras_bsd.applications.SpikingMLP((4,), 3, units=(32, 32))
+    model.compile(keras.optimizers.AdamW(1e-2))
+    model.fit(x, y, batch_size=50, epochs=25, verbose=0)
+    means = np.stack([x[y == c].mean(axis=0) for c in range(3)])
+    np.testing.assert_allclose(model.recall([0, 1, 2]), means, atol=0.5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_trains_under_a_dtype_policy(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = pairs.dense_pair()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.compile(metrics=["accuracy"])
+    x, y = pairs.samples(model)
+    history = model.fit(x, y, epochs=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert all(np.isfinite(np.asarray(v, "float32")).all() for v in weights(model))
+
+
+def test_batch_of_one():
+    model = pairs.dense_pair()
+    model.compile()
+    x, y = pairs.samples(model)
+    model.fit(x[:1], y[:1], verbose=0)
+    assert all(np.isfinite(v).all() for v in weights(model))
+
+
+def test_seed_makes_training_reproducible():
+    results = []
+    for _ in range(2):
+        keras.utils.set_random_seed(3)
+        model = pairs.own_layers_pair()
+        model.compile()
+        model.fit(*pairs.samples(model), batch_size=4, epochs=2, verbose=0)
+        results.append(weights(model))
+    assert_same(*results)
+
+
+def dense(*units, inputs=4, outputs=3, last=Readout, **kwargs):
+    stages = [SpikingDense(n, timesteps=2 if i == 0 else None, name=f"s{i}") for i, n in enumerate(units)]
+    return keras.Sequential([keras.Input((inputs,)), *stages, last(keras.layers.Dense(outputs), **kwargs)])
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "message"),
+    [
+        (
+            lambda: dense(5, 6),
+            lambda: dense(6, 7, inputs=3, outputs=4),
+            r"encoder stage 's0' \(5,\), decoder stage 's1' \(7,\)",
+        ),
+        (lambda: dense(5, 6), lambda: dense(5, inputs=3, outputs=4), r"2 in the encoder \(s0, s1\), 1 in the"),
+        (lambda: dense(5), lambda: dense(5, inputs=2, outputs=4), r"match the encoder's output.* \(3,\) and \(2,\)"),
+        (lambda: dense(5), lambda: dense(5, inputs=3), r"match the encoder's input.* \(4,\) and \(3,\)"),
+        (lambda: keras.Sequential([SpikingDense(3)]), lambda: dense(5), "`encoder` must be a built Sequential"),
+        (lambda: dense(5), lambda: "decoder", "`decoder` must be a built Sequential .* Received: 'decoder'"),
+        (
+            lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]),
+            lambda: dense(5, inputs=3, outputs=4),
+            "`encoder` has no spiking stage",
+        ),
+        (
+            lambda: keras.Sequential([dense(5), keras.layers.Dense(3, name="stray")]),
+            lambda: dense(5),
+            "lie outside its stages, .*/stray/kernel, .*/stray/bias. Put those layers",
+        ),
+    ],
+)
+def test_pairs_that_do_not_fit(encoder, decoder, message):
+    with pytest.raises(ValueError, match=message):
+        keras_bsd.BSDModel(encoder(), decoder())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"task": "dreaming"}, "Unknown `task`: .* Received: task='dreaming'"),
+        ({"rule": "backprop"}, "choose one of 'rate', 'surrogate'. Received: rule='backprop'"),
+        ({"negatives": "some"}, "Unknown `negatives`"),
+        ({"task": "regression", "codebook": True}, "A codebook needs classes"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        keras_bsd.BSDModel(dense(5), dense(5, inputs=3, outputs=4), **arguments)
+
+
+def test_default_loss_takes_probabilities():
+    model = keras_bsd.BSDModel(dense(5), dense(5, inputs=3, outputs=4))
+    with pytest.raises(ValueError, match="takes probabilities, but the encoder's last layer 'readout"):
+        model.compile()
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(*pairs.samples(model), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("concepts", "message"),
+    [
+        ([0, 3], r"Classes must lie in \[0, 2\]. Received: classes from 0 to 3"),
+        ([-1], "Received: classes from -1"),
+        (np.zeros((2, 5)), r"shape \(batch, 3\) or be class numbers \(batch,\). Received: shape=\(2, 5\)"),
+        ([], r"Received: shape=\(0, 3\)"),
+    ],
+)
+def test_bad_concepts(concepts, message):
+    with pytest.raises(ValueError, match=message):
+        pairs.dense_pair().recall(concepts)
