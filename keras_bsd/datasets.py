@@ -44,9 +44,7 @@ def _from_tfds(name, data_dir):
     known = ("digits", *tfds.list_builders(with_community_datasets=False))
     checks.one_of("name", name, known) if name not in known else None
     try:
-        splits = tfds.load(
-            name, split=["train", "test"], data_dir=data_dir, batch_size=-1, as_supervised=True
-        )
+        splits = tfds.load(name, split=["train", "test"], data_dir=data_dir, batch_size=-1, as_supervised=True)
     except (OSError, ConnectionError, AssertionError) as error:
         raise ValueError(
             f"The data set {name!r} is not in {data_dir or 'the default folder'} and could not be "

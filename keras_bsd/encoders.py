@@ -195,9 +195,7 @@ class ClassEncoder(_RandomEncoder):
 
     CODES = ("constant", "poisson", "population")
 
-    def __init__(
-        self, classes, timesteps, code="constant", rate=0.8, units_per_class=8, seed=None, **kwargs
-    ):
+    def __init__(self, classes, timesteps, code="constant", rate=0.8, units_per_class=8, seed=None, **kwargs):
         super().__init__(timesteps, seed, **kwargs)
         self.classes = checks.integer("classes", classes, low=2)
         self.code = checks.one_of("code", code, self.CODES)

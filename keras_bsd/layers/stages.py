@@ -233,9 +233,7 @@ class SpikingConv2D(_MadeToMeasure):
     def backward_synapse(self):
         height, width, channels = self.input_features
         layers = [
-            keras.layers.Conv2DTranspose(
-                channels, self.kernel_size, strides=self.pool_size, padding="same"
-            )
+            keras.layers.Conv2DTranspose(channels, self.kernel_size, strides=self.pool_size, padding="same")
         ]
         excess = (-height % self.pool_size, -width % self.pool_size)
         if any(excess):

@@ -41,8 +41,7 @@ class BatchGuard:
         one_hot = y.ndim > 1 and y.shape[-1] == self._outputs
         if not one_hot and y.size and not (y.min() >= 0 and y.max() < self._outputs):
             raise ValueError(
-                f"Classes must lie in [0, {self._outputs - 1}]. "
-                f"Received: classes from {y.min()} to {y.max()}"
+                f"Classes must lie in [0, {self._outputs - 1}]. Received: classes from {y.min()} to {y.max()}"
             )
 
     def watch(self, train_function):

@@ -30,9 +30,7 @@ def run(layer, *args, **kwargs):
     seed=st.integers(0, 99),
 )
 def test_equals_the_recursion(beta, threshold, reset, refractory_steps, steps, seed):
-    layer = SpikingLIF(
-        beta, None, threshold, reset, refractory_steps, return_state=True, dtype="float64"
-    )
+    layer = SpikingLIF(beta, None, threshold, reset, refractory_steps, return_state=True, dtype="float64")
     data = currents((2, steps, 3), seed)
     spikes, membrane, *_ = run(layer, data)
     expected, expected_membrane = lif_reference.forward(data, beta, threshold, reset, refractory_steps)

@@ -172,9 +172,7 @@ def test_logs_and_metrics():
     x, y = pairs.samples(model)
     seen = []
     callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs))
-    history = model.fit(
-        x, y, batch_size=4, validation_data=(x, y), callbacks=[callback], verbose=0
-    ).history
+    history = model.fit(x, y, batch_size=4, validation_data=(x, y), callbacks=[callback], verbose=0).history
     stages = {f"{stage}_{of}" for stage in ("first", "second", "third") for of in ("alignment", "firing_rate")}
     of_the_task = {"loss", "accuracy", "top2"}
     assert set(history) == stages | of_the_task | {f"val_{name}" for name in of_the_task}
@@ -296,7 +294,11 @@ def dense(*units, inputs=4, outputs=3, last=Readout, **kwargs):
             r"encoder stage 's0' \(5,\), decoder stage 's1' \(7,\)",
         ),
         (lambda: dense(5, 6), lambda: dense(5, inputs=3, outputs=4), r"2 in the encoder \(s0, s1\), 1 in the"),
-        (lambda: dense(5), lambda: dense(5, inputs=2, outputs=4), r"match the encoder's output.* \(3,\) and \(2,\)"),
+        (
+            lambda: dense(5),
+            lambda: dense(5, inputs=2, outputs=4),
+            r"match the encoder's output.* \(3,\) and \(2,\)",
+        ),
         (lambda: dense(5), lambda: dense(5, inputs=3), r"match the encoder's input.* \(4,\) and \(3,\)"),
         (lambda: keras.Sequential([SpikingDense(3)]), lambda: dense(5), "`encoder` must be a built Sequential"),
         (lambda: dense(5), lambda: "decoder", "`decoder` must be a built Sequential .* Received: 'decoder'"),
