@@ -1,8 +1,8 @@
 """Image sets as arrays, split for training and testing."""
 
-import numpy as np
+import difflib
 
-from keras_bsd import checks
+import numpy as np
 
 
 def load_images(name, data_dir=None):
@@ -41,8 +41,10 @@ def _digits():
 def _from_tfds(name, data_dir):
     import tensorflow_datasets as tfds
 
-    known = ("digits", *tfds.list_builders(with_community_datasets=False))
-    checks.one_of("name", name, known) if name not in known else None
+    known = ["digits", *tfds.list_builders(with_community_datasets=False)]
+    if name not in known:
+        alike = ", ".join(map(repr, difflib.get_close_matches(name, known))) or "'digits', 'mnist', 'cifar10'"
+        raise ValueError(f"Unknown data set; there are {alike} and others of TFDS. Received: name={name!r}")
     try:
         splits = tfds.load(name, split=["train", "test"], data_dir=data_dir, batch_size=-1, as_supervised=True)
     except (OSError, ConnectionError, AssertionError) as error:

@@ -7,12 +7,12 @@ import tensorflow as tf
 class TrainStep:
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        # The decoder's concepts and the counts of steps need no data: without this they would move once
-        # more when an epoch ends and the step that finds no batch is given up.
+        # The decoder's concepts and the optimiser's count need no data: without this they would move
+        # once more when an epoch ends and the step that finds no batch is given up.
         with tf.control_dependencies([x]):
             with tf.GradientTape() as tape:
                 step = self.distil(x, y, sample_weight)
                 loss = self.optimizer.scale_loss(step.total)
             variables = self.trainable_variables
             self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-            return self.training_logs(x, y, step, sample_weight)
+        return self.training_logs(x, y, step, sample_weight)

@@ -14,13 +14,12 @@ class StageMonitor(keras.metrics.Metric):
     def __init__(self, stages, name="stages"):
         super().__init__(name=name)
         self.names = [f"{stage}_{of}" for of in ("alignment", "firing_rate") for stage in stages]
-        self.totals = self.add_variable((len(self.names),), "zeros", name="totals")
-        self.steps = self.add_variable((), "zeros", name="steps")
+        # The last entry counts the steps: as part of the sum it moves with data only.
+        self.totals = self.add_variable((len(self.names) + 1,), "zeros", name="totals")
 
     def update_state(self, alignments, firing_rates):
-        self.totals.assign_add(ops.stack([*alignments, *firing_rates]))
-        self.steps.assign_add(1)
+        self.totals.assign_add(ops.stack([*alignments, *firing_rates, 1.0]))
 
     def result(self):
-        means = self.totals / ops.maximum(self.steps, 1)
+        means = self.totals[:-1] / ops.maximum(self.totals[-1], 1)
         return {name: means[i] for i, name in enumerate(self.names)}

@@ -1,0 +1,28 @@
+"""Files that are written whole or not at all."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Give a path to write to in place of `path`, whose file it becomes when the block has ended well.
+
+    Missing folders are made. After an error nothing is left, and an earlier file is as it was.
+
+    Args:
+        path: of the file to write.
+
+    Example:
+
+    >>> with keras_bsd.files.replacing("runs/digits.keras") as path:
+    ...     model.save(path)
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
+        written = pathlib.Path(folder, path.name)
+        yield written
+        os.replace(written, path)

@@ -1,0 +1,110 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_bsd
+from keras_bsd.applications import SpikingConvNet, SpikingMLP
+
+SMALL = {
+    "mlp": lambda **kwargs: SpikingMLP((8, 8, 1), 10, units=(32, 24), **kwargs),
+    "conv": lambda **kwargs: SpikingConvNet((8, 8, 1), 10, filters=(32, 48), pool_sizes=(2, 2), **kwargs),
+}
+
+
+def test_defaults():
+    model = SpikingMLP((28, 28, 1), 10)
+    assert [stage.output_features for stage in model.encoder_stages] == [(512,)] * 5
+    assert [stage.output_features for stage in model.decoder_stages] == [(512,)] * 5
+    assert model.encoder.count_params() == 784 * 512 + 4 * 512 * 512 + 5 * 4 * 512 + 5130
+    model = SpikingConvNet((32, 32, 3), 10)
+    shapes = [(32, 32, 32), (16, 16, 64), (8, 8, 128), (4, 4, 128), (4, 4, 128)]
+    assert [stage.output_features for stage in model.encoder_stages] == shapes
+    assert [stage.output_features for stage in model.decoder_stages] == shapes
+
+
+@pytest.mark.parametrize("network", SMALL)
+def test_arguments_reach_the_network(network):
+    neuron = {"tau": 3.0, "reset": "soft"}
+    model = SMALL[network](timesteps=6, neuron=neuron, rule="surrogate", name="mine")
+    assert model.name == "mine"
+    assert model.rule == "surrogate"
+    assert {train.shape[1] for train in model.spikes(np.zeros((2, 8, 8, 1))).values()} == {6}
+    for stage in [*model.encoder_stages, *model.decoder_stages]:
+        assert stage.neuron.cell.reset == "soft"
+        assert stage.neuron.cell.beta == pytest.approx(np.exp(-1 / 3))
+    assert len({id(stage.neuron) for stage in model.encoder_stages}) == 2
+
+
+@pytest.mark.parametrize("network", SMALL)
+def test_weights_from_a_file(network, tmp_path, digits):
+    (x, y), _ = digits
+    model = SMALL[network]()
+    model.compile()
+    model.fit(x[:64], y[:64], verbose=0)
+    model.save_weights(tmp_path / "small.weights.h5")
+    model.save(tmp_path / "small.keras")
+    for name in ("small.weights.h5", "small.keras"):
+        copy = SMALL[network](weights=tmp_path / name)
+        np.testing.assert_array_equal(copy.predict(x[:9], verbose=0), model.predict(x[:9], verbose=0))
+
+
+@pytest.mark.parametrize("network", SMALL)
+def test_learns_digits(network, digits):
+    (x, y), (x_test, y_test) = digits
+    model = SMALL[network]()
+    model.compile(keras.optimizers.AdamW(1e-2), metrics=["accuracy"])
+    model.fit(x, y, batch_size=64, epochs=5, verbose=0)
+    assert model.evaluate(x_test, y_test, verbose=0)[1] > 0.85
+    means = np.stack([x[y == c].mean(axis=0) for c in range(10)])
+    correlation = np.corrcoef(model.recall(np.arange(10)).reshape(10, -1), means.reshape(10, -1))
+    assert (correlation[:10, 10:].argmax(axis=1) == np.arange(10)).all()
+
+
+@pytest.mark.slow
+def test_digits_as_well_as_backpropagation(digits):
+    """The promise of the library, over three seeds; each rule at its own best learning rate."""
+    (x, y), (x_test, y_test) = digits
+    accuracy = {"bsd": [], "backpropagation": []}
+    for seed in range(3):
+        for name, learning_rate in (("bsd", 6e-3), ("backpropagation", 3e-3)):
+            keras.utils.set_random_seed(seed)
+            model = SpikingMLP((8, 8, 1), 10, units=(256, 256, 256))
+            network = model if name == "bsd" else model.encoder
+            schedule = keras.optimizers.schedules.CosineDecay(learning_rate, 25 * 23)
+            network.compile(keras.optimizers.AdamW(schedule), "sparse_categorical_crossentropy", ["accuracy"])
+            network.fit(x, y, batch_size=64, epochs=25, verbose=0)
+            accuracy[name].append(network.evaluate(x_test, y_test, verbose=0)[1])
+    assert np.mean(accuracy["bsd"]) >= 0.965
+    assert np.mean(accuracy["bsd"]) >= np.mean(accuracy["backpropagation"]) - 0.01
+
+
+def test_decoder_is_independent_of_the_encoder():
+    model = SMALL["mlp"]()
+    own = {id(variable) for variable in model.encoder.variables}
+    assert not own & {id(variable) for variable in model.decoder.variables}
+    forward = ops.convert_to_numpy(model.encoder_stages[1].synapse.weights[0])
+    backward = ops.convert_to_numpy(model.decoder_stages[0].synapse.weights[0])
+    assert abs(np.corrcoef(forward.ravel(), backward.T.ravel()[: forward.size])[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SpikingMLP((4,), 1), "`classes` must be an integer of at least 2. Received: classes=1"),
+        (lambda: SpikingMLP((4,), 3, timesteps=0), "Received: timesteps=0"),
+        (lambda: SpikingMLP((4,), 3, units=()), "at least one stage"),
+        (lambda: SpikingMLP((4,), 3, units=(8, -1)), "Received: units=-1"),
+        (lambda: SpikingMLP((4,), 3, neuron={"beta": 2.0}), "Received: beta=2.0"),
+        (lambda: SpikingConvNet((8, 8), 3), r"\(height, width, channels\). Received: input_shape=\(8, 8\)"),
+        (lambda: SpikingConvNet((8, 8, 1), 3, filters=(4, 4)), "one pool size for each stage"),
+        (lambda: SpikingMLP((4,), 3, weights="missing.keras"), "No such file"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises((ValueError, OSError), match=message):
+        make()
+
+
+def test_there_is_a_version():
+    assert keras_bsd.__version__

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from keras_bsd.callbacks import StageProgress, stage_logs
+from tests.models import pairs
+
+
+def test_stage_logs():
+    logs = {"loss": 1.0, "a_alignment": 0.5, "b_alignment": 0.25, "a_firing_rate": 0.1}
+    assert stage_logs(logs, "alignment") == {"a": 0.5, "b": 0.25}
+    assert stage_logs(logs, "firing_rate") == {"a": 0.1}
+
+
+def test_progress_shows_the_means_and_the_history_every_stage(capsys):
+    model = pairs.dense_pair()
+    model.compile(metrics=["accuracy"])
+    history = model.fit(*pairs.samples(model), callbacks=[StageProgress()], verbose=2).history
+    shown = capsys.readouterr().out.splitlines()[-1]
+    assert "first" not in shown
+    for of in ("alignment", "firing_rate"):
+        mean = np.mean([history[f"{stage}_{of}"][-1] for stage in ("first", "second", "third")])
+        assert float(shown.split(f"{of}: ")[1].split(" ")[0]) == pytest.approx(mean, abs=1e-4)
+    assert shown.count("accuracy") == 1
+
+
+def test_progress_of_a_model_without_stages(capsys):
+    encoder = pairs.dense_encoder()
+    encoder.compile(loss="sparse_categorical_crossentropy")
+    model = pairs.dense_pair()
+    encoder.fit(*pairs.samples(model), callbacks=[StageProgress()], verbose=1)
+    shown = capsys.readouterr().out
+    assert "loss" in shown
+    assert "alignment" not in shown

@@ -1,0 +1,27 @@
+import pytest
+
+from keras_bsd.files import replacing
+
+
+def test_written_whole(tmp_path):
+    path = tmp_path / "new" / "results.txt"
+    for text in ("first", "second"):
+        with replacing(path) as written:
+            written.write_text(text)
+        assert path.read_text() == text
+    assert [file.name for file in path.parent.iterdir()] == ["results.txt"]
+
+
+def test_or_not_at_all(tmp_path):
+    path = tmp_path / "results.txt"
+    path.write_text("before")
+
+    def fail():
+        with replacing(path) as written:
+            written.write_text("aft")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        fail()
+    assert path.read_text() == "before"
+    assert [file.name for file in tmp_path.iterdir()] == ["results.txt"]
