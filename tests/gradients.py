@@ -1,13 +1,47 @@
 """Gradients for tests, by whichever backend is running."""
 
-import tensorflow as tf
+import keras
+from keras import ops
 
 
-def gradients(function, variables):
-    """Gradient of `function()`, a scalar, by each of `variables`; `None` where there is no path."""
+def gradients(function, tensors):
+    """Gradient of the scalar `function(*tensors)` by each of `tensors`."""
+    return _BY_BACKEND[keras.config.backend()](function, [ops.convert_to_tensor(t) for t in tensors])
+
+
+def weight_gradients(function, variables):
+    """Gradient of the scalar `function()` by each of the Keras `variables`; `None` where there is no path."""
+    if keras.config.backend() != "jax":
+        return gradients(lambda *_: function(), [variable.value for variable in variables])
+
+    def stateless(*values):
+        with keras.StatelessScope(zip(variables, values, strict=True)):
+            return function()
+
+    return gradients(stateless, [variable.value for variable in variables])
+
+
+def _tensorflow(function, tensors):
+    import tensorflow as tf
+
     with tf.GradientTape() as tape:
-        tape.watch([variable for variable in variables if not hasattr(variable, "assign")])
-        value = function()
-    sources = [getattr(variable, "value", variable) for variable in variables]
-    found = tape.gradient(value, sources)
-    return [None if gradient is None else gradient.numpy() for gradient in found]
+        tape.watch(tensors)
+        value = function(*tensors)
+    return [None if gradient is None else gradient.numpy() for gradient in tape.gradient(value, tensors)]
+
+
+def _torch(function, tensors):
+    import torch
+
+    tensors = [t if t.requires_grad else t.detach().requires_grad_() for t in tensors]
+    found = torch.autograd.grad(function(*tensors), tensors, allow_unused=True)
+    return [None if gradient is None else ops.convert_to_numpy(gradient) for gradient in found]
+
+
+def _jax(function, tensors):
+    import jax
+
+    return [ops.convert_to_numpy(g) for g in jax.grad(function, argnums=tuple(range(len(tensors))))(*tensors)]
+
+
+_BY_BACKEND = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}

@@ -236,10 +236,16 @@ class SpikingLIF(keras.layers.Layer):
             for i, state in enumerate(self.cell.get_initial_state(batch_size))
         ]
 
+    def compute_output_shape(self, currents_shape):
+        if not self.return_state:
+            return tuple(currents_shape)
+        batch_size, _, *features = currents_shape
+        return (tuple(currents_shape), *[(batch_size, *features) for _ in self.cell.state_size])
+
     def reset_state(self):
         """Forget what a stateful layer carries: membranes to zero, no silence left."""
         for state in self.states if self.stateful else ():
-            state.assign(ops.zeros_like(state))
+            state.assign(ops.zeros(state.shape, state.dtype))
 
     def call(self, currents, initial_state=None, mask=None, training=False):
         checks.has_time_axis(self.__class__.__name__, currents.shape)
@@ -264,7 +270,7 @@ class SpikingLIF(keras.layers.Layer):
 
     def _run(self, currents, states, mask):
         steps = currents.shape[1]
-        if steps is not None and steps <= LONGEST_UNROLLED:
+        if isinstance(steps, int) and steps <= LONGEST_UNROLLED:
             spikes = []
             for t in range(steps):
                 fired, states = self._step(currents[:, t], states, None if mask is None else mask[:, t])

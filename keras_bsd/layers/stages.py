@@ -94,6 +94,11 @@ class SpikingStage(Stage):
         self.neuron.build((batch_size, time, *neurons))
         self.input_features, self.output_features = tuple(features), tuple(neurons)
 
+    def compute_output_shape(self, input_shape):
+        time = input_shape[1] if self.timesteps is None else self.timesteps
+        features = tuple(input_shape[2:] if self.timesteps is None else input_shape[1:])
+        return (input_shape[0], time, *self.synapse.compute_output_shape((None, *features))[1:])
+
     def drive(self, inputs, training):
         scope = learning.active()
         if scope is not None:

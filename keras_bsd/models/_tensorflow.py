@@ -16,3 +16,6 @@ class TrainStep:
             variables = self.trainable_variables
             self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return self.training_logs(x, y, step, sample_weight)
+
+    def restore_state(self):
+        """Nothing to do: the variables stay with the model while it learns."""

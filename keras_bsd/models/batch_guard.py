@@ -3,6 +3,9 @@
 import itertools
 
 import numpy as np
+from keras import ops
+
+NO_DATA = "There is no data to train on."
 
 
 class BatchGuard:
@@ -24,9 +27,9 @@ class BatchGuard:
     def start(self, x, y):
         """Check what `fit` was given, as far as it lies in memory."""
         self._started = False
+        if _length(x) == 0:
+            raise ValueError(f"{NO_DATA} Received: x of length 0")
         if isinstance(x, np.ndarray):
-            if not len(x):
-                raise ValueError(f"There is no data to train on. Received: x of shape {x.shape}")
             self._check_shape(x)
         if self._classification and isinstance(y, (np.ndarray, list, tuple)):
             self.check_classes(np.asarray(y))
@@ -44,12 +47,24 @@ class BatchGuard:
                 f"Classes must lie in [0, {self._outputs - 1}]. Received: classes from {y.min()} to {y.max()}"
             )
 
-    def watch(self, train_function):
-        """Wrap a Keras train function, whose last argument gives batches."""
+    def watch(self, train_function, steps, restore):
+        """Wrap a Keras train function, whose last argument gives batches.
+
+        Args:
+            train_function: as made by a Keras model.
+            steps: int, batches that one call takes.
+            restore: function of the arguments before the last, called if a batch is refused.
+        """
 
         def watched(*arguments):
             *state, batches = arguments
-            result = train_function(*state, self._checked(batches) if self.every_batch else batches)
+            if self.every_batch:
+                try:
+                    batches = self._checked(batches, steps)
+                except ValueError:
+                    restore(*state)
+                    raise
+            result = train_function(*state, batches)
             self._started = True
             return result
 
@@ -58,17 +73,25 @@ class BatchGuard:
     def finish(self, epochs):
         """Raise if epochs went by without a batch."""
         if epochs and not self._started:
-            raise ValueError("There is no data to train on: the dataset gave no batch.")
+            raise ValueError(f"{NO_DATA} Received: a dataset without a batch")
 
-    def _checked(self, batches):
+    def diagnose(self, x):
+        """Raise if training came to an error before the first batch because there is none."""
+        if not self._started and hasattr(x, "__iter__") and next(iter(x), None) is None:
+            self.finish(epochs=1)
+
+    def _checked(self, batches, steps):
+        """The batches of one call, all checked before the first is learned from."""
+        if isinstance(batches, list):
+            return [self._check(batch) for batch in batches]
         batches = iter(batches)
-        first = self._check(next(batches))  # here, so that the end of the data is seen as such
-        return itertools.chain([first], map(self._check, batches))
+        first = next(batches)  # here, so that the end of the data is seen as such
+        return iter([self._check(batch) for batch in (first, *itertools.islice(batches, steps - 1))])
 
     def _check(self, batch):
         x, y = batch[0], batch[1]
         self._check_shape(x)
-        for name, values in (("x", np.asarray(x)), ("y", np.asarray(y))):
+        for name, values in (("x", ops.convert_to_numpy(x)), ("y", ops.convert_to_numpy(y))):
             finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
             if not finite.all():
                 raise ValueError(
@@ -77,7 +100,7 @@ class BatchGuard:
                     "No weight has been changed by this batch: clean the data and go on."
                 )
         if self._classification:
-            self.check_classes(np.asarray(y))
+            self.check_classes(ops.convert_to_numpy(y))
         return batch
 
     def _check_shape(self, x):
@@ -86,3 +109,11 @@ class BatchGuard:
                 f"Stimuli must have shape (batch, {', '.join(map(str, self._input_shape))}). "
                 f"Received: shape={tuple(x.shape)}"
             )
+
+
+def _length(x):
+    """Samples or batches of `x`, or None where that is not known beforehand."""
+    try:
+        return len(x)
+    except TypeError:
+        return None

@@ -15,7 +15,7 @@ from keras_bsd.models.batch_guard import BatchGuard
 from keras_bsd.models.stage_monitor import StageMonitor
 
 TASKS = ("classification", "regression")
-BACKENDS = ("tensorflow",)
+BACKENDS = ("tensorflow", "jax", "torch")
 
 checks.one_of("KERAS_BACKEND", keras.config.backend(), BACKENDS)
 _backend = importlib.import_module(f"keras_bsd.models._{keras.config.backend()}")
@@ -137,14 +137,19 @@ class BSDModel(_backend.TrainStep, keras.Model):
     @functools.wraps(keras.Model.fit)
     def fit(self, x=None, y=None, *args, **kwargs):
         self._guard.start(x, y)
-        history = super().fit(x, y, *args, **kwargs)
-        self._guard.finish(history.epoch)
+        try:
+            history = super().fit(x, y, *args, **kwargs)
+        except (StopIteration, ValueError):  # Keras looks at a first batch before the first epoch
+            self._guard.diagnose(x)
+            raise
+        self._guard.finish(len(history.epoch))
         return history
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:
             super().make_train_function(force)
-            self.train_function = self._guard.watch(self.train_function)
+            watched = self._guard.watch(self.train_function, self.steps_per_execution, self.restore_state)
+            self.train_function = watched
 
     def distil(self, x, y, sample_weight=None):
         """Run both networks on a batch and compare them, stage by stage.

@@ -60,11 +60,12 @@ def test_tau_is_a_time_constant():
 @pytest.mark.parametrize("reset", RESETS)
 def test_gradient_equals_the_chain_rule(reset, detach_reset):
     data, upstream = currents((2, 6, 4)), currents((2, 6, 4), seed=1)
+    upstream_tensor = ops.convert_to_tensor(upstream)
     layer = SpikingLIF(
         0.7, threshold=0.5, reset=reset, detach_reset=detach_reset, surrogate="atan", dtype="float64"
     )
     data_tensor = ops.convert_to_tensor(data)
-    (found,) = gradients(lambda: ops.sum(layer(data_tensor) * upstream), [data_tensor])
+    (found,) = gradients(lambda data: ops.sum(layer(data) * upstream_tensor), [data_tensor])
 
     def atan(distance):
         return 1 / (1 + (np.pi * distance) ** 2)
@@ -83,20 +84,22 @@ def test_loop_equals_unrolled(monkeypatch, reset, masked):
 
     def results():
         outputs = run(layer, data_tensor, mask=mask)
-        return outputs, gradients(lambda: ops.sum(layer(data_tensor, mask=mask)[0]), [data_tensor])
+        return outputs, gradients(lambda data: ops.sum(layer(data, mask=mask)[0]), [data_tensor])
 
     unrolled = results()
     monkeypatch.setattr("keras_bsd.layers.spiking_lif.LONGEST_UNROLLED", 3)
     for one, other in zip(keras.tree.flatten(unrolled), keras.tree.flatten(results()), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-6)
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.skipif(keras.config.backend() == "torch", reason="PyTorch runs without a graph")
 def test_long_sequences_stay_in_a_small_graph():
     layer, cell_calls = SpikingLIF(), []
     call = layer.cell.call
     layer.cell.call = lambda *args, **kwargs: cell_calls.append(1) or call(*args, **kwargs)
-    assert keras.Sequential([keras.Input((1000, 3)), layer]).output_shape == (None, 1000, 3)
-    assert len(cell_calls) < 5
+    model = keras.Sequential([keras.Input((1000, 3)), layer])
+    assert model.predict(np.zeros((2, 1000, 3)), verbose=0).shape == (2, 1000, 3)
+    assert 0 < len(cell_calls) < 5
 
 
 def test_unknown_length():

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_bsd import learning
 from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingStage
-from tests.gradients import gradients
+from tests.gradients import weight_gradients
 
 
 def binary(shape, seed=0):
@@ -109,9 +109,9 @@ def test_rate_rule_is_one_product_of_rate_and_error():
     def loss():
         with learning.LocalLearning(learning.rate_rule) as scope:
             stage(inputs)
-        return ops.sum(scope.representations[stage.name] * upstream)
+        return ops.sum(scope.representations[stage.name] * ops.convert_to_tensor(upstream))
 
-    (found,) = gradients(loss, stage.trainable_variables)
+    (found,) = weight_gradients(loss, stage.trainable_variables)
     rates = inputs.mean(axis=1)
     distance = rates @ stage.get_weights()[0] - 0.6 / 1.5
     slope = 1 / (1 + (np.pi * distance) ** 2)

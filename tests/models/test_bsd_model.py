@@ -124,6 +124,7 @@ def test_kinds_of_data_train_alike():
         assert_same(result, results[0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.skipif(keras.config.backend() == "torch", reason="Keras has no such steps on PyTorch")
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_steps_per_execution_trains_alike(jit_compile):
     results = []

@@ -7,7 +7,7 @@ from keras import ops
 from keras_bsd import learning
 from keras_bsd.layers import Readout
 from keras_bsd.layers.stages import flatten_stages
-from tests.gradients import gradients
+from tests.gradients import weight_gradients
 from tests.models import pairs
 
 PAIRS = {
@@ -33,7 +33,7 @@ def leaks(model):
     foreign, reached = [], set()
     for loss, stages in owners:
         own = {weight.path for stage in stages for weight in stage.trainable_variables}
-        found = gradients(lambda loss=loss: loss(model.distil(*samples)), model.trainable_variables)
+        found = weight_gradients(lambda loss=loss: loss(model.distil(*samples)), model.trainable_variables)
         for weight, gradient in zip(model.trainable_variables, found, strict=True):
             if gradient is None or not np.any(gradient):
                 continue
@@ -64,7 +64,7 @@ def test_an_encoder_on_its_own_learns_by_backpropagation():
     model = pairs.dense_pair()
     x, y = pairs.samples(model)
     model.encoder.compile(loss="sparse_categorical_crossentropy")
-    found = gradients(
+    found = weight_gradients(
         lambda: model.encoder.compute_loss(x, y, model.encoder(x, training=True)),
         model.encoder.trainable_variables,
     )
