@@ -26,13 +26,13 @@ def rate_rule(stage, inputs, training):
     centred where a neuron fires at every other step. A weight's update is then one product of
     presynaptic rate and local error, whatever the number of time steps.
     """
-    currents = stage.respond(inputs, training)
-    spikes = ops.stop_gradient(stage.fire(currents))
+    weighed = ops.stop_gradient(stage.weigh(inputs, training))
+    spikes = stage.fire(ops.stop_gradient(stage.settle(weighed, training)))
+    spikes = ops.stop_gradient(spikes)  # a learned leak or threshold would still pass a gradient
     rates = ops.mean(ops.cast(spikes, "float32"), axis=1)
-    held = stage.timesteps is not None  # then the current is its own mean
-    mean_current = currents[:, 0] if held else stage.mean_response(inputs, training)
     cell = stage.neuron.cell
-    response = cell.surrogate(mean_current - cell.threshold / (1 + cell.leak))
+    half_rate = cell.threshold / (1 + cell.leak)  # the constant current that fires at every other step
+    response = cell.surrogate(stage.mean_current(inputs, weighed, training) - half_rate)
     response = ops.cast(response, rates.dtype)
     return spikes, ops.stop_gradient(rates - response) + response
 

@@ -1,5 +1,6 @@
 """Stages: the units of local learning, each a synapse (any Keras layers) and what it drives."""
 
+import itertools
 import math
 
 import keras
@@ -9,6 +10,35 @@ from keras_bsd import checks, learning
 from keras_bsd.layers.spiking_lif import SpikingLIF
 
 NORMALIZATIONS = ("batch", "layer", None)
+# What these give of a mean is the mean of what they give: affine, or they only move values about.
+AFFINE_LAYERS = (
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.AveragePooling2D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.Cropping2D,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Permute,
+)
+
+
+def _leading_affine(layers):
+    """How many of `layers`, from the first on, are affine."""
+    affine = (
+        isinstance(layer, AFFINE_LAYERS)
+        and getattr(layer, "activation", None) in (None, keras.activations.linear)
+        for layer in layers
+    )
+    return sum(itertools.takewhile(bool, affine))
 
 
 def _normalization(kind):
@@ -48,6 +78,24 @@ class Stage(keras.layers.Layer):
         return [keras.saving.serialize_keras_object(layer) for layer in self.synapse.layers]
 
 
+def _apply(layers, inputs, training):
+    for layer in layers:
+        inputs = layer(inputs, training=training)
+    return inputs
+
+
+@ops.custom_gradient
+def _with_value(tensor, value):
+    """`value`, with the gradient going to `tensor`."""
+
+    # TensorFlow and JAX hand over the upstream gradient alone, PyTorch the inputs as well.
+    def gradient(*args, upstream=None):
+        upstream = args[0] if upstream is None else upstream
+        return upstream, ops.zeros_like(upstream)
+
+    return value, gradient
+
+
 def _restored(layers):
     return [keras.saving.deserialize_keras_object(layer) for layer in layers]
 
@@ -79,6 +127,7 @@ class SpikingStage(Stage):
     def __init__(self, synapse, neuron=None, timesteps=None, normalization=None, **kwargs):
         layers = list(synapse) if isinstance(synapse, (list, tuple)) else [synapse]
         super().__init__([*layers, *_normalization(normalization)], **kwargs)
+        self._affine_count = _leading_affine(self.synapse.layers)
         self.neuron = SpikingLIF() if neuron is None else neuron
         self.timesteps = None if timesteps is None else checks.integer("timesteps", timesteps, low=1)
 
@@ -107,19 +156,42 @@ class SpikingStage(Stage):
 
     def respond(self, inputs, training):
         """Currents `(batch, time, ...)`; with a time axis of one for a held stimulus."""
-        if self.timesteps is not None:
-            return ops.expand_dims(self.synapse(inputs, training=training), 1)
-        folded = ops.reshape(inputs, (-1, *self.input_features))
-        currents = self.synapse(folded, training=training)
-        steps = ops.shape(inputs)[1]
-        return ops.reshape(currents, (-1, steps, *self.output_features))
+        return self.settle(self.weigh(inputs, training), training)
 
-    def mean_response(self, inputs, training):
-        """Current `(batch, ...)` that the time-averaged spikes give, leaving statistics untouched."""
-        rates = ops.mean(inputs, axis=1)
-        trainable = [variable.value for variable in self.synapse.trainable_variables]
-        rest = [variable.value for variable in self.synapse.non_trainable_variables]
-        return self.synapse.stateless_call(trainable, rest, rates, training=training)[0]
+    def weigh(self, inputs, training):
+        """What the synapse's leading affine layers give at every time step, `(batch, time, ...)`."""
+        if self.timesteps is not None:
+            inputs = ops.expand_dims(inputs, 1)
+        return self._each_step(self._affine, inputs, training)
+
+    def settle(self, weighed, training):
+        """Currents `(batch, time, ...)` from what `weigh` gave, by the rest of the synapse."""
+        return self._each_step(self._rest, weighed, training)
+
+    def mean_current(self, inputs, weighed, training):
+        """Current `(batch, ...)` that the time-averaged input gives, leaving statistics untouched.
+
+        The affine layers' part is the mean of what `weigh` gave. For its gradient they are applied to
+        the averaged input: one product a weight in place of one for each time step, and none at all
+        for the value, which compilers see is not used.
+        """
+        held = self.timesteps is not None
+        averaged = self._affine(inputs if held else ops.mean(inputs, axis=1), training)
+        averaged = _with_value(averaged, ops.stop_gradient(ops.mean(weighed, axis=1)))
+        state = [(variable, variable.value) for variable in self.synapse.variables]
+        with keras.StatelessScope(state):
+            return self._rest(averaged, training)
+
+    def _affine(self, inputs, training):
+        return _apply(self.synapse.layers[: self._affine_count], inputs, training)
+
+    def _rest(self, inputs, training):
+        return _apply(self.synapse.layers[self._affine_count :], inputs, training)
+
+    def _each_step(self, function, inputs, training):
+        shape, steps = inputs.shape, ops.shape(inputs)[1]
+        outputs = function(ops.reshape(inputs, (-1, *shape[2:])), training)
+        return ops.reshape(outputs, (-1, steps, *outputs.shape[1:]))
 
     def fire(self, currents):
         """Spikes `(batch, time, ...)` for currents, held if the stage takes a stimulus."""
