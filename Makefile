@@ -1,22 +1,38 @@
 # `make demo` and `make test` are all that a fresh machine with Python 3.11+ needs.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo test format clean
+.PHONY: setup demo test test-jax test-torch benchmark format clean
 
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+# One more extra of pyproject.toml: jax, torch, benchmark.
+.venv/.ready-%: .venv/.ready
+	$(PIP) --editable '.[dev,$*]'
 	touch $@
 
 demo: setup
 	$(BIN)/python applications/train_recognition.py
 
 test: setup
-	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadfile
+	$(PYTEST)
+
+test-jax: .venv/.ready-jax
+	KERAS_BACKEND=jax $(PYTEST) -m 'not slow'
+
+test-torch: .venv/.ready-torch
+	KERAS_BACKEND=torch $(PYTEST) -m 'not slow'
+
+benchmark: .venv/.ready-benchmark
+	$(BIN)/python tests/benchmarks/benchmark_training.py --output_dir=runs/benchmark
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -129,6 +129,11 @@ class SpikingStage(Stage):
         super().__init__([*layers, *_normalization(normalization)], **kwargs)
         self._affine_count = _leading_affine(self.synapse.layers)
         self.neuron = SpikingLIF() if neuron is None else neuron
+        if not isinstance(self.neuron, SpikingLIF) or self.neuron.return_state:
+            raise ValueError(
+                "A stage gives spikes and nothing else: `neuron` must be a SpikingLIF without "
+                f"`return_state`. Received: neuron={neuron!r}. Analogue layers go into `synapse`."
+            )
         self.timesteps = None if timesteps is None else checks.integer("timesteps", timesteps, low=1)
 
     def build(self, input_shape):
@@ -262,7 +267,7 @@ class SpikingDense(_MadeToMeasure):
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class SpikingConv2D(_MadeToMeasure):
-    """Convolutional spiking stage: convolution, normalisation, pooling of currents, neurons.
+    """Convolutional spiking stage: convolution, pooling of currents, normalisation, neurons.
 
     Args:
         filters: positive int.
@@ -300,10 +305,10 @@ class SpikingConv2D(_MadeToMeasure):
         convolution = keras.layers.Conv2D(
             numbers["filters"], numbers["kernel_size"], padding="same", use_bias=normalization is None
         )
-        synapse = [convolution, *_normalization(normalization)]
-        if pool_size > 1:
+        synapse = [convolution]
+        if pool_size > 1:  # before the normalisation, which is then as much cheaper
             synapse.append(keras.layers.MaxPooling2D(numbers["pool_size"], padding="same"))
-        super().__init__(synapse, neuron, timesteps, **kwargs)
+        super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
         self.filters, self.kernel_size, self.pool_size = numbers.values()
         self.normalization = normalization
 

@@ -1,2 +1,3 @@
 from keras_bsd.models.bsd_model import BSDModel as BSDModel
 from keras_bsd.models.mirror import mirror as mirror
+from keras_bsd.models.paper import paper_configuration as paper_configuration

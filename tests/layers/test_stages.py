@@ -118,6 +118,39 @@ def test_rate_rule_is_one_product_of_rate_and_error():
     np.testing.assert_allclose(found, rates.T @ (upstream * slope), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", STAGES)
+def test_mean_current_is_the_synapse_of_the_mean_rates(name):
+    make, features = STAGES[name]
+    stage, inputs = make(), ops.convert_to_tensor(binary((6, 4, *features)))
+    stage.build(inputs.shape)
+
+    def response(mean_current):
+        return lambda: ops.sum(ops.square(mean_current() - 0.3))
+
+    def by_the_rule():
+        return stage.mean_current(inputs, ops.stop_gradient(stage.weigh(inputs, True)), True)
+
+    def directly():
+        return stage.synapse(ops.mean(inputs, axis=1), training=True)
+
+    np.testing.assert_allclose(to_numpy(by_the_rule()), to_numpy(directly()), atol=1e-4)
+    found = weight_gradients(response(by_the_rule), stage.trainable_variables)
+    expected = weight_gradients(response(directly), stage.trainable_variables)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)
+
+
+def test_only_leading_affine_layers_are_averaged():
+    layers = [keras.layers.Flatten(), keras.layers.Dense(4), keras.layers.Dense(4, activation="relu")]
+    stage = SpikingStage([*layers, keras.layers.Dense(2)])
+    inputs = ops.convert_to_tensor(binary((3, 4, 5)))
+    stage.build(inputs.shape)
+    assert stage.weigh(inputs, training=True).shape == (3, 4, 4)
+    np.testing.assert_allclose(
+        to_numpy(stage.weigh(inputs, True)[:, 1]), to_numpy(layers[1](inputs[:, 1])), rtol=1e-5
+    )
+
+
 def test_rate_rule_leaves_statistics_as_the_spikes_set_them():
     inputs = binary((8, 4, 3))
     moving = []
@@ -135,6 +168,11 @@ def test_rate_rule_leaves_statistics_as_the_spikes_set_them():
     ("make", "message"),
     [
         (lambda: SpikingStage("dense"), "must be a Keras layer or a list of them. Received: 'd"),
+        (
+            lambda: SpikingStage(keras.layers.Dense(2), keras.layers.ReLU()),
+            "must be a SpikingLIF .* <ReLU",
+        ),
+        (lambda: SpikingDense(2, neuron=SpikingLIF(return_state=True)), "gives spikes and nothing else"),
         (lambda: SpikingDense(0), "`units` must be an integer of at least 1. Received: units=0"),
         (lambda: SpikingDense(4, timesteps=0), "Received: timesteps=0"),
         (lambda: SpikingDense(4, normalization="group"), "choose one of 'batch', 'layer', None"),

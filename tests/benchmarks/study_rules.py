@@ -1,0 +1,97 @@
+"""Which of the library's departures from the paper matter: test accuracy of one change at a time.
+
+    python tests/benchmarks/study_rules.py --dataset=mnist --data_dir=... --output_dir=runs/study
+
+Trains a dense network once for each variant and seed, and writes `study.json` and `study.md`.
+"""
+
+import json
+import pathlib
+
+import keras
+import numpy as np
+from absl import app, flags
+from tqdm import tqdm
+
+import keras_bsd
+from keras_bsd.files import replacing
+from keras_bsd.losses import ReCo
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("dataset", "digits", "digits, or the name of a tensorflow_datasets image set.")
+flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
+flags.DEFINE_integer("samples", 20_000, "Training samples, the first of the set.")
+flags.DEFINE_integer("units", 512, "Neurons of each stage.")
+flags.DEFINE_integer("epochs", 4, "Epochs.")
+flags.DEFINE_integer("seeds", 1, "Runs of each variant.")
+flags.DEFINE_list("only", None, "Names of the variants to run (default: all).")
+flags.DEFINE_bool("jit_compile", None, "Compile by XLA (default: Keras decides).")
+flags.DEFINE_string("output_dir", "runs/study", "Where results go.")
+
+PAPER = keras_bsd.paper_configuration()
+
+
+def variants():
+    """Name to settings: `depth`, `batch_size`, `learning_rate` and arguments of `BSDModel`."""
+    table = {"default": {}, "backprop": {"backprop": True, "learning_rate": 3e-3}}
+    table |= {f"learning rate {rate}": {"learning_rate": rate} for rate in (1e-3, 3e-3, 12e-3)}
+    table |= {f"margin {m}": {"layer_loss": ReCo(margin=m)} for m in (0.3, 0.7, 1.0)}
+    table |= {f"lambda {w}": {"layer_loss": ReCo(negative_weight=w)} for w in (0.3, 0.6, 2.0)}
+    table |= {f"centring {c}": {"layer_loss": ReCo(centring=c)} for c in ("sample", None)}
+    table["surrogate rule"] = {"rule": "surrogate"}
+    table["no codebook, unlike negatives"] = {"codebook": False}
+    table["no codebook, all negatives"] = {"codebook": False, "negatives": "all"}
+    for batch_size in (8, 32):
+        table[f"batch {batch_size}"] = {"batch_size": batch_size, "learning_rate": 3e-3}
+        table[f"batch {batch_size}, no codebook"] = table[f"batch {batch_size}"] | {"codebook": False}
+    for depth in (2, 10):
+        table[f"depth {depth}"] = {"depth": depth}
+        table[f"depth {depth}, backprop"] = {"depth": depth, "backprop": True, "learning_rate": 3e-3}
+    table["paper"] = PAPER
+    table["paper, learning rate 0.003"] = PAPER | {"learning_rate": 3e-3}
+    table["paper, codebook"] = PAPER | {"codebook": True}
+    table["paper, margin 0.5"] = PAPER | {"layer_loss": ReCo(0.5, 0.6, None)}
+    table["paper, centred"] = PAPER | {"layer_loss": ReCo(1.0, 0.6, "batch")}
+    table["paper, centred, margin 0.5"] = PAPER | {"layer_loss": ReCo(0.5, 0.6, "batch")}
+    return {name: table[name] for name in FLAGS.only or table}
+
+
+def accuracy(data, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=False, **arguments):
+    """Test accuracy of one trained network."""
+    (x, y), test = data
+    keras.utils.set_random_seed(seed)
+    units = (FLAGS.units,) * depth
+    model = keras_bsd.applications.SpikingMLP(x.shape[1:], int(y.max()) + 1, units=units, **arguments)
+    network = model.encoder if backprop else model
+    batches = len(x) // batch_size  # whole ones: a last part of another size would be compiled anew
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, FLAGS.epochs * batches)
+    network.compile(
+        keras.optimizers.AdamW(schedule),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
+    )
+    count = batches * batch_size
+    network.fit(x[:count], y[:count], batch_size=batch_size, epochs=FLAGS.epochs, verbose=0)
+    return network.evaluate(*test, batch_size=500, verbose=0, return_dict=True)["accuracy"]
+
+
+def main(_):
+    (x, y), test = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    data = (x[: FLAGS.samples], y[: FLAGS.samples]), test
+    results = {}
+    for name, settings in tqdm(variants().items()):
+        results[name] = [accuracy(data, seed, **settings) for seed in range(FLAGS.seeds)]
+        tqdm.write(f"{name}: {np.mean(results[name]):.2%}")
+    folder = pathlib.Path(FLAGS.output_dir)
+    rows = [f"| {name} | {100 * np.mean(a):.2f} | {100 * np.std(a):.2f} |" for name, a in results.items()]
+    table = ["| variant | test accuracy, % | spread |", "| --- | --- | --- |", *rows]
+    with replacing(folder / "study.md") as path:
+        path.write_text("\n".join(table) + "\n")
+    record = {"flags": FLAGS.flag_values_dict(), "accuracy": results}
+    with replacing(folder / "study.json") as path:
+        path.write_text(json.dumps(record, indent=2, default=str))
+
+
+if __name__ == "__main__":
+    app.run(main)
