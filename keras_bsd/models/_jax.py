@@ -12,7 +12,8 @@ class TrainStep:
         def scaled_loss(trainable):
             variables = [*self.trainable_variables, *self.non_trainable_variables, *self.optimizer.variables]
             values = [*trainable, *non_trainable, *optimizer_variables]
-            with keras.StatelessScope(zip(variables, values, strict=True)) as scope:
+            state = zip(variables, values, strict=True)
+            with keras.StatelessScope(state, collect_losses=True) as scope:
                 step = self.distil(x, y, sample_weight)
                 loss = self.optimizer.scale_loss(step.total)
             return loss, (step, _values(scope, self.non_trainable_variables, non_trainable))

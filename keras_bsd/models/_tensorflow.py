@@ -14,7 +14,7 @@ class TrainStep:
                 step = self.distil(x, y, sample_weight)
                 loss = self.optimizer.scale_loss(step.total)
             variables = self.trainable_variables
-            self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+            self.optimizer.apply(tape.gradient(loss, variables), variables)
         return self.training_logs(x, y, step, sample_weight)
 
     def restore_state(self):

@@ -8,10 +8,11 @@ class TrainStep:
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         step = self.distil(x, y, sample_weight)
+        loss = self.optimizer.scale_loss(step.total)
         variables = self.trainable_variables
-        gradients = torch.autograd.grad(
-            self.optimizer.scale_loss(step.total), [v.value for v in variables], allow_unused=True
-        )
+        values = [variable.value for variable in variables]
+        # All stages may be frozen, and `grad` takes no empty list.
+        gradients = torch.autograd.grad(loss, values, allow_unused=True) if values else []
         with torch.no_grad():
             self.optimizer.apply(gradients, variables)
             return self.training_logs(x, y, step, sample_weight)

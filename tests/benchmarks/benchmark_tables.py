@@ -1,0 +1,123 @@
+"""From the training benchmark's measurements to medians, and to tables in Markdown."""
+
+import numpy as np
+
+CASE = ("network", "batch_size", "timesteps", "contender", "jit_compile", "idle_threads")
+SETTINGS = {"true": "jit", "false": "no jit", "auto": "auto jit", "spin": "spin", "sleep": "sleep"}
+OTHERS = ("snntorch", "spikingjelly")
+MISSING = "-"
+
+
+def summary(measurements):
+    """Medians of each case over all its steps of all rounds, times in ms and memory in MB."""
+    cases = {}
+    for measurement in measurements:
+        if "error" not in measurement:
+            cases.setdefault(tuple(measurement[name] for name in CASE), []).append(measurement)
+    return [{**dict(zip(CASE, case, strict=True)), **_medians(runs)} for case, runs in cases.items()]
+
+
+def _medians(runs):
+    step, step_iqr = _milliseconds(runs, "step_seconds")
+    forward, forward_iqr = _milliseconds(runs, "forward_seconds")
+    return {
+        "step_ms": step,
+        "step_iqr_ms": step_iqr,
+        "samples_per_second": runs[0]["batch_size"] / step * 1e3,
+        "forward_ms": forward,
+        "forward_iqr_ms": forward_iqr,
+        "peak_mb": float(np.median([run["rss_peak"] - run["rss_before"] for run in runs])) / 1e6,
+        "trainable_weights": runs[0]["trainable_weights"],
+    }
+
+
+def _milliseconds(runs, name):
+    """Median and interquartile range."""
+    seconds = np.concatenate([run[name] for run in runs])
+    low, median, high = np.percentile(seconds, [25, 50, 75]) * 1e3
+    return float(median), float(high - low)
+
+
+def fastest(rows):
+    """By network, batch size, time steps and contender, the setting with the fastest step."""
+    best = {}
+    for row in sorted(rows, key=lambda row: -row["step_ms"]):
+        best[row["network"], row["batch_size"], row["timesteps"], row["contender"]] = row
+    return best
+
+
+def page(report):
+    """The whole page: circumstances, one table for each network and batch size, and ratios."""
+    machine, best = report["machine"], fastest(report["summary"])
+    facts = {
+        "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['system']}",
+        "load average before": f"{machine['load_average']:.1f}",
+        "backend": report["backend"],
+        "versions": ", ".join(f"{name} {number}" for name, number in report["versions"].items() if number),
+        "steps": f"{report['flags']['repeats']} in each of {report['flags']['rounds']} rounds",
+        "date": report["date"],
+    }
+    parts = ["# Training benchmark", _table(["", ""], facts.items())]
+    for network, batch_size in dict.fromkeys(case[:2] for case in _in_order(report)):
+        parts.append(f"## {network}, batch of {batch_size}")
+        parts.append(_contenders_table(report, best, network, batch_size))
+    return "\n\n".join([*parts, "## Ratios", _ratios_table(report, best)]) + "\n"
+
+
+def _in_order(report):
+    """Network, batch size, time steps and contender of each measurement, as they were run."""
+    return dict.fromkeys(
+        tuple(measurement[name] for name in CASE[:4]) for measurement in report["measurements"]
+    )
+
+
+def _contenders_table(report, best, network, batch_size):
+    cases = [case[2:] for case in _in_order(report) if case[:2] == (network, batch_size)]
+    columns = dict.fromkeys(timesteps for timesteps, _ in cases)
+    rows = [
+        [contender, *(_cell(best.get((network, batch_size, timesteps, contender))) for timesteps in columns)]
+        for contender in dict.fromkeys(contender for _, contender in cases)
+    ]
+    return _table(["step, samples/s, forward, peak memory", *(f"T = {steps}" for steps in columns)], rows)
+
+
+def _cell(row):
+    if row is None:
+        return MISSING
+    setting = [SETTINGS[row[name]] for name in CASE[4:] if row[name]]
+    return ", ".join(
+        [
+            f"{row['step_ms']:.1f} ± {row['step_iqr_ms'] / 2:.1f} ms",
+            f"{row['samples_per_second']:.0f}/s",
+            f"{row['forward_ms']:.1f} ms",
+            f"{row['peak_mb']:.0f} MB",
+            *setting,
+        ]
+    )
+
+
+def _ratios_table(report, best):
+    header = ["", "step, rate / backprop", "peak memory, rate / backprop", "samples/s, rate / faster other"]
+    rows = []
+    for case in dict.fromkeys(case[:3] for case in _in_order(report)):
+        rate, backprop = best.get((*case, "bsd_rate")), best.get((*case, "backprop"))
+        others = [best[*case, name] for name in OTHERS if (*case, name) in best]
+        other = max(others, key=lambda row: row["samples_per_second"], default=None)
+        rows.append(
+            [
+                "{}, batch of {}, T = {}".format(*case),
+                _ratio(rate, backprop, "step_ms"),
+                _ratio(rate, backprop, "peak_mb"),
+                _ratio(rate, other, "samples_per_second") + (f" ({other['contender']})" if other else ""),
+            ]
+        )
+    return _table(header, rows)
+
+
+def _ratio(row, reference, name):
+    return f"{row[name] / reference[name]:.2f}" if row and reference else MISSING
+
+
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

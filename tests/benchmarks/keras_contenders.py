@@ -1,0 +1,91 @@
+"""The benchmark's networks in keras_bsd, timed inside `fit` and `predict`."""
+
+import gc
+
+import keras
+import numpy as np
+
+import keras_bsd
+
+CLASSES = 10
+RULES = {"bsd_rate": "rate", "bsd_surrogate": "surrogate", "backprop": "rate"}
+JIT_COMPILE = {"auto": "auto", "true": True, "false": False}
+
+
+def build(case):
+    """The pair, or for backpropagation its encoder alone."""
+    application, shape = {
+        "dense": (keras_bsd.applications.SpikingMLP, (28, 28, 1)),
+        "conv": (keras_bsd.applications.SpikingConvNet, (32, 32, 3)),
+    }[case["network"]]
+    pair = application(shape, CLASSES, timesteps=case["timesteps"], rule=RULES[case["contender"]])
+    return pair.encoder if case["contender"] == "backprop" else pair
+
+
+def endless(*batch):
+    """A data set of one batch again and again, held where the backend computes."""
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.data.Dataset.from_tensors(batch).repeat()
+    batch = tuple(keras.ops.convert_to_tensor(values) for values in batch)
+    return (batch for _ in iter(int, 1))
+
+
+class Ticking(keras.callbacks.Callback):
+    """Times whole steps, from the end of one to the end of the next."""
+
+    def __init__(self, stopwatch):
+        super().__init__()
+        self.stopwatch = stopwatch
+
+    def on_train_batch_end(self, batch, logs=None):  # Keras has waited for the step to give it logs
+        self.stopwatch.tick()
+        self.model.stop_training = self.stopwatch.done
+
+    def on_predict_batch_end(self, batch, logs=None):
+        keras.ops.convert_to_numpy(logs["outputs"])
+        self.stopwatch.tick()
+        self.model.stop_predicting = self.stopwatch.done
+
+
+class Contender:
+    """A compiled model, with one batch in memory."""
+
+    def __init__(self, case, x, y):
+        keras.utils.set_random_seed(0)
+        self.model = build(case)
+        gc.collect()  # the decoder that backpropagation does without
+        self.model.compile(
+            keras.optimizers.AdamW(),
+            loss="sparse_categorical_crossentropy",
+            jit_compile=JIT_COMPILE[case["jit_compile"]],
+        )
+        self.x, self.y = x, y
+        self.trainable_weights = int(sum(np.prod(w.shape) for w in self.model.trainable_weights))
+
+    def train(self, stopwatch):
+        self.model.fit(
+            endless(self.x, self.y),
+            steps_per_epoch=stopwatch.most_steps,
+            shuffle=False,
+            verbose=0,
+            callbacks=[Ticking(stopwatch)],
+        )
+
+    def predict(self, stopwatch):
+        self.model.predict(
+            endless(self.x), steps=stopwatch.most_steps, verbose=0, callbacks=[Ticking(stopwatch)]
+        )
+
+
+def warm_up(case):
+    """Train a few weights: what Keras loads when it is first used is not the network's memory."""
+    pair = keras_bsd.applications.SpikingMLP((1,), 2, timesteps=1, units=(1,))  # its mirroring serialises
+    pair.encoder.compile(
+        keras.optimizers.AdamW(),
+        loss="sparse_categorical_crossentropy",
+        jit_compile=JIT_COMPILE[case["jit_compile"]],
+    )
+    x, y = np.ones((2, 1), "float32"), np.zeros(2, "int64")
+    pair.encoder.fit(endless(x, y), steps_per_epoch=2, shuffle=False, verbose=0)

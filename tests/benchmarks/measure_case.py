@@ -1,0 +1,71 @@
+"""Measure one case of the training benchmark in a process of its own.
+
+    python tests/benchmarks/measure_case.py '{"contender": "bsd_rate", "network": "dense", "timesteps": 4,
+        "batch_size": 32, "jit_compile": "true", "warmup": 3, "repeats": 20, "max_seconds": 20}'
+
+Prints a line of JSON.
+"""
+
+import importlib
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+import psutil
+
+SHAPES = {"dense": (28, 28, 1), "conv": (32, 32, 3)}
+FEWEST_REPEATS = 3
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+class Stopwatch:
+    """Seconds of each step after the warm-up, until there are enough of them or time is up."""
+
+    def __init__(self, warmup, repeats, max_seconds):
+        self.warmup, self.most_steps, self.max_seconds = warmup, warmup + repeats, max_seconds
+        self.ticks = []
+
+    def tick(self):
+        """A step has ended."""
+        self.ticks.append(time.perf_counter())
+
+    @property
+    def seconds(self):
+        return np.diff(self.ticks[self.warmup - 1 :]).tolist()
+
+    @property
+    def done(self):
+        if len(self.ticks) < self.warmup + FEWEST_REPEATS:
+            return len(self.ticks) == self.most_steps
+        return len(self.ticks) == self.most_steps or sum(self.seconds) > self.max_seconds
+
+
+def measure(case):
+    """Times of training steps and forward passes, and resident memory before and at its peak."""
+    library = "torch" if case["contender"] in ("snntorch", "spikingjelly") else "keras"
+    contenders = importlib.import_module(f"{library}_contenders")
+    contenders.warm_up(case)
+    limits = [case[limit] for limit in ("warmup", "repeats", "max_seconds")]
+    training, forward = Stopwatch(*limits), Stopwatch(*limits)
+    random = np.random.default_rng(0)
+    x = random.random((case["batch_size"], *SHAPES[case["network"]]), dtype="float32")
+    y = random.integers(0, contenders.CLASSES, case["batch_size"])
+
+    rss_before = psutil.Process().memory_info().rss
+    contender = contenders.Contender(case, x, y)
+    contender.train(training)
+    rss_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+    contender.predict(forward)
+    return {
+        "step_seconds": training.seconds,
+        "forward_seconds": forward.seconds,
+        "rss_before": rss_before,
+        "rss_peak": rss_peak,
+        "trainable_weights": contender.trainable_weights,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(json.loads(sys.argv[1]))))

@@ -1,0 +1,148 @@
+"""The benchmark's networks in snnTorch and SpikingJelly, written as their own tutorials are.
+
+Both give every layer the stimulus again at every time step, snnTorch in a loop over time and
+SpikingJelly as one sequence.
+"""
+
+import importlib
+import itertools
+import math
+
+import torch
+from torch import nn
+
+CLASSES = 10
+UNITS = (512, 512, 512, 512, 512)
+FILTERS = (32, 64, 128, 128, 128)
+POOL_SIZES = (1, 2, 2, 2, 1)
+BETA, THRESHOLD = 0.5, 0.6
+
+
+def stages(layers, network):
+    """For each stage the layers of its synapse, from `torch.nn` or from SpikingJelly's `layer`."""
+    if network == "dense":
+        synapses = [
+            [layers.Linear(before, after, bias=False), layers.BatchNorm1d(after)]
+            for before, after in itertools.pairwise((28 * 28, *UNITS))
+        ]
+        synapses[0].insert(0, layers.Flatten())
+        return synapses
+    return [
+        [
+            layers.Conv2d(before, after, 3, padding=1, bias=False),
+            layers.BatchNorm2d(after),
+            *([layers.MaxPool2d(pool_size)] if pool_size > 1 else []),
+        ]
+        for (before, after), pool_size in zip(itertools.pairwise((3, *FILTERS)), POOL_SIZES, strict=True)
+    ]
+
+
+def readout(network):
+    """Scores from the firing rates of the last stage's neurons."""
+    pixels = (32 // math.prod(POOL_SIZES)) ** 2
+    return nn.Linear(UNITS[-1] if network == "dense" else FILTERS[-1] * pixels, CLASSES)
+
+
+def as_batch(x):
+    """A NumPy array of images, as PyTorch wants them: channels first."""
+    return torch.from_numpy(x).movedim(-1, 1).contiguous()
+
+
+class SnnTorchNetwork(nn.Module):
+    library = "snntorch"
+
+    def __init__(self, network, timesteps):
+        super().__init__()
+        import snntorch
+        from snntorch import surrogate
+
+        self.timesteps = timesteps
+        self.synapses = nn.ModuleList(nn.Sequential(*layers) for layers in stages(nn, network))
+        self.neurons = nn.ModuleList(
+            snntorch.Leaky(BETA, THRESHOLD, spike_grad=surrogate.atan(), reset_mechanism="zero")
+            for _ in self.synapses
+        )
+        self.readout = readout(network)
+
+    def forward(self, x):
+        membranes = [neuron.reset_mem() for neuron in self.neurons]
+        recorded = []
+        for _ in range(self.timesteps):
+            spikes = x
+            for i, (synapse, neuron) in enumerate(zip(self.synapses, self.neurons, strict=True)):
+                spikes, membranes[i] = neuron(synapse(spikes), membranes[i])
+            recorded.append(spikes)
+        return self.readout(torch.stack(recorded).mean(0).flatten(1))
+
+    def forget(self):
+        """Nothing to do: every forward pass starts from membranes at zero."""
+
+
+class SpikingJellyNetwork(nn.Module):
+    library = "spikingjelly.activation_based"
+
+    def __init__(self, network, timesteps):
+        super().__init__()
+        from spikingjelly.activation_based import functional, layer, neuron, surrogate
+
+        self.timesteps = timesteps
+        self.spiking = nn.Sequential()
+        for layers in stages(layer, network):
+            lif = neuron.LIFNode(
+                tau=1 / (1 - BETA),
+                decay_input=False,
+                v_threshold=THRESHOLD,
+                v_reset=0.0,
+                surrogate_function=surrogate.ATan(),
+                detach_reset=True,
+            )
+            self.spiking.extend([*layers, lif])
+        self.readout = readout(network)
+        functional.set_step_mode(self.spiking, "m")
+        self.forget = lambda: functional.reset_net(self)
+
+    def forward(self, x):
+        sequence = x.unsqueeze(0).expand(self.timesteps, *x.shape)
+        return self.readout(self.spiking(sequence).mean(0).flatten(1))
+
+
+NETWORKS = {"snntorch": SnnTorchNetwork, "spikingjelly": SpikingJellyNetwork}
+
+
+class Contender:
+    """A network and its optimiser, with one batch in memory."""
+
+    def __init__(self, case, x, y):
+        torch.manual_seed(0)
+        self.network = NETWORKS[case["contender"]](case["network"], case["timesteps"])
+        self.optimizer = torch.optim.AdamW(self.network.parameters())
+        self.x = as_batch(x)
+        self.y = torch.from_numpy(y)
+        self.trainable_weights = sum(weights.numel() for weights in self.network.parameters())
+
+    def train(self, stopwatch):
+        self.network.train()
+        while not stopwatch.done:
+            loss = nn.functional.cross_entropy(self.network(self.x), self.y)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.network.forget()
+            loss.item()
+            stopwatch.tick()
+
+    def predict(self, stopwatch):
+        self.network.eval()
+        with torch.no_grad():
+            while not stopwatch.done:
+                self.network(self.x).softmax(1).numpy()
+                self.network.forget()
+                stopwatch.tick()
+
+
+def warm_up(case):
+    """Train one weight: what PyTorch loads when it is first used is not the network's memory."""
+    importlib.import_module(NETWORKS[case["contender"]].library)
+    layer = nn.Linear(1, 1)
+    layer(torch.ones(2, 1)).sum().backward()
+    torch.optim.AdamW(layer.parameters()).step()
