@@ -181,10 +181,11 @@ class SpikingStage(Stage):
         for the value, which compilers see is not used.
         """
         held = self.timesteps is not None
-        averaged = self._affine(inputs if held else ops.mean(inputs, axis=1), training)
-        averaged = _with_value(averaged, ops.stop_gradient(ops.mean(weighed, axis=1)))
+        averaged = inputs if held else ops.mean(inputs, axis=1)
         state = [(variable, variable.value) for variable in self.synapse.variables]
-        with keras.StatelessScope(state):
+        with keras.StatelessScope(state):  # nor does an activity regulariser count twice
+            averaged = self._affine(averaged, training)
+            averaged = _with_value(averaged, ops.stop_gradient(ops.mean(weighed, axis=1)))
             return self._rest(averaged, training)
 
     def _affine(self, inputs, training):

@@ -15,6 +15,9 @@ class TrainStep:
                 loss = self.optimizer.scale_loss(step.total)
             variables = self.trainable_variables
             self.optimizer.apply(tape.gradient(loss, variables), variables)
+        # What is logged is the loss, of which Keras gives each replica its share.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        step = step._replace(task_loss=step.task_loss * replicas)
         return self.training_logs(x, y, step, sample_weight)
 
     def restore_state(self):

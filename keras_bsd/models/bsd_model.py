@@ -123,12 +123,12 @@ class BSDModel(_backend.TrainStep, keras.Model):
     def call(self, inputs, training=False):
         return self.encoder(inputs, training=training)
 
-    def compile(self, optimizer="adamw", loss=None, metrics=None, **kwargs):
+    def compile(self, optimizer="adamw", loss=None, loss_weights=None, metrics=None, **kwargs):
         """As `keras.Model.compile`; by default AdamW, and cross-entropy or mean squared error."""
         if loss is None and self.task == "classification":
             _check_gives_probabilities(self.encoder)
             loss = "crossentropy"
-        super().compile(optimizer=optimizer, loss=loss or "mse", metrics=metrics, **kwargs)
+        super().compile(optimizer, loss or "mse", loss_weights, metrics, **kwargs)
         self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config):
@@ -180,7 +180,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
             rates = forward.representations[stage.name]
             prototypes = backward.representations[teacher.name]
             losses, affinity = self.layer_loss.compare(rates, prototypes, positives, negatives)
-            stage_losses.append(_weighted_mean(losses, sample_weight))
+            stage_losses.append(_MEAN(losses, losses, sample_weight))
             alignments.append(ops.mean(ops.sum(positives * affinity, axis=-1)))
             firing_rates.append(ops.mean(rates))
         return Distillation(
@@ -275,10 +275,14 @@ class BSDModel(_backend.TrainStep, keras.Model):
         return cls(**config)
 
 
-def _weighted_mean(losses, sample_weight):
-    if sample_weight is not None:
-        losses = losses * ops.cast(ops.reshape(sample_weight, (-1,)), losses.dtype)
-    return ops.mean(losses)
+class _MeanOfSamples(keras.losses.Loss):
+    """Losses that each sample has already, weighted and averaged as Keras does, replicas included."""
+
+    def call(self, y_true, y_pred):
+        return y_pred
+
+
+_MEAN = _MeanOfSamples(name="stage_loss")
 
 
 def _paired_stages(encoder, decoder):

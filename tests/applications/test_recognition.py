@@ -72,7 +72,9 @@ def test_digits_as_well_as_backpropagation(digits):
             model = SpikingMLP((8, 8, 1), 10, units=(256, 256, 256))
             network = model if name == "bsd" else model.encoder
             schedule = keras.optimizers.schedules.CosineDecay(learning_rate, 25 * 23)
-            network.compile(keras.optimizers.AdamW(schedule), "sparse_categorical_crossentropy", ["accuracy"])
+            network.compile(
+                keras.optimizers.AdamW(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"]
+            )
             network.fit(x, y, batch_size=64, epochs=25, verbose=0)
             accuracy[name].append(network.evaluate(x_test, y_test, verbose=0)[1])
     assert np.mean(accuracy["bsd"]) >= 0.965

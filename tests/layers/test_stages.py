@@ -170,7 +170,7 @@ def test_rate_rule_leaves_statistics_as_the_spikes_set_them():
         (lambda: SpikingStage("dense"), "must be a Keras layer or a list of them. Received: 'd"),
         (
             lambda: SpikingStage(keras.layers.Dense(2), keras.layers.ReLU()),
-            "must be a SpikingLIF .* <ReLU",
+            "must be a SpikingLIF .*<ReLU",
         ),
         (lambda: SpikingDense(2, neuron=SpikingLIF(return_state=True)), "gives spikes and nothing else"),
         (lambda: SpikingDense(0), "`units` must be an integer of at least 1. Received: units=0"),

@@ -1,0 +1,49 @@
+"""The three backends learn the same."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.models.training_worker import CASES, Workers
+
+BACKENDS = [name for name in ("tensorflow", "jax", "torch") if importlib.util.find_spec(name)]
+COMPARED = [name for name in CASES if name.endswith((" rate", " surrogate"))]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    if len(BACKENDS) < 2:
+        pytest.skip(f"nothing to compare with {BACKENDS} alone")
+    workers = Workers(tmp_path_factory.mktemp("backends"), COMPARED, steps=3)
+    for backend in BACKENDS:
+        workers.start(backend, backend)
+    return workers.results()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", COMPARED)
+def test_steps_are_equal_on_every_backend(case, results):
+    weights, logs = results[BACKENDS[0]][case]
+    for backend in BACKENDS[1:]:
+        others, other_logs = results[backend][case]
+        for one, other in zip(weights, others, strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-4, err_msg=backend)
+        assert logs["loss"] == pytest.approx(other_logs["loss"], abs=1e-4)
+
+
+def test_another_backend_is_refused_by_name():
+    done = subprocess.run(
+        [sys.executable, "-c", "import keras, keras_bsd"],
+        env={**os.environ, "KERAS_BACKEND": "numpy"},
+        capture_output=True,
+        text=True,
+    )
+    message = (
+        "Unknown `KERAS_BACKEND`: choose one of 'tensorflow', 'jax', 'torch'. Received: KERAS_BACKEND='numpy'"
+    )
+    assert done.returncode != 0
+    assert message in done.stderr

@@ -1,0 +1,77 @@
+"""Several devices learn as one: what is computed over the whole batch, and what over a replica's share."""
+
+import importlib.util
+import socket
+
+import numpy as np
+import pytest
+
+from tests.models.training_worker import Workers
+
+pytestmark = pytest.mark.slow
+needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+
+GLOBAL = ["nothing over the batch", "synchronized statistics"]
+PER_REPLICA = ["statistics of the batch", "centring over the batch", "pairs of samples"]
+
+
+def difference(one, other):
+    return max(np.abs(a - b).max() for a, b in zip(one, other, strict=True))
+
+
+def assert_same(one, other):
+    (weights, logs), (other_weights, other_logs) = one, other
+    assert difference(weights, other_weights) < 1e-4
+    assert logs == pytest.approx(other_logs, abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory):
+    """On one device, on two replicas of TensorFlow, and replica by replica on one device."""
+    workers = Workers(tmp_path_factory.mktemp("replicas"), GLOBAL + PER_REPLICA, steps=5)
+    for layout in ("one device", "mirrored", "halves"):
+        workers.start(layout, "tensorflow", layout)
+    return workers.results()
+
+
+@pytest.mark.parametrize("case", GLOBAL)
+def test_replicas_learn_as_one_device_without_statistics_of_their_own(case, replicas):
+    assert_same(replicas["mirrored"][case], replicas["one device"][case])
+
+
+@pytest.mark.parametrize("case", PER_REPLICA)
+def test_replicas_compute_over_their_own_samples(case, replicas):
+    weights = {layout: found[case][0] for layout, found in replicas.items()}
+    assert difference(weights["mirrored"], weights["halves"]) < 1e-4
+    assert difference(weights["mirrored"], weights["one device"]) > 1e-3
+
+
+@needs_jax
+def test_sharded_arrays_learn_as_one_device(tmp_path):
+    workers = Workers(tmp_path, ["all over the batch"], steps=5)
+    workers.start("one device", "jax")
+    two = "--xla_force_host_platform_device_count=2"
+    workers.start("two devices", "jax", "data parallel", XLA_FLAGS=two)
+    found = workers.results()
+    assert_same(found["two devices"]["all over the batch"], found["one device"]["all over the batch"])
+
+
+@needs_jax
+def test_processes_learn_as_one_device(tmp_path):
+    workers = Workers(tmp_path, ["all over the batch"], steps=5)
+    workers.start("one device", "jax")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    for process in range(2):
+        workers.start(
+            f"process {process}",
+            "jax",
+            "processes",
+            KERAS_DISTRIBUTION_JOB_ADDRESSES=address,
+            KERAS_DISTRIBUTION_NUM_PROCESSES="2",
+            KERAS_DISTRIBUTION_PROCESS_ID=str(process),
+        )
+    found = {name: cases["all over the batch"] for name, cases in workers.results().items()}
+    for process in range(2):
+        assert_same(found[f"process {process}"], found["one device"])
