@@ -27,7 +27,11 @@ def assert_same(one, other, **tolerance):
         np.testing.assert_allclose(a, b, **(tolerance or {"rtol": 0}))
 
 
-@pytest.mark.parametrize(("name", "jit_compile"), [*((name, False) for name in MAKERS), ("dense", True)])
+# What torch.compile makes of a model and of its copy need not be equal to the last bit.
+COMPILED = [] if keras.config.backend() == "torch" else [("dense", True)]
+
+
+@pytest.mark.parametrize(("name", "jit_compile"), [*((name, False) for name in MAKERS), *COMPILED])
 def test_fits_saves_and_goes_on_bit_for_bit(name, jit_compile, tmp_path):
     model = MAKERS[name]()
     metrics = ["mae"] if model.task == "regression" else ["accuracy"]
