@@ -32,7 +32,7 @@ test-torch: .venv/.ready-torch
 	KERAS_BACKEND=torch $(PYTEST) -m 'not slow'
 
 benchmark: .venv/.ready-benchmark
-	$(BIN)/python tests/benchmarks/benchmark_training.py --output_dir=runs/benchmark
+	$(BIN)/python tests/benchmarks/benchmark_training.py --batch_sizes=128 --timesteps=4,16 --output_dir=runs/benchmark
 
 format: setup
 	$(BIN)/ruff check --fix .
