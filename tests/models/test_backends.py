@@ -25,6 +25,7 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("backends")
 @pytest.mark.parametrize("case", COMPARED)
 def test_steps_are_equal_on_every_backend(case, results):
     weights, logs = results[BACKENDS[0]][case]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.models.training_worker import Workers
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("devices")]
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 
 GLOBAL = ["nothing over the batch", "synchronized statistics"]
