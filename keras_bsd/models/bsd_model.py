@@ -129,10 +129,10 @@ class BSDModel(_backend.TrainStep, keras.Model):
             _check_gives_probabilities(self.encoder)
             loss = "crossentropy"
         super().compile(optimizer, loss or "mse", loss_weights, metrics, **kwargs)
-        self.optimizer.build(self.trainable_variables)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)  # to take the state that was saved
 
     @functools.wraps(keras.Model.fit)
     def fit(self, x=None, y=None, *args, **kwargs):
@@ -147,6 +147,8 @@ class BSDModel(_backend.TrainStep, keras.Model):
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:
+            if not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
             super().make_train_function(force)
             watched = self._guard.watch(self.train_function, self.steps_per_execution, self.restore_state)
             self.train_function = watched
