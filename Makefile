@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
-PYTEST := $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup
+TESTS ?= tests
+PYTEST = $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup $(TESTS)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: setup demo test test-jax test-torch benchmark format clean
