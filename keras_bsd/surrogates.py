@@ -12,6 +12,7 @@ import keras
 from keras import ops
 
 from keras_bsd import checks
+from keras_bsd.custom_gradient import custom_gradient
 
 
 def _step(distance):
@@ -40,16 +41,11 @@ class Surrogate:
         raise NotImplementedError
 
     def __call__(self, distance):
-        @ops.custom_gradient
-        def spike(distance):
-            # TensorFlow and JAX hand over the upstream gradient alone, PyTorch the inputs as well.
-            def gradient(*args, upstream=None):
-                upstream = args[0] if upstream is None else upstream
-                return upstream * ops.cast(self.derivative(distance), upstream.dtype)
-
-            return _step(distance), gradient
-
+        spike = custom_gradient(_step, self._backward)
         return spike(ops.convert_to_tensor(distance))
+
+    def _backward(self, upstream, distance):
+        return upstream * ops.cast(self.derivative(distance), upstream.dtype)
 
     def get_config(self):
         return {"slope": self.slope}

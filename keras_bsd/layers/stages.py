@@ -1,44 +1,16 @@
 """Stages: the units of local learning, each a synapse (any Keras layers) and what it drives."""
 
-import itertools
 import math
 
 import keras
 from keras import ops
 
 from keras_bsd import checks, learning
+from keras_bsd.custom_gradient import custom_gradient
+from keras_bsd.layers.affine import leading_affine
 from keras_bsd.layers.spiking_lif import SpikingLIF
 
 NORMALIZATIONS = ("batch", "layer", None)
-# What these give of a mean is the mean of what they give: affine, or they only move values about.
-AFFINE_LAYERS = (
-    keras.layers.Dense,
-    keras.layers.EinsumDense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.AveragePooling2D,
-    keras.layers.ZeroPadding2D,
-    keras.layers.Cropping2D,
-    keras.layers.Flatten,
-    keras.layers.Reshape,
-    keras.layers.Permute,
-)
-
-
-def _leading_affine(layers):
-    """How many of `layers`, from the first on, are affine."""
-    affine = (
-        isinstance(layer, AFFINE_LAYERS)
-        and getattr(layer, "activation", None) in (None, keras.activations.linear)
-        for layer in layers
-    )
-    return sum(itertools.takewhile(bool, affine))
 
 
 def _normalization(kind):
@@ -84,16 +56,11 @@ def _apply(layers, inputs, training):
     return inputs
 
 
-@ops.custom_gradient
-def _with_value(tensor, value):
-    """`value`, with the gradient going to `tensor`."""
-
-    # TensorFlow and JAX hand over the upstream gradient alone, PyTorch the inputs as well.
-    def gradient(*args, upstream=None):
-        upstream = args[0] if upstream is None else upstream
-        return upstream, ops.zeros_like(upstream)
-
-    return value, gradient
+# `value`, with the gradient going to `tensor`.
+_with_value = custom_gradient(
+    forward=lambda tensor, value: value,
+    backward=lambda upstream, tensor, value: (upstream, ops.zeros_like(upstream)),
+)
 
 
 def _restored(layers):
@@ -127,7 +94,7 @@ class SpikingStage(Stage):
     def __init__(self, synapse, neuron=None, timesteps=None, normalization=None, **kwargs):
         layers = list(synapse) if isinstance(synapse, (list, tuple)) else [synapse]
         super().__init__([*layers, *_normalization(normalization)], **kwargs)
-        self._affine_count = _leading_affine(self.synapse.layers)
+        self._affine_count = leading_affine(self.synapse.layers)
         self.neuron = SpikingLIF() if neuron is None else neuron
         if not isinstance(self.neuron, SpikingLIF) or self.neuron.return_state:
             raise ValueError(

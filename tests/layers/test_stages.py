@@ -151,6 +151,19 @@ def test_only_leading_affine_layers_are_averaged():
     )
 
 
+def test_a_subclass_of_an_affine_layer_may_be_anything():
+    class Squared(keras.layers.Dense):
+        def call(self, inputs, training=None):
+            return super().call(inputs) ** 2
+
+    stage, inputs = SpikingStage(Squared(3)), ops.convert_to_tensor(binary((4, 3, 5)))
+    stage.build(inputs.shape)
+    found = stage.mean_current(inputs, stage.weigh(inputs, True), True)
+    np.testing.assert_allclose(
+        to_numpy(found), to_numpy(stage.synapse(ops.mean(inputs, axis=1))), rtol=1e-5, atol=1e-6
+    )
+
+
 def test_rate_rule_leaves_statistics_as_the_spikes_set_them():
     inputs = binary((8, 4, 3))
     moving = []

@@ -1,0 +1,34 @@
+"""Which layers give of a mean the mean of what they give."""
+
+import itertools
+
+import keras
+
+# Affine in their input, or they only move values about.
+AFFINE_LAYERS = (
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.AveragePooling2D,
+    keras.layers.ZeroPadding2D,
+    keras.layers.Cropping2D,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Permute,
+)
+
+
+def leading_affine(layers):
+    """How many of `layers`, from the first on, are affine. A subclass may do anything: it is not."""
+    affine = (
+        type(layer) in AFFINE_LAYERS and getattr(layer, "activation", None) in (None, keras.activations.linear)
+        for layer in layers
+    )
+    return sum(itertools.takewhile(bool, affine))
