@@ -1,18 +1,18 @@
-"""Train a spiking classifier by BSD, and the same network by backpropagation through time.
+"""Train a spiking classifier by BSD, and the same network by other rules to compare.
 
     python applications/train_recognition.py
     python applications/train_recognition.py --dataset=mnist --units=512,512,512,512,512 --epochs=10
+    python applications/train_recognition.py --dataset=cifar10 --network=conv --rule=rate --flip --shift=0.1
 
-Writes a picture, the trained model and all figures to `--output_dir`.
+Writes to `--output_dir` a trained model for each rule, a picture, and all figures. The same command
+goes on with training that was interrupted.
 """
 
-import importlib.metadata
+import csv
+import functools
 import json
-import os
 import pathlib
-import platform
 import sys
-import time
 
 import keras
 import numpy as np
@@ -20,72 +20,253 @@ from absl import app, flags
 from matplotlib.figure import Figure
 
 import keras_bsd
-from keras_bsd import plots
+from keras_bsd import applications, plots
+from keras_bsd.datasets import Batches
 from keras_bsd.files import replacing
 
+RULES = {  # what a rule is called, and AdamW's best learning rate with it
+    "rate": ("BSD", 6e-3),
+    "surrogate": ("BSD, surrogate rule", 6e-3),
+    "paper": ("BSD, paper's configuration", 1e-3),
+    "backprop": ("backpropagation through time", 3e-3),
+    "ann": ("ANN", 3e-3),
+}
+BSD = ("rate", "surrogate", "paper")
+NETWORKS = {  # the builder, and what flags can set of its arguments
+    "mlp": (applications.SpikingMLP, {"units": (256, 256, 256)}),
+    "conv": (
+        applications.SpikingConvNet,
+        {"filters": (32, 64, 128, 128, 128), "pool_sizes": (1, 2, 2, 2, 1)},
+    ),
+    "resnet": (applications.SpikingResNet, {"filters": (32, 64, 128), "blocks": (2, 2, 2)}),
+}
+
 FLAGS = flags.FLAGS
-flags.DEFINE_string("dataset", "digits", "digits, or the name of a tensorflow_datasets image set.")
+flags.DEFINE_string(
+    "dataset", "digits", "digits, the name of a tensorflow_datasets image set, or the path of an .npz file."
+)
 flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
-flags.DEFINE_enum("network", "mlp", ["mlp", "conv"], "SpikingMLP or SpikingConvNet.")
-flags.DEFINE_list("units", ["256", "256", "256"], "Neurons of each stage of the mlp.")
+flags.DEFINE_integer("samples", None, "Training samples, the first of the set (default: all).", lower_bound=1)
+flags.DEFINE_enum("network", "mlp", list(NETWORKS), "SpikingMLP, SpikingConvNet or SpikingResNet.")
+flags.DEFINE_list("units", None, "mlp: neurons of each stage (default: 256,256,256).")
+flags.DEFINE_list("filters", None, "conv: channels of each stage; resnet: of each group.")
+flags.DEFINE_list("pool_sizes", None, "conv: by how much each stage shrinks the maps.")
+flags.DEFINE_list("blocks", None, "resnet: blocks of each group.")
 flags.DEFINE_integer("timesteps", 4, "Time steps.", lower_bound=1)
+flags.DEFINE_list(
+    "rule",
+    ["rate", "backprop"],
+    "How to train, one or several: BSD by the rate or the surrogate rule or in the paper's configuration; "
+    "backprop, backpropagation through time; ann, backpropagation in the same shape with ReLU.",
+)
 flags.DEFINE_integer("epochs", 25, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "Samples a batch.", lower_bound=1)
-flags.DEFINE_float("learning_rate", 6e-3, "AdamW's highest rate for BSD; it falls to zero as a cosine.")
-flags.DEFINE_float("baseline_learning_rate", 3e-3, "The same for backpropagation.")
-flags.DEFINE_bool("baseline", True, "Train the same network by backpropagation through time too.")
+flags.DEFINE_float(
+    "learning_rate",
+    None,
+    "AdamW's highest; it falls to zero as a cosine (default: "
+    + ", ".join(f"{rule} {rate}" for rule, (_, rate) in RULES.items())
+    + ").",
+)
+flags.DEFINE_float("weight_decay", 0.004, "AdamW's.", lower_bound=0)
+flags.DEFINE_float("ema", None, "Momentum of an average of the weights that replaces them at the end.")
+flags.DEFINE_bool("flip", False, "Augment by mirroring left and right.")
+flags.DEFINE_float("shift", 0, "Augment by shifts of up to this part of the image.", lower_bound=0)
+flags.DEFINE_float("rotate", 0, "Augment by rotations of up to this part of a circle.", lower_bound=0)
+flags.DEFINE_float("erase", 0, "Augment by erasing a part of each image with this probability.", lower_bound=0)
+flags.DEFINE_float(
+    "validation", 0.1, "Part of the training samples that is held out.", lower_bound=0, upper_bound=0.9
+)
+flags.DEFINE_integer(
+    "patience",
+    None,
+    "Stop after as many epochs without a better validation accuracy and take the best epoch's weights. "
+    "Counts anew after an interruption.",
+)
+flags.DEFINE_bool("tensorboard", False, "Write logs for TensorBoard.")
 flags.DEFINE_bool(
     "jit_compile", None, "Compile by XLA (default: Keras decides): dense networks train faster on a CPU."
 )
-flags.DEFINE_integer("seed", 0, "Of weights and order of samples.")
+flags.DEFINE_integer("seed", 0, "Of weights, order of samples and augmentation.")
 flags.DEFINE_string("output_dir", None, "Where results go (default: runs/DATASET).")
+flags.register_validator("rule", lambda rules: rules and set(rules) <= set(RULES), f"of {', '.join(RULES)}")
 
 
-def build(images, classes):
-    """A fresh pair; the same weights at every call."""
+def network_arguments(x, y):
+    """What the network's builder is given for data such as these."""
+    defaults = NETWORKS[FLAGS.network][1]
+    own = {name: tuple(map(int, FLAGS[name].value or default)) for name, default in defaults.items()}
+    return {
+        "input_shape": x.shape[1:],
+        "classes": int(y.max()) + 1,
+        "timesteps": FLAGS.timesteps,
+        **own,
+    }
+
+
+def build(rule, arguments):
+    """The model that `rule` trains: a pair, or its encoder; the same first weights at every call."""
     keras.utils.set_random_seed(FLAGS.seed)
-    shared = {"input_shape": images.shape[1:], "classes": classes, "timesteps": FLAGS.timesteps}
-    if FLAGS.network == "conv":
-        return keras_bsd.applications.SpikingConvNet(**shared)
-    return keras_bsd.applications.SpikingMLP(**shared, units=[int(units) for units in FLAGS.units])
+    pair = functools.partial(NETWORKS[FLAGS.network][0], **arguments)
+    if rule == "paper":
+        return pair(**keras_bsd.paper_configuration())
+    if rule in BSD:
+        return pair(rule=rule)
+    encoder = pair().encoder
+    return encoder if rule == "backprop" else as_ann(encoder)
 
 
-def train(network, x, y, learning_rate):
-    """Fit a model; gives its history and the seconds it took."""
-    steps = FLAGS.epochs * int(np.ceil(0.9 * len(x) / FLAGS.batch_size))
-    network.compile(
-        keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(learning_rate, steps)),
+def as_ann(encoder):
+    """The same network with ReLU in place of spiking neurons, and no time."""
+
+    def without_time(layer):
+        if isinstance(layer, keras_bsd.layers.SpikingStage):
+            return keras.Sequential([*copies(layer.synapse), keras.layers.ReLU()], name=layer.name)
+        if isinstance(layer, keras_bsd.layers.Readout):
+            activation = keras.layers.Activation(layer.activation)
+            return keras.Sequential([*copies(layer.synapse), activation], name=layer.name)
+        if isinstance(layer, keras.layers.MaxPooling3D):
+            return keras.layers.MaxPooling2D(layer.pool_size[1:], padding=layer.padding, name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    def copies(synapse):
+        return [layer.__class__.from_config(layer.get_config()) for layer in synapse.layers]
+
+    return keras.models.clone_model(encoder, clone_function=without_time)
+
+
+def augmentation():
+    """Keras layers, as the flags say."""
+    layers = []
+    if FLAGS.flip:
+        layers.append(keras.layers.RandomFlip("horizontal"))
+    if FLAGS.rotate:
+        layers.append(keras.layers.RandomRotation(FLAGS.rotate, fill_mode="constant"))
+    if FLAGS.shift:
+        layers.append(keras.layers.RandomTranslation(FLAGS.shift, FLAGS.shift, fill_mode="constant"))
+    if FLAGS.erase:
+        layers.append(keras.layers.RandomErasing(FLAGS.erase, scale=(0.02, 0.2), value_range=(0, 1)))
+    return layers
+
+
+def train(model, rule, x, y, folder):
+    """Fit a model, from where an interrupted run left it; gives its history by name."""
+    held_out = int(len(x) * FLAGS.validation)
+    count = len(x) - held_out
+    batches = Batches(x[:count], y[:count], FLAGS.batch_size, augmentation(), FLAGS.seed)
+    highest = FLAGS.learning_rate or RULES[rule][1]
+    ema = {} if FLAGS.ema is None else {"use_ema": True, "ema_momentum": FLAGS.ema}
+    model.compile(
+        keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(highest, FLAGS.epochs * len(batches)),
+            weight_decay=FLAGS.weight_decay,
+            **ema,
+        ),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
     )
-    start = time.perf_counter()
-    history = network.fit(
-        x,
-        y,
-        batch_size=FLAGS.batch_size,
+    log = folder / f"{rule}.csv"
+    callbacks = [
+        batches.follow(),
+        keras_bsd.callbacks.StageProgress(),
+        keras_bsd.callbacks.EpochSeconds(),
+        keras.callbacks.CSVLogger(log, append=True),
+        keras.callbacks.BackupAndRestore(folder / f"{rule}.backup", double_checkpoint=True),
+    ]
+    if FLAGS.patience is not None:
+        callbacks.append(
+            keras.callbacks.EarlyStopping("val_accuracy", patience=FLAGS.patience, restore_best_weights=True)
+        )
+    if FLAGS.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard" / rule))
+    model.fit(
+        batches,
         epochs=FLAGS.epochs,
-        validation_split=0.1,
-        callbacks=[keras_bsd.callbacks.StageProgress()],
+        validation_data=(x[count:], y[count:]) if held_out else None,
+        validation_batch_size=500,
+        shuffle=False,  # batches come shuffled
+        callbacks=callbacks,
     )
-    return history.history, time.perf_counter() - start
+    with open(log, newline="") as rows:
+        epochs = {row["epoch"]: row for row in csv.DictReader(rows)}.values()  # the last of each, if run twice
+    columns = {name: [row[name] for row in epochs] for name in next(iter(epochs))}
+    return {name: [float(v) for v in values] for name, values in columns.items() if "NA" not in values}
 
 
-def draw_report(model, histories, digit, path):
-    """Curves, alignment, the spikes of one sample and what each concept recalls, on one page."""
+def result(rule, data, folder):
+    """Train by one rule, save the model, and give what is to be told of it."""
+    (x, y), test = data
+    model = build(rule, network_arguments(x, y))
+    history = train(model, rule, x, y, folder)
+    save_and_load(model, test[0], folder / f"{rule}.keras")
+    return {
+        "test_accuracy": model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)["accuracy"],
+        "seconds": sum(history["seconds"]),
+        "parameters": getattr(model, "encoder", model).count_params(),
+        "history": history,
+    }
+
+
+def results(data, folder):
+    """By rule, what `result` gives: those of an interrupted run with the same flags are kept."""
+    unfinished = folder / "unfinished.json"
+    own_flags = {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
+    if not unfinished.exists():
+        for rule in RULES:
+            (folder / f"{rule}.json").unlink(missing_ok=True)
+            (folder / f"{rule}.csv").unlink(missing_ok=True)
+        write_json(unfinished, own_flags)
+    elif json.loads(unfinished.read_text()) != own_flags:
+        raise ValueError(
+            f"A run with other flags was interrupted in {folder}. Go on with it by its own flags, which "
+            f"stand in {unfinished}, or delete that folder, or choose another --output_dir."
+        )
+    found = {}
+    for rule in FLAGS.rule:
+        path = folder / f"{rule}.json"
+        if not path.exists():
+            print(f"{RULES[rule][0]}, {len(data[0][0])} samples of {FLAGS.dataset}:")
+            write_json(path, result(rule, data, folder))
+        found[rule] = json.loads(path.read_text())
+    measured = ("test_accuracy", "seconds", "parameters")
+    metrics = {
+        **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
+        "application": NETWORKS[FLAGS.network][0].__name__,
+        "arguments": network_arguments(*data[0]),
+        "flags": own_flags,
+        **keras_bsd.environment(),
+    }
+    write_json(folder / "metrics.json", metrics)
+    unfinished.unlink()
+    return found
+
+
+def write_json(path, content):
+    with replacing(path) as written:
+        written.write_text(json.dumps(content, indent=1))
+
+
+def draw_report(found, digit, folder):
+    """Curves, and of the first BSD model alignment, the spikes of one sample and what it recalls."""
     figure = Figure(figsize=(13, 8), layout="constrained")
-    axes = figure.subplot_mosaic([["loss", "accuracy", "raster"], ["alignment", "recall", "raster"]])
+    histories = {RULES[rule][0]: kept["history"] for rule, kept in found.items()}
+    trained_by_bsd = [rule for rule in found if rule in BSD]
+    mosaic = [["loss", "accuracy", "raster"], ["alignment", "recall", "raster"]]
+    axes = figure.subplot_mosaic(mosaic if trained_by_bsd else [["loss", "accuracy"]])
     for metric in ("loss", "accuracy"):
         plots.learning_curves(histories, metric, axes[metric])
-    plots.alignment(histories["BSD"], axes["alignment"])
-    spikes = {stage: trains[0] for stage, trains in model.spikes(digit[None]).items()}
-    plots.spike_raster(spikes, axis=axes["raster"])
-    concepts = np.arange(min(model.encoder.output_shape[-1], 20))
-    plots.stimuli(model.recall(concepts), [str(c) for c in concepts], columns=5, axis=axes["recall"])
-    titles = {"alignment": "encoder and decoder agree", "recall": "what the decoder recalls"}
-    for name, title in {**titles, "raster": "one test sample's spikes"}.items():
-        axes[name].set_title(title)
-    with replacing(path) as written:
+    if trained_by_bsd:
+        model = keras.saving.load_model(folder / f"{trained_by_bsd[0]}.keras")
+        plots.alignment(histories[RULES[trained_by_bsd[0]][0]], axes["alignment"])
+        spikes = {stage: trains[0] for stage, trains in model.spikes(digit[None]).items()}
+        plots.spike_raster(spikes, axis=axes["raster"])
+        concepts = np.arange(min(model.encoder.output_shape[-1], 20))
+        plots.stimuli(model.recall(concepts), [str(c) for c in concepts], columns=5, axis=axes["recall"])
+        titles = {"alignment": "encoder and decoder agree", "recall": "what the decoder recalls"}
+        for name, title in {**titles, "raster": "one test sample's spikes"}.items():
+            axes[name].set_title(title)
+    with replacing(folder / "report.png") as written:
         figure.savefig(written, dpi=120)
 
 
@@ -99,43 +280,17 @@ def save_and_load(model, x, path):
 
 
 def main(_):
-    folder = pathlib.Path(FLAGS.output_dir or f"runs/{FLAGS.dataset}")
-    (x, y), (x_test, y_test) = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
-    classes = int(y.max()) + 1
-    histories, accuracy, seconds = {}, {}, {}
-
-    print(f"Bidirectional spike-based distillation, {len(x)} samples of {FLAGS.dataset}:")
-    model = build(x, classes)
-    histories["BSD"], seconds["BSD"] = train(model, x, y, FLAGS.learning_rate)
-    accuracy["BSD"] = model.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"]
-    if FLAGS.baseline:
-        print("The same network by backpropagation through time:")
-        encoder = build(x, classes).encoder
-        name = "backpropagation"
-        histories[name], seconds[name] = train(encoder, x, y, FLAGS.baseline_learning_rate)
-        accuracy[name] = encoder.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"]
-
-    draw_report(model, histories, x_test[0], folder / "report.png")
-    save_and_load(model, x_test, folder / "model.keras")
-    metrics = {
-        "test_accuracy": accuracy,
-        "seconds": seconds,
-        "flags": {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])},
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "versions": {
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            keras.config.backend(): importlib.metadata.version(keras.config.backend()),
-            "keras_bsd": keras_bsd.__version__,
-        },
-    }
-    with replacing(folder / "metrics.json") as written:
-        written.write_text(json.dumps(metrics, indent=2))
-
-    for name in accuracy:
-        print(f"{name}: {accuracy[name]:.2%} of {len(x_test)} test samples, {seconds[name]:.0f} s of training")
+    folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}")
+    (x, y), test = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    found = results(((x[: FLAGS.samples], y[: FLAGS.samples]), test), folder)
+    draw_report(found, test[0][0], folder)
+    for rule, kept in found.items():
+        print(
+            f"{RULES[rule][0]}: {kept['test_accuracy']:.2%} of {len(test[0])} test samples, "
+            f"{kept['seconds']:.0f} s of training"
+        )
     print(f"Report: {folder / 'report.png'}")
-    print(f"Model, loaded back and checked: {folder / 'model.keras'}")
+    print(f"Models, loaded back and checked: {', '.join(str(folder / f'{rule}.keras') for rule in found)}")
     print(f"Figures: {folder / 'metrics.json'}")
 
 

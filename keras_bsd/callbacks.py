@@ -1,5 +1,7 @@
 """What `fit` shows while a pair learns."""
 
+import time
+
 import keras
 import numpy as np
 
@@ -31,6 +33,21 @@ class StageProgress(keras.callbacks.ProgbarLogger):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, _summary(logs or {}))
+
+
+class EpochSeconds(keras.callbacks.Callback):
+    """Adds `seconds`, what the epoch took, to the logs: callbacks that come later see it.
+
+    Example:
+
+    >>> model.fit(x, y, callbacks=[keras_bsd.callbacks.EpochSeconds(), keras.callbacks.CSVLogger("log.csv")])
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = time.perf_counter() - self._start
 
 
 def _summary(logs):

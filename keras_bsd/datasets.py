@@ -1,8 +1,13 @@
-"""Image sets as arrays, split for training and testing."""
+"""Image sets as arrays, split for training and testing, and in batches."""
 
 import difflib
+import math
+import pathlib
 
+import keras
 import numpy as np
+
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def load_images(name, data_dir=None):
@@ -11,19 +16,23 @@ def load_images(name, data_dir=None):
     Args:
         name: `"digits"`, the 1,797 real handwritten digits that scikit-learn carries (8x8), split 80
             to 20 with the classes in proportion, the same at every call; or the name of a
-            `tensorflow_datasets` image set with the splits `train` and `test`.
+            `tensorflow_datasets` image set with the splits `train` and `test`; or the path of an `.npz`
+            file with arrays `x_train`, `y_train`, `x_test`, `y_test`: images of whole numbers from 0
+            to 255 or of numbers in [0, 1], and class numbers from 0.
         data_dir: folder of `tensorflow_datasets` (default: its own, or `TFDS_DATA_DIR`).
 
     Returns:
         Images `(samples, height, width, channels)`, float32 in [0, 1]; classes `(samples,)`, int32.
 
     Raises:
-        ValueError: the data set is unknown or is not to be had.
+        ValueError: the data set is unknown, is not to be had, or is not of images and classes.
 
     Example:
 
     >>> (x_train, y_train), (x_test, y_test) = keras_bsd.datasets.load_images("digits")
     """
+    if str(name).endswith(".npz"):
+        return _from_file(pathlib.Path(name))
     return _digits() if name == "digits" else _from_tfds(name, data_dir)
 
 
@@ -36,6 +45,56 @@ def _digits():
     split = train_test_split(images, classes.astype("int32"), test_size=0.2, stratify=classes, random_state=0)
     x_train, x_test, y_train, y_test = split
     return (x_train, y_train), (x_test, y_test)
+
+
+def _from_file(path):
+    if not path.exists():
+        raise ValueError(f"There is no such file. Received: {path}")
+    with np.load(path) as arrays:
+        if not set(ARRAYS) <= set(arrays):
+            raise ValueError(f"{path} must hold {', '.join(ARRAYS)}. Received: {', '.join(arrays)}")
+        x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
+    return _checked(path, x_train, y_train), _checked(path, x_test, y_test)
+
+
+def _checked(path, images, classes):
+    images = images[..., None] if images.ndim == 3 else images
+    if images.ndim != 4 or len(images) != len(classes) or classes.dtype.kind not in "ui":
+        raise ValueError(
+            f"{path} must hold images (samples, height, width, channels) and as many class numbers. "
+            f"Received: shapes {images.shape} and {classes.shape}, classes of type {classes.dtype}"
+        )
+    least, most = images.min(), images.max()
+    if not 0 <= least <= most <= 255:
+        raise ValueError(
+            f"{path} must hold images of numbers in [0, 255] or [0, 1]. "
+            f"Received: numbers from {least:g} to {most:g}"
+        )
+    images = _unit_range(images) if most > 1 else images.astype("float32")
+    return images, classes.reshape(-1).astype("int32")
+
+
+def class_labels(name, data_dir=None):
+    """What the classes of a data set are called.
+
+    Args:
+        name, data_dir: see `load_images`.
+
+    Returns:
+        List of strings by class number, or None for a file, which has no names for them.
+
+    Example:
+
+    >>> keras_bsd.datasets.class_labels("digits")[:3]
+    ['0', '1', '2']
+    """
+    if str(name).endswith(".npz"):
+        return None
+    if name == "digits":
+        return [str(digit) for digit in range(10)]
+    import tensorflow_datasets as tfds
+
+    return list(tfds.builder(name, data_dir=data_dir).info.features["label"].names)
 
 
 def _from_tfds(name, data_dir):
@@ -57,3 +116,51 @@ def _from_tfds(name, data_dir):
 
 def _unit_range(images):
     return images.astype("float32") / 255
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches in an order, and augmented in a way, that seed and epoch alone decide.
+
+    Training that was interrupted therefore goes on as it would have gone. The number of the epoch comes
+    from `fit`, by way of the callback that `follow()` gives.
+
+    Args:
+        x: images `(samples, height, width, channels)`.
+        y: classes `(samples,)`.
+        batch_size: positive int.
+        augmentation: image preprocessing layers of Keras, such as `keras.layers.RandomFlip`.
+        seed: int.
+
+    Example:
+
+    >>> batches = keras_bsd.datasets.Batches(x, y, 128, [keras.layers.RandomFlip("horizontal")])
+    >>> model.fit(batches, epochs=10, callbacks=[batches.follow()])
+    """
+
+    def __init__(self, x, y, batch_size, augmentation=(), seed=0):
+        super().__init__()
+        self.x, self.y, self.batch_size = x, y, batch_size
+        self.augmentation, self.seed = list(augmentation), seed
+        self._start(0)
+
+    def follow(self):
+        """A callback that starts each epoch's order."""
+        return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs=None: self._start(epoch))
+
+    def _start(self, epoch):
+        self._epoch = epoch
+        self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
+
+    def __len__(self):
+        return math.ceil(len(self.x) / self.batch_size)
+
+    def __getitem__(self, index):
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        images = self.x[chosen]
+        seeds = np.random.default_rng([self.seed, self._epoch, index]).integers(
+            2**31, size=len(self.augmentation)
+        )
+        for layer, seed in zip(self.augmentation, seeds, strict=True):
+            generator = keras.random.SeedGenerator(int(seed))
+            images = layer.transform_images(images, layer.get_random_transformation(images, seed=generator))
+        return images, self.y[chosen]

@@ -39,6 +39,39 @@ def learning_curves(histories, metric="loss", axis=None):
     return axis.figure
 
 
+def accuracies(curves, xlabel, axis=None):
+    """Accuracy of several networks against one thing that changes.
+
+    Args:
+        curves: dict from a network's label to a dict from what changes (a number) to the accuracy.
+        xlabel: what changes.
+        axis: matplotlib axis.
+    """
+    axis = _axis(axis)
+    for label, curve in curves.items():
+        axis.plot(list(curve), list(curve.values()), marker=".", label=label)
+    axis.set(xlabel=xlabel, ylabel="accuracy", ylim=(0, 1))
+    axis.legend()
+    return axis.figure
+
+
+def calibration(bins, axis=None):
+    """How often networks are right against how sure they are.
+
+    Args:
+        bins: dict from a network's label to a list of dicts with `confidence` and `accuracy`.
+        axis: matplotlib axis.
+    """
+    axis = _axis(axis)
+    for label, rows in bins.items():
+        points = [[row[name] for row in rows] for name in ("confidence", "accuracy")]
+        axis.plot(*points, marker=".", label=label)
+    axis.plot([0, 1], [0, 1], "k:", label="calibrated")
+    axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+    axis.legend()
+    return axis.figure
+
+
 def alignment(history, axis=None):
     """Alignment of every stage with its teacher over the epochs.
 

@@ -1,7 +1,11 @@
+import csv
+import time
+
+import keras
 import numpy as np
 import pytest
 
-from keras_bsd.callbacks import StageProgress, stage_logs
+from keras_bsd.callbacks import EpochSeconds, StageProgress, stage_logs
 from tests.models import pairs
 
 
@@ -31,3 +35,16 @@ def test_progress_of_a_model_without_stages(capsys):
     shown = capsys.readouterr().out
     assert "loss" in shown
     assert "alignment" not in shown
+
+
+def test_seconds_of_each_epoch(tmp_path):
+    model = pairs.dense_pair()
+    model.compile()
+    log = keras.callbacks.CSVLogger(tmp_path / "log.csv")
+    start = time.perf_counter()
+    model.fit(*pairs.samples(model), epochs=3, callbacks=[EpochSeconds(), log], verbose=0)
+    took = time.perf_counter() - start
+    seconds = [float(row["seconds"]) for row in csv.DictReader((tmp_path / "log.csv").open())]
+    assert len(seconds) == 3
+    assert min(seconds) > 0
+    assert sum(seconds) < took

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -63,3 +64,87 @@ def test_set_that_cannot_be_had(monkeypatch, tmp_path):
     monkeypatch.setattr(tfds, "load", unreachable)
     with pytest.raises(ValueError, match=r"could not be downloaded. Point data_dir, or TFDS_DATA_DIR"):
         datasets.load_images("mnist", tmp_path)
+
+
+def arrays(**changes):
+    made = {
+        "x_train": np.arange(5 * 12).reshape(5, 3, 4) % 256,
+        "y_train": np.arange(5) % 2,
+        "x_test": np.full((2, 3, 4), 51),
+        "y_test": np.array([[1], [0]]),
+    }
+    return {name: value for name, value in (made | changes).items() if value is not None}
+
+
+def test_a_file(tmp_path):
+    np.savez(tmp_path / "own.npz", **arrays())
+    (x, y), (x_test, y_test) = datasets.load_images(tmp_path / "own.npz")
+    np.testing.assert_allclose(x[..., 0] * 255, arrays()["x_train"], rtol=1e-6)
+    assert (x.dtype, y.dtype) == ("float32", "int32")
+    np.testing.assert_allclose(x_test, np.full((2, 3, 4, 1), 0.2))
+    np.testing.assert_array_equal(y_test, [1, 0])
+    np.savez(tmp_path / "own.npz", **arrays(x_test=np.full((2, 3, 4, 1), 0.2, "float32")))
+    np.testing.assert_array_equal(datasets.load_images(tmp_path / "own.npz")[1][0], x_test)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"y_test": None}, "must hold x_train, y_train, x_test, y_test. Received: x_train, y_train, x_test"),
+        ({"x_test": np.zeros((2, 3))}, r"as many class numbers. Received: shapes \(2, 3\)"),
+        ({"y_test": np.zeros(3, int)}, r"Received: shapes \(2, 3, 4, 1\) and \(3,\)"),
+        ({"y_test": np.zeros(2)}, "classes of type float64"),
+        ({"x_test": np.full((2, 3, 4), -1)}, r"numbers in \[0, 255\] or \[0, 1\]. Received: .* from -1 to -1"),
+        ({"x_test": np.full((2, 3, 4), 300)}, "from 300 to 300"),
+    ],
+)
+def test_a_file_of_something_else(tmp_path, changes, message):
+    np.savez(tmp_path / "own.npz", **arrays(**changes))
+    with pytest.raises(ValueError, match=message):
+        datasets.load_images(tmp_path / "own.npz")
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(ValueError, match=r"There is no such file. Received: .*own.npz"):
+        datasets.load_images(tmp_path / "own.npz")
+
+
+def test_class_labels(tmp_path):
+    TinyImages(data_dir=tmp_path).download_and_prepare()
+    assert datasets.class_labels("tiny_images", tmp_path) == ["0", "1", "2"]
+    assert datasets.class_labels("digits")[9] == "9"
+    assert datasets.class_labels("own.npz") is None
+
+
+def augmented(seed=0):
+    x = np.random.default_rng(0).random((10, 6, 6, 1), dtype="float32")
+    layers = [keras.layers.RandomFlip("horizontal"), keras.layers.RandomTranslation(0.3, 0.3)]
+    return datasets.Batches(x, np.arange(10), 4, layers, seed)
+
+
+def epoch(batches, number):
+    batches.follow().on_epoch_begin(number)
+    images, classes = zip(*(batches[i] for i in range(len(batches))), strict=True)
+    return np.concatenate([keras.ops.convert_to_numpy(x) for x in images]), np.concatenate(classes)
+
+
+def test_batches_depend_on_seed_and_epoch_alone():
+    batches = augmented()
+    first, second = epoch(batches, 0), epoch(batches, 1)
+    for again, images in ((epoch(augmented(), 1), second), (epoch(batches, 0), first)):
+        np.testing.assert_array_equal(again[0], images[0])
+        np.testing.assert_array_equal(again[1], images[1])
+    for images, classes in (first, second):
+        assert images.shape == (10, 6, 6, 1)
+        assert sorted(classes) == list(range(10))
+    assert not np.array_equal(first[1], second[1])
+    assert not np.array_equal(epoch(augmented(1), 0)[1], first[1])
+
+
+def test_images_are_augmented_each_in_its_own_way():
+    images, classes = epoch(augmented(), 0)
+    original = augmented().x[classes]
+    moved = [not np.allclose(a, b) for a, b in zip(images, original, strict=True)]
+    assert sum(moved) >= 8
+    plain, classes = epoch(datasets.Batches(original, classes, 4), 3)
+    assert len({image.tobytes() for image in plain}) == 10

@@ -12,6 +12,20 @@ def test_learning_curves():
     np.testing.assert_array_equal(lines["one, validation"].get_xydata(), [[1, 3], [2, 3], [3, 2]])
 
 
+def test_accuracies():
+    (axis,) = plots.accuracies({"one": {0: 1.0, 0.5: 0.75}, "other": {0: 0.9}}, "part lost").axes
+    assert [line.get_label() for line in axis.lines] == ["one", "other"]
+    np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[0, 1], [0.5, 0.75]])
+    assert axis.get_xlabel() == "part lost"
+
+
+def test_calibration():
+    rows = [{"confidence": 0.5, "accuracy": 0.25, "samples": 4}, {"confidence": 1, "accuracy": 0.75}]
+    (axis,) = plots.calibration({"one": rows}).axes
+    assert [line.get_label() for line in axis.lines] == ["one", "calibrated"]
+    np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[0.5, 0.25], [1, 0.75]])
+
+
 def test_alignment():
     history = {"loss": [1, 1], "a_alignment": [0.1, 0.2], "a_firing_rate": [0, 0], "b_alignment": [0.3, 0.4]}
     (axis,) = plots.alignment(history).axes

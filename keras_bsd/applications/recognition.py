@@ -1,19 +1,27 @@
 """Ready-made pairs for recognition."""
 
+import functools
+
 import keras
+import numpy as np
 
 from keras_bsd import checks
+from keras_bsd.applications import presets
+from keras_bsd.layers.readout import Readout
+from keras_bsd.layers.spiking_conv import SpikingConv2D, SpikingResidualConv2D
+from keras_bsd.layers.spiking_dense import SpikingDense
 from keras_bsd.layers.spiking_lif import SpikingLIF
-from keras_bsd.layers.stages import Readout, SpikingConv2D, SpikingDense
 from keras_bsd.models.bsd_model import BSDModel
 from keras_bsd.models.mirror import mirror
 
 
 def SpikingMLP(
-    input_shape,
-    classes,
-    timesteps=4,
-    units=(512, 512, 512, 512, 512),
+    input_shape=None,
+    classes=None,
+    timesteps=None,
+    units=None,
+    include_top=True,
+    input_tensor=None,
     weights=None,
     neuron=None,
     name="spiking_mlp",
@@ -22,43 +30,56 @@ def SpikingMLP(
     """Fully connected spiking classifier and its mirror image.
 
     Args:
-        input_shape: tuple, the shape of one stimulus.
+        input_shape: tuple, the shape of one stimulus. A preset in `weights` says this and the next
+            three, which may then be left out.
         classes: int, at least 2.
-        timesteps: positive int; the stimulus is held as a current for as many steps.
-        units: tuple of positive ints, the neurons of each stage.
-        weights: path of a `.weights.h5` or `.keras` file of the same network, or `None`.
-        neuron: dict of `SpikingLIF` arguments (default: none, its own defaults).
+        timesteps: positive int (default 4); the stimulus is held as a current for as many steps.
+        units: tuple of positive ints, the neurons of each stage (default five times 512).
+        include_top: `False` gives the spiking stages alone, without readout and decoder: a
+            `keras.Model` from stimulus to spikes `(batch, time, ...)`, to make a pair of your own of.
+        input_tensor: Keras tensor to take the stimulus from in place of a new input, such as what
+            layers without weights make of an input of the same shape.
+        weights: name of a preset (`list_presets` prints them), path of a `.weights.h5` or `.keras`
+            file of the same network, or `None`.
+        neuron: dict of `SpikingLIF` arguments (default: its own defaults).
         name: of the model.
-        **kwargs: further arguments of `keras_bsd.BSDModel`.
+        **kwargs: further arguments of `keras_bsd.BSDModel`. Its `stimulus_range` is `(0, 1)` here:
+            give `None` if your stimuli are scaled otherwise.
 
     Returns:
         A `keras_bsd.BSDModel`, to be compiled.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is missing or out of range, a preset does not fit the others, or its
+            weights are not as published.
 
     Example:
 
     >>> model = keras_bsd.applications.SpikingMLP((8, 8, 1), classes=10, units=(128, 128))
     """
-    stages = [
-        SpikingDense(
-            count,
-            neuron=SpikingLIF(**(neuron or {})),
-            timesteps=_only_first(i, timesteps),
-            name=f"dense_{i + 1}",
-        )
-        for i, count in enumerate(units)
-    ]
-    return _pair(input_shape, classes, stages, [], weights, name, kwargs)
+    arguments = presets.arguments(
+        "SpikingMLP",
+        weights,
+        **_shared(input_shape, classes, timesteps, neuron, include_top, input_tensor),
+        units=(units, (512,) * 5),
+    )
+
+    def stages(spikes):
+        for i, count in enumerate(arguments["units"]):
+            spikes = SpikingDense(count, **_first_and_neuron(i, arguments), name=f"dense_{i + 1}")(spikes)
+        return spikes
+
+    return _pair(stages, [], arguments, include_top, input_tensor, weights, name, kwargs)
 
 
 def SpikingConvNet(
-    input_shape,
-    classes,
-    timesteps=4,
-    filters=(32, 64, 128, 128, 128),
-    pool_sizes=(1, 2, 2, 2, 1),
+    input_shape=None,
+    classes=None,
+    timesteps=None,
+    filters=None,
+    pool_sizes=None,
+    include_top=True,
+    input_tensor=None,
     weights=None,
     neuron=None,
     name="spiking_conv_net",
@@ -69,49 +90,217 @@ def SpikingConvNet(
     Args:
         input_shape: tuple `(height, width, channels)`.
         classes: int, at least 2.
-        timesteps: positive int; the stimulus is held as a current for as many steps.
-        filters: tuple of positive ints, the channels of each stage (3x3 convolutions).
-        pool_sizes: tuple as long as `filters`, by how much each stage shrinks the maps.
-        weights, neuron, name, **kwargs: see `SpikingMLP`.
+        timesteps: positive int (default 4); the stimulus is held as a current for as many steps.
+        filters: tuple of positive ints, the channels of each stage of 3x3 convolutions (default
+            `(32, 64, 128, 128, 128)`).
+        pool_sizes: tuple as long as `filters`, by how much each stage shrinks the maps (default
+            `(1, 2, 2, 2, 1)`).
+        include_top, input_tensor, weights, neuron, name, **kwargs: see `SpikingMLP`.
 
     Returns:
         A `keras_bsd.BSDModel`, to be compiled.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: as `SpikingMLP`, or there are not as many pool sizes as filters.
 
     Example:
 
     >>> model = keras_bsd.applications.SpikingConvNet((28, 28, 1), 10, filters=(16, 32), pool_sizes=(2, 2))
     """
-    if len(input_shape) != 3:
-        raise ValueError(f"`input_shape` must be (height, width, channels). Received: {input_shape=}")
+    arguments = presets.arguments(
+        "SpikingConvNet",
+        weights,
+        **_shared(input_shape, classes, timesteps, neuron, include_top, input_tensor),
+        filters=(filters, (32, 64, 128, 128, 128)),
+        pool_sizes=(pool_sizes, (1, 2, 2, 2, 1)),
+    )
+    filters, pool_sizes = arguments["filters"], arguments["pool_sizes"]
+    _check_image_shape(arguments["input_shape"])
     if len(filters) != len(pool_sizes):
         raise ValueError(f"Give one pool size for each stage. Received: {filters=}, {pool_sizes=}")
-    stages = [
-        SpikingConv2D(
-            channels,
-            pool_size=pool_size,
-            neuron=SpikingLIF(**(neuron or {})),
-            timesteps=_only_first(i, timesteps),
-            name=f"conv_{i + 1}",
+
+    def stages(spikes):
+        for i, (channels, pool_size) in enumerate(zip(filters, pool_sizes, strict=True)):
+            spikes = SpikingConv2D(
+                channels, pool_size=pool_size, **_first_and_neuron(i, arguments), name=f"conv_{i + 1}"
+            )(spikes)
+        return spikes
+
+    return _pair(stages, [keras.layers.Flatten()], arguments, include_top, input_tensor, weights, name, kwargs)
+
+
+def SpikingResNet(
+    input_shape=None,
+    classes=None,
+    timesteps=None,
+    filters=None,
+    blocks=None,
+    include_top=True,
+    input_tensor=None,
+    weights=None,
+    neuron=None,
+    name="spiking_res_net",
+    **kwargs,
+):
+    """Deep convolutional spiking classifier with residual stages, and a decoder with a stage for each.
+
+    A first stage and then groups of blocks; all but the last group's maps are halved before the
+    next. A block has two stages; the second one's currents are a convolution of the first one's
+    spikes plus the block's own input spikes by way of a pointwise convolution. Whatever passes
+    between stages, skipping or not, is spikes. The defaults make 13 spiking stages.
+
+    Args:
+        input_shape: tuple `(height, width, channels)`.
+        classes: int, at least 2.
+        timesteps: positive int (default 4); the stimulus is held as a current for as many steps.
+        filters: tuple of positive ints, the channels of each group (default `(32, 64, 128)`).
+        blocks: tuple of positive ints, the blocks of each group (default `(2, 2, 2)`).
+        include_top, input_tensor, weights, neuron, name, **kwargs: see `SpikingMLP`.
+
+    Returns:
+        A `keras_bsd.BSDModel`, to be compiled.
+
+    Raises:
+        ValueError: as `SpikingMLP`, or there are not as many blocks as filters.
+
+    Example:
+
+    >>> model = keras_bsd.applications.SpikingResNet((32, 32, 3), 10, filters=(16, 32), blocks=(1, 1))
+
+    Source: blocks after He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
+    """
+    arguments = presets.arguments(
+        "SpikingResNet",
+        weights,
+        **_shared(input_shape, classes, timesteps, neuron, include_top, input_tensor),
+        filters=(filters, (32, 64, 128)),
+        blocks=(blocks, (2, 2, 2)),
+    )
+    filters, blocks = arguments["filters"], arguments["blocks"]
+    _check_image_shape(arguments["input_shape"])
+    if len(filters) != len(blocks):
+        raise ValueError(f"Give a number of blocks for each group. Received: {filters=}, {blocks=}")
+
+    def stages(stimulus):
+        spikes = SpikingConv2D(filters[0], pool_size=2, **_first_and_neuron(0, arguments), name="stem")(
+            stimulus
         )
-        for i, (channels, pool_size) in enumerate(zip(filters, pool_sizes, strict=True))
-    ]
-    return _pair(input_shape, classes, stages, [keras.layers.Flatten()], weights, name, kwargs)
+        later = functools.partial(_first_and_neuron, 1, arguments)
+        for group, (channels, count) in enumerate(zip(filters, blocks, strict=True)):
+            for block in range(checks.integer("blocks", count, low=1)):
+                name = f"block_{group + 1}_{block + 1}"
+                pool_size = 2 if group > 0 and block == 0 else 1
+                skipped = spikes
+                if pool_size > 1:  # the most of spikes is a spike
+                    skipped = keras.layers.MaxPooling3D((1, 2, 2), padding="same", name=f"{name}_skip")(spikes)
+                spikes = SpikingConv2D(channels, pool_size=pool_size, **later(), name=f"{name}_a")(spikes)
+                spikes = keras.layers.Concatenate(name=f"{name}_both")([spikes, skipped])
+                spikes = SpikingResidualConv2D(
+                    channels, skip_channels=skipped.shape[-1], **later(), name=f"{name}_b"
+                )(spikes)
+        return spikes
+
+    return _pair(stages, [keras.layers.Flatten()], arguments, include_top, input_tensor, weights, name, kwargs)
 
 
-def _only_first(i, timesteps):
-    return checks.integer("timesteps", timesteps, low=1) if i == 0 else None
+def _shared(input_shape, classes, timesteps, neuron, include_top, input_tensor):
+    """Arguments that all networks have, each with its default, None where there is none."""
+    shape_there = None if input_tensor is None else tuple(input_tensor.shape[1:])
+    return {
+        "input_shape": (input_shape, shape_there),
+        "classes": (classes, None) if include_top else (None, 2),  # for a top that is then left out
+        "timesteps": (timesteps, 4),
+        "neuron": (neuron, {}),
+    }
 
 
-def _pair(input_shape, classes, stages, flatten, weights, name, kwargs):
-    classes = checks.integer("classes", classes, low=2)
-    if not stages:
+def _check_image_shape(input_shape):
+    if len(input_shape) != 3:
+        raise ValueError(f"`input_shape` must be (height, width, channels). Received: {input_shape=}")
+
+
+def _first_and_neuron(i, arguments):
+    """What stage `i` is told of time and of its neurons."""
+    timesteps = checks.integer("timesteps", arguments["timesteps"], low=1) if i == 0 else None
+    return {"timesteps": timesteps, "neuron": SpikingLIF(**arguments["neuron"])}
+
+
+def _pair(stages, flatten, arguments, include_top, input_tensor, weights, name, kwargs):
+    """The pair, or its stages alone, from a function that applies the stages to a stimulus."""
+    classes = checks.integer("classes", arguments["classes"], low=2)
+    stimulus = keras.Input(arguments["input_shape"], name="stimulus") if input_tensor is None else input_tensor
+    spikes = stages(stimulus)
+    if spikes is stimulus:
         raise ValueError("A spiking network needs at least one stage. Received: none")
-    readout = Readout([*flatten, keras.layers.Dense(classes)], "softmax", name="scores")
-    encoder = keras.Sequential([keras.Input(input_shape, name="stimulus"), *stages, readout], name="encoder")
-    model = BSDModel(encoder, mirror(encoder), name=name, **kwargs)
+    (inputs,) = keras.utils.get_source_inputs(stimulus)
+    scores = Readout([*flatten, keras.layers.Dense(classes)], "softmax", name="scores")(spikes)
+    encoder = keras.Model(inputs, scores, name="encoder")
+    model = BSDModel(encoder, mirror(encoder), name=name, **{"stimulus_range": (0.0, 1.0), **kwargs})
     if weights is not None:
-        model.load_weights(weights)
-    return model
+        presets.load_weights(model, weights)
+    return model if include_top else keras.Model(inputs, spikes, name=name)
+
+
+def preprocess_input(images):
+    """Images as the presets and recipes take them.
+
+    Args:
+        images: array of whole numbers in 0 to 255, `(batch, height, width, channels)`, or
+            `(batch, height, width)` if gray.
+
+    Returns:
+        NumPy array `(batch, height, width, channels)`, float32 in [0, 1].
+
+    Raises:
+        ValueError: another shape, or values that are not whole or out of range.
+
+    Example:
+
+    >>> keras_bsd.applications.preprocess_input(np.full((2, 28, 28), 255, "uint8")).max()
+    1.0
+    """
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4:
+        raise ValueError(
+            "`images` must have shape (batch, height, width, channels) or (batch, height, width). "
+            f"Received: shape={images.shape}"
+        )
+    whole = images.dtype.kind in "ui" or np.array_equal(images, np.round(images))
+    if not whole or (images.size and not 0 <= images.min() <= images.max() <= 255):
+        raise ValueError(
+            "`images` must be whole numbers from 0 to 255; those in [0, 1] already need no preprocessing. "
+            f"Received: dtype={images.dtype}, values from {images.min()} to {images.max()}"
+        )
+    return images.astype("float32") / 255
+
+
+def decode_predictions(scores, labels, top=5):
+    """What scores say, in words.
+
+    Args:
+        scores: array `(batch, classes)`, as `predict` gives it.
+        labels: name of a preset, or a sequence of one label for each class.
+        top: positive int, how many labels are given of each sample.
+
+    Returns:
+        For each sample the list of the `top` likeliest `(label, score)`, the likeliest first.
+
+    Raises:
+        ValueError: there are not as many labels as classes.
+
+    Example:
+
+    >>> keras_bsd.applications.decode_predictions(np.array([[0.1, 0.9]]), ["cat", "dog"], top=1)
+    [[('dog', 0.9)]]
+    """
+    scores = np.asarray(scores)
+    labels = presets.record(labels)["labels"] if isinstance(labels, str) else list(labels)
+    if scores.ndim != 2 or scores.shape[1] != len(labels):
+        raise ValueError(
+            f"`scores` must have shape (batch, {len(labels)}), a score for each label. "
+            f"Received: shape={scores.shape}"
+        )
+    likeliest = np.argsort(-scores, axis=1, kind="stable")[:, : checks.integer("top", top, low=1)]
+    return [[(labels[i], float(row[i])) for i in order] for row, order in zip(scores, likeliest, strict=True)]

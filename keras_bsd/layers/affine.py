@@ -4,6 +4,8 @@ import itertools
 
 import keras
 
+from keras_bsd.layers.skip_conv import SkipConv2D
+
 # Affine in their input, or they only move values about.
 AFFINE_LAYERS = (
     keras.layers.Dense,
@@ -16,6 +18,7 @@ AFFINE_LAYERS = (
     keras.layers.Conv3DTranspose,
     keras.layers.DepthwiseConv1D,
     keras.layers.DepthwiseConv2D,
+    SkipConv2D,
     keras.layers.AveragePooling2D,
     keras.layers.ZeroPadding2D,
     keras.layers.Cropping2D,

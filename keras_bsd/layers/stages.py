@@ -1,7 +1,5 @@
 """Stages: the units of local learning, each a synapse (any Keras layers) and what it drives."""
 
-import math
-
 import keras
 from keras import ops
 
@@ -46,7 +44,7 @@ class Stage(keras.layers.Layer):
             "one SpikingStage for each of the encoder's, in reverse order and of the same shapes."
         )
 
-    def _layers_config(self):
+    def layers_config(self):
         return [keras.saving.serialize_keras_object(layer) for layer in self.synapse.layers]
 
 
@@ -63,7 +61,7 @@ _with_value = custom_gradient(
 )
 
 
-def _restored(layers):
+def restored(layers):
     return [keras.saving.deserialize_keras_object(layer) for layer in layers]
 
 
@@ -176,7 +174,7 @@ class SpikingStage(Stage):
     def get_config(self):
         return {
             **super().get_config(),
-            "synapse": self._layers_config(),
+            "synapse": self.layers_config(),
             "neuron": keras.saving.serialize_keras_object(self.neuron),
             "timesteps": self.timesteps,
         }
@@ -185,11 +183,11 @@ class SpikingStage(Stage):
     def from_config(cls, config):
         config = {**config, "neuron": keras.saving.deserialize_keras_object(config["neuron"])}
         if "synapse" in config:
-            config["synapse"] = _restored(config["synapse"])
+            config["synapse"] = restored(config["synapse"])
         return cls(**config)
 
 
-class _MadeToMeasure(SpikingStage):
+class MadeToMeasure(SpikingStage):
     """A stage described by numbers instead of layers."""
 
     _numbers = ()
@@ -198,146 +196,6 @@ class _MadeToMeasure(SpikingStage):
         config = super().get_config()
         del config["synapse"]
         return {**config, **{name: getattr(self, name) for name in self._numbers}}
-
-
-@keras.saving.register_keras_serializable("keras_bsd")
-class SpikingDense(_MadeToMeasure):
-    """Fully connected spiking stage; inputs of any shape are flattened.
-
-    Args:
-        units: positive int.
-        normalization: of the currents: `"batch"`, `"layer"` or `None`.
-        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
-        timesteps: for the first stage, see `SpikingStage`.
-
-    Call arguments:
-        inputs: spikes `(batch, time, ...)`, or with `timesteps` a stimulus `(batch, ...)`.
-            Gives spikes `(batch, time, units)`.
-
-    Example:
-
-    >>> keras_bsd.layers.SpikingDense(16, timesteps=4)(keras.random.normal((2, 8, 8, 1))).shape
-    (2, 4, 16)
-    """
-
-    _numbers = ("units", "normalization")
-
-    def __init__(self, units, normalization="batch", neuron=None, timesteps=None, **kwargs):
-        self_units = checks.integer("units", units, low=1)
-        synapse = [keras.layers.Flatten(), keras.layers.Dense(self_units, use_bias=normalization is None)]
-        super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
-        self.units, self.normalization = self_units, normalization
-
-    def backward_synapse(self):
-        units = math.prod(self.input_features)
-        return [keras.layers.Dense(units), keras.layers.Reshape(self.input_features)]
-
-
-@keras.saving.register_keras_serializable("keras_bsd")
-class SpikingConv2D(_MadeToMeasure):
-    """Convolutional spiking stage: convolution, pooling of currents, normalisation, neurons.
-
-    Args:
-        filters: positive int.
-        kernel_size: positive int.
-        pool_size: positive int; maps shrink by this factor (max-pooling, rounded up).
-        normalization: of the currents: `"batch"`, `"layer"` or `None`.
-        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
-        timesteps: for the first stage, see `SpikingStage`.
-
-    Call arguments:
-        inputs: spikes `(batch, time, height, width, channels)`, or with `timesteps` a stimulus
-            without the time axis. Gives spikes `(batch, time, height', width', filters)`.
-
-    Example:
-
-    >>> stage = keras_bsd.layers.SpikingConv2D(8, pool_size=2, timesteps=4)
-    >>> stage(keras.random.normal((2, 9, 9, 1))).shape
-    (2, 4, 5, 5, 8)
-    """
-
-    _numbers = ("filters", "kernel_size", "pool_size", "normalization")
-
-    def __init__(
-        self,
-        filters,
-        kernel_size=3,
-        pool_size=1,
-        normalization="batch",
-        neuron=None,
-        timesteps=None,
-        **kwargs,
-    ):
-        numbers = {"filters": filters, "kernel_size": kernel_size, "pool_size": pool_size}
-        numbers = {name: checks.integer(name, value, low=1) for name, value in numbers.items()}
-        convolution = keras.layers.Conv2D(
-            numbers["filters"], numbers["kernel_size"], padding="same", use_bias=normalization is None
-        )
-        synapse = [convolution]
-        if pool_size > 1:  # before the normalisation, which is then as much cheaper
-            synapse.append(keras.layers.MaxPooling2D(numbers["pool_size"], padding="same"))
-        super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
-        self.filters, self.kernel_size, self.pool_size = numbers.values()
-        self.normalization = normalization
-
-    def backward_synapse(self):
-        height, width, channels = self.input_features
-        layers = [
-            keras.layers.Conv2DTranspose(channels, self.kernel_size, strides=self.pool_size, padding="same")
-        ]
-        excess = (-height % self.pool_size, -width % self.pool_size)
-        if any(excess):
-            layers.append(keras.layers.Cropping2D(tuple((0, pixels) for pixels in excess)))
-        return layers
-
-
-@keras.saving.register_keras_serializable("keras_bsd")
-class Readout(Stage):
-    """Firing rates to an analogue output: scores of a classifier, pixels of a recalled stimulus.
-
-    The synapse sees the mean over time of the spikes, which is what a membrane without leak and
-    threshold holds after the last step, divided by the number of steps.
-
-    Args:
-        synapse: a Keras layer or a list of them.
-        activation: name or function, applied last (default: none).
-
-    Call arguments:
-        inputs: spikes `(batch, time, ...)`. Gives `(batch, ...)`.
-
-    Example:
-
-    >>> keras_bsd.layers.Readout(keras.layers.Dense(10), "softmax")(keras.ops.ones((2, 4, 8))).shape
-    (2, 10)
-    """
-
-    def __init__(self, synapse, activation=None, **kwargs):
-        super().__init__(synapse, **kwargs)
-        self.activation = keras.activations.get(activation)
-
-    def build(self, input_shape):
-        checks.has_time_axis(f"Readout '{self.name}'", input_shape)
-        self.input_features = tuple(input_shape[2:])
-        self.synapse.build((None, *self.input_features))
-
-    def drive(self, inputs, training):
-        rates = ops.mean(inputs, axis=1)
-        return self.activation(self.synapse(rates, training=training))
-
-    def backward_synapse(self):
-        units = math.prod(self.input_features)
-        return [keras.layers.Dense(units), keras.layers.Reshape(self.input_features)]
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "synapse": self._layers_config(),
-            "activation": keras.activations.serialize(self.activation),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, "synapse": _restored(config["synapse"])})
 
 
 def flatten_stages(model, kind=Stage):

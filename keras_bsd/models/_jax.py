@@ -2,6 +2,7 @@
 
 import jax
 import keras
+import numpy as np
 
 
 class TrainStep:
@@ -34,6 +35,10 @@ class TrainStep:
         for holder, kind, values in zip(holders, kinds, state, strict=True):
             for variable, value in zip(getattr(holder, kind), values, strict=True):
                 variable.assign(value)
+
+    def local_values(self, array):
+        """The parts of a batch that lie on this process's devices, as NumPy arrays."""
+        return [np.asarray(shard.data) for shard in jax.numpy.asarray(array).addressable_shards]
 
 
 def _values(scope, variables, before):

@@ -1,6 +1,7 @@
 """One training step on TensorFlow."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -22,3 +23,7 @@ class TrainStep:
 
     def restore_state(self):
         """Nothing to do: the variables stay with the model while it learns."""
+
+    def local_values(self, tensor):
+        """The parts of a batch that this process's replicas get, as NumPy arrays."""
+        return [np.asarray(part) for part in self.distribute_strategy.experimental_local_results(tensor)]

@@ -19,3 +19,7 @@ class TrainStep:
 
     def restore_state(self):
         """Nothing to do: the variables stay with the model while it learns."""
+
+    def local_values(self, tensor):
+        """The batch, as a list of one NumPy array."""
+        return [keras.ops.convert_to_numpy(tensor)]

@@ -3,34 +3,42 @@
 import itertools
 
 import numpy as np
-from keras import ops
 
 NO_DATA = "There is no data to train on."
 
 
 class BatchGuard:
-    """Checks arrays as a whole when they are given to `fit`, and streams batch by batch if asked to.
+    """Checks arrays as a whole when they are given to a model, and streams batch by batch.
 
     Args:
         encoder: the model whose input and output shapes the data must fit.
         classification: whether targets are classes.
-        every_batch: check every batch for NaN, infinity and unknown classes.
+        stimulus_range: `(low, high)` that stimuli lie in, or None.
+        every_batch: check every batch for NaN, infinity and unknown classes, not a stream's first alone.
+        local_values: function from a batch's tensor to those of its parts, as NumPy arrays, that lie here.
     """
 
-    def __init__(self, encoder, classification, every_batch):
+    def __init__(self, encoder, classification, stimulus_range, every_batch, local_values):
         self.every_batch = every_batch
+        self.stimulus_range = stimulus_range
         self._input_shape = encoder.input_shape[1:]
         self._outputs = encoder.output_shape[-1]
         self._classification = classification
-        self._started = False
+        self._local_values = local_values
+        self._started = self._in_memory = False
 
     def start(self, x, y):
         """Check what `fit` was given, as far as it lies in memory."""
-        self._started = False
+        self._started, self._in_memory = False, isinstance(x, np.ndarray)
         if _length(x) == 0:
             raise ValueError(f"{NO_DATA} Received: x of length 0")
+        self.check_arrays(x, y)
+
+    def check_arrays(self, x, y=None):
+        """Raise unless stimuli and targets, where they are arrays, are such as the model takes."""
         if isinstance(x, np.ndarray):
             self._check_shape(x)
+            self._check_range(x)
         if self._classification and isinstance(y, (np.ndarray, list, tuple)):
             self.check_classes(np.asarray(y))
 
@@ -58,7 +66,8 @@ class BatchGuard:
 
         def watched(*arguments):
             *state, batches = arguments
-            if self.every_batch:
+            first_of_stream = not (self._started or self._in_memory or self.stimulus_range is None)
+            if self.every_batch or first_of_stream:
                 try:
                     batches = self._checked(batches, steps)
                 except ValueError:
@@ -89,19 +98,28 @@ class BatchGuard:
         return iter([self._check(batch) for batch in (first, *itertools.islice(batches, steps - 1))])
 
     def _check(self, batch):
-        x, y = batch[0], batch[1]
-        self._check_shape(x)
-        for name, values in (("x", ops.convert_to_numpy(x)), ("y", ops.convert_to_numpy(y))):
-            finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
-            if not finite.all():
-                raise ValueError(
-                    f"`{name}` must be finite. Received: NaN or infinity in {np.count_nonzero(~finite)} of "
-                    f"the batch's {len(finite)} samples, the first at index {np.argmin(finite)}. "
-                    "No weight has been changed by this batch: clean the data and go on."
-                )
-        if self._classification:
-            self.check_classes(ops.convert_to_numpy(y))
+        stimuli, targets = self._local_values(batch[0]), self._local_values(batch[1])
+        for x in stimuli:
+            self._check_shape(x)
+            _check_finite("x", x)
+            self._check_range(x)
+        for y in targets:
+            _check_finite("y", y)
+            if self._classification:
+                self.check_classes(y)
         return batch
+
+    def _check_range(self, x):
+        if self.stimulus_range is None or not x.size:
+            return
+        low, high = self.stimulus_range
+        least, most = x.min(), x.max()
+        if least < low or most > high:
+            raise ValueError(
+                f"Stimuli must lie in [{low:g}, {high:g}], as keras_bsd.applications.preprocess_input makes "
+                "them of whole numbers from 0 to 255; if yours are scaled otherwise on purpose, build the "
+                f"model with `stimulus_range=None`. Received: values from {least:g} to {most:g}"
+            )
 
     def _check_shape(self, x):
         if tuple(x.shape[1:]) != self._input_shape:
@@ -117,3 +135,13 @@ def _length(x):
         return len(x)
     except TypeError:
         return None
+
+
+def _check_finite(name, values):
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"`{name}` must be finite. Received: NaN or infinity in {np.count_nonzero(~finite)} of "
+            f"the batch's {len(finite)} samples, the first at index {np.argmin(finite)}. "
+            "No weight has been changed by this batch: clean the data and go on."
+        )

@@ -65,6 +65,8 @@ class BSDModel(_backend.TrainStep, keras.Model):
             `"all"`, all other samples alike, as in the paper. No effect with a codebook.
         layer_loss: `keras_bsd.losses.ReCo` between paired stages.
         recall_loss: Keras loss between stimulus and what the decoder recalls.
+        stimulus_range: `(low, high)`: stimuli that do not lie in it are an error, in arrays and in the
+            first batch of a stream. Default: none is expected.
         check_numerics: stop with an error at a batch with NaN, infinity or an unknown class, before
             any weight changes. Takes every batch through the host, which costs time.
 
@@ -95,6 +97,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
         negatives="unlike",
         layer_loss=None,
         recall_loss=None,
+        stimulus_range=None,
         check_numerics=False,
         **kwargs,
     ):
@@ -110,7 +113,10 @@ class BSDModel(_backend.TrainStep, keras.Model):
         self.encoder, self.decoder = encoder, decoder
         self.encoder_stages, self.decoder_stages = _paired_stages(encoder, decoder)
         self._monitor = StageMonitor([stage.name for stage in self.encoder_stages])
-        self._guard = BatchGuard(encoder, task == "classification", every_batch=check_numerics)
+        self.stimulus_range = _interval(stimulus_range)
+        self._guard = BatchGuard(
+            encoder, task == "classification", self.stimulus_range, check_numerics, self.local_values
+        )
         self.build(encoder.input_shape)
 
     @property
@@ -143,7 +149,28 @@ class BSDModel(_backend.TrainStep, keras.Model):
             self._guard.diagnose(x)
             raise
         self._guard.finish(len(history.epoch))
+        if history.epoch:
+            self._check_accumulation()
         return history
+
+    def _check_accumulation(self):
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if optimizer.gradient_accumulation_steps and not int(optimizer.iterations):
+            raise ValueError(
+                "The optimizer waits for more batches than training had: no weight has changed. Use fewer "
+                "accumulation steps, smaller batches or more epochs. "
+                f"Received: gradient_accumulation_steps={optimizer.gradient_accumulation_steps}"
+            )
+
+    @functools.wraps(keras.Model.evaluate)
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        self._guard.check_arrays(x, y)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    @functools.wraps(keras.Model.predict)
+    def predict(self, x, *args, **kwargs):
+        self._guard.check_arrays(x)
+        return super().predict(x, *args, **kwargs)
 
     def make_train_function(self, force=False):
         if self.train_function is None or force:
@@ -266,6 +293,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
             "negatives": self.negatives,
             "layer_loss": serialize(self.layer_loss),
             "recall_loss": serialize(self.recall_loss),
+            "stimulus_range": self.stimulus_range,
             "check_numerics": self.check_numerics,
         }
 
@@ -275,6 +303,14 @@ class BSDModel(_backend.TrainStep, keras.Model):
         for key in ("encoder", "decoder", "layer_loss", "recall_loss"):
             config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects)
         return cls(**config)
+
+
+def _interval(bounds):
+    if bounds is None:
+        return None
+    low, high = bounds
+    low = checks.real("stimulus_range[0]", low)
+    return low, checks.real("stimulus_range[1]", high, low=low, low_open=True)
 
 
 class _MeanOfSamples(keras.losses.Loss):

@@ -2,8 +2,9 @@
 
 import keras
 
+from keras_bsd.layers.readout import Readout
 from keras_bsd.layers.spiking_lif import SpikingLIF
-from keras_bsd.layers.stages import Readout, SpikingStage, flatten_stages
+from keras_bsd.layers.stages import SpikingStage, flatten_stages
 
 
 def mirror(encoder, timesteps=None, normalization="batch", name="decoder"):

@@ -4,11 +4,14 @@ import pytest
 from keras import ops
 
 import keras_bsd
-from keras_bsd.applications import SpikingConvNet, SpikingMLP
+from keras_bsd.applications import SpikingConvNet, SpikingMLP, SpikingResNet
+from keras_bsd.layers import Readout
+from keras_bsd.layers.stages import flatten_stages
 
 SMALL = {
     "mlp": lambda **kwargs: SpikingMLP((8, 8, 1), 10, units=(32, 24), **kwargs),
     "conv": lambda **kwargs: SpikingConvNet((8, 8, 1), 10, filters=(32, 48), pool_sizes=(2, 2), **kwargs),
+    "resnet": lambda **kwargs: SpikingResNet((8, 8, 1), 10, filters=(24, 32), blocks=(1, 1), **kwargs),
 }
 
 
@@ -21,6 +24,89 @@ def test_defaults():
     shapes = [(32, 32, 32), (16, 16, 64), (8, 8, 128), (4, 4, 128), (4, 4, 128)]
     assert [stage.output_features for stage in model.encoder_stages] == shapes
     assert [stage.output_features for stage in model.decoder_stages] == shapes
+    model = SpikingResNet((32, 32, 3), 10)
+    shapes = [(16, 16, 32)] * 5 + [(8, 8, 64)] * 4 + [(4, 4, 128)] * 4
+    assert [stage.output_features for stage in model.encoder_stages] == shapes
+    assert [stage.output_features for stage in model.decoder_stages] == shapes
+
+
+def test_only_spikes_pass_between_residual_stages():
+    model = SMALL["resnet"]()
+    passed = {}
+    for layer in model.encoder.layers[1:]:
+        if layer.name != "stimulus":
+            passed[layer.name] = layer.input
+    del passed["stem"]
+    x = np.random.default_rng(0).random((5, 8, 8, 1), dtype="float32")
+    for name, values in keras.Model(model.encoder.inputs, passed).predict(x, verbose=0).items():
+        for value in values if isinstance(values, list) else [values]:
+            assert set(np.unique(value)) == {0, 1}, name
+
+
+@pytest.mark.parametrize("network", SMALL)
+def test_without_top_a_start_for_another_task(network):
+    features = SMALL[network](include_top=False)
+    assert features.output.shape[1] == 4
+    top = Readout([keras.layers.Flatten(), keras.layers.Dense(3)], "softmax")
+    encoder = keras.Sequential([features, top])
+    model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
+    assert len(flatten_stages(model.encoder)) == len(flatten_stages(features)) + 1
+    model.compile()
+    x, y = np.random.default_rng(0).random((6, 8, 8, 1)), np.arange(6) % 3
+    model.fit(x, y, verbose=0)
+    assert model.predict(x, verbose=0).shape == (6, 3)
+
+
+def test_input_tensor():
+    image = keras.Input((8, 8, 1), name="image")
+    model = SpikingMLP(classes=10, units=(16,), input_tensor=1 - image)
+    plain = SpikingMLP((8, 8, 1), 10, units=(16,))
+    plain.set_weights(model.get_weights())
+    x = np.random.default_rng(0).random((4, 8, 8, 1), dtype="float32")
+    expected = plain.predict(1 - x, verbose=0)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5)
+
+
+def test_images_in_another_range():
+    model = SMALL["mlp"]()
+    model.compile()
+    x, y = np.full((4, 8, 8, 1), 255, "uint8"), np.arange(4)
+    for use in (model.predict, lambda x: model.evaluate(x, y), lambda x: model.fit(x, y)):
+        with pytest.raises(ValueError, match=r"in \[0, 1\], as .*preprocess_input.* Received: .*255 to 255"):
+            use(x)
+    model.predict(keras_bsd.applications.preprocess_input(x), verbose=0)
+    SMALL["mlp"](stimulus_range=None).predict(x, verbose=0)
+
+
+def test_preprocess_input():
+    images = np.array([[[0, 51], [255, 102]]], "uint8")
+    for given in (images, images[..., None], images.astype("float64")):
+        made = keras_bsd.applications.preprocess_input(given)
+        assert made.dtype == "float32"
+        np.testing.assert_allclose(made, [[[[0], [0.2]], [[1], [0.4]]]])
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((4, 4)), r"Received: shape=\(4, 4\)"),
+        (np.full((1, 4, 4), 0.5), "whole numbers from 0 to 255; .* Received: dtype=float64, values from 0.5"),
+        (np.full((1, 4, 4), 256), "values from 256 to 256"),
+        (np.full((1, 4, 4), -1), "values from -1 to -1"),
+    ],
+)
+def test_images_that_cannot_be_preprocessed(images, message):
+    with pytest.raises(ValueError, match=message):
+        keras_bsd.applications.preprocess_input(images)
+
+
+def test_decode_predictions():
+    scores = [[0.1, 0.6, 0.3], [0.4, 0.2, 0.4]]
+    decoded = keras_bsd.applications.decode_predictions(scores, ["cat", "dog", "cow"], top=2)
+    assert decoded == [[("dog", 0.6), ("cow", 0.3)], [("cat", 0.4), ("cow", 0.4)]]
+    assert len(keras_bsd.applications.decode_predictions(scores, ["cat", "dog", "cow"])[0]) == 3
+    with pytest.raises(ValueError, match=r"shape \(batch, 2\), .* Received: shape=\(2, 3\)"):
+        keras_bsd.applications.decode_predictions(scores, ["cat", "dog"])
 
 
 @pytest.mark.parametrize("network", SMALL)
@@ -33,7 +119,7 @@ def test_arguments_reach_the_network(network):
     for stage in [*model.encoder_stages, *model.decoder_stages]:
         assert stage.neuron.cell.reset == "soft"
         assert stage.neuron.cell.beta == pytest.approx(np.exp(-1 / 3))
-    assert len({id(stage.neuron) for stage in model.encoder_stages}) == 2
+    assert len({id(stage.neuron) for stage in model.encoder_stages}) == len(model.encoder_stages)
 
 
 @pytest.mark.parametrize("network", SMALL)
@@ -100,13 +186,13 @@ def test_decoder_is_independent_of_the_encoder():
         (lambda: SpikingMLP((4,), 3, neuron={"beta": 2.0}), "Received: beta=2.0"),
         (lambda: SpikingConvNet((8, 8), 3), r"\(height, width, channels\). Received: input_shape=\(8, 8\)"),
         (lambda: SpikingConvNet((8, 8, 1), 3, filters=(4, 4)), "one pool size for each stage"),
-        (lambda: SpikingMLP((4,), 3, weights="missing.keras"), "No such file"),
+        (lambda: SpikingMLP((4,), 3, weights="missing.keras"), "the path of a file that exists. Received"),
+        (lambda: SpikingMLP((4,)), "SpikingMLP needs `classes`, or a preset as `weights`"),
+        (lambda: SpikingConvNet(), "SpikingConvNet needs `input_shape` and `classes`"),
+        (lambda: SpikingResNet((8, 8, 1), 3, filters=(4,)), "a number of blocks for each group"),
+        (lambda: SpikingMLP((4,), 3, stimulus_range=(1, 0)), r"`stimulus_range\[1\]` must be"),
     ],
 )
 def test_bad_arguments(make, message):
     with pytest.raises((ValueError, OSError), match=message):
         make()
-
-
-def test_there_is_a_version():
-    assert keras_bsd.__version__

@@ -48,10 +48,10 @@ def fastest(rows):
 
 def page(report):
     """The whole page: circumstances, one table for each network and batch size, and ratios."""
-    machine, best = report["machine"], fastest(report["summary"])
+    best = fastest(report["summary"])
     facts = {
-        "machine": f"{machine['processor']}, {machine['cores']} cores, {machine['system']}",
-        "load average before": f"{machine['load_average']:.1f}",
+        "machine": report["machine"],
+        "load average before": f"{report['load_average']:.1f}",
         "backend": report["backend"],
         "versions": ", ".join(f"{name} {number}" for name, number in report["versions"].items() if number),
         "steps": f"{report['flags']['repeats']} in each of {report['flags']['rounds']} rounds",

@@ -12,14 +12,11 @@ goes on in the machine hits all alike. Idle threads of PyTorch spin by default, 
 idle machine and very slow on a busy one: its contenders are measured with and without.
 """
 
-import datetime
-import importlib.metadata
 import importlib.util
 import itertools
 import json
 import os
 import pathlib
-import platform
 import subprocess
 import sys
 
@@ -32,7 +29,6 @@ NETWORKS = ["dense", "conv"]
 ON_KERAS = ["bsd_rate", "bsd_surrogate", "backprop"]
 ON_TORCH = ["snntorch", "spikingjelly"]
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
-PACKAGES = ("keras_bsd", "keras", BACKEND, "torch", *ON_TORCH)
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("networks", NETWORKS, "dense (784-5x512-10), conv (five stages on 32x32x3).")
@@ -112,43 +108,12 @@ def run(case):
     return {**case, **json.loads(done.stdout.splitlines()[-1])}
 
 
-def version(package):
-    """Of an installed package, otherwise None."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def processor():
-    """The model name of the processor, as far as the system tells."""
-    information = pathlib.Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def circumstances():
-    """What the figures depend on besides the code."""
-    return {
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "machine": {
-            "system": f"{platform.system()} {platform.machine()}",
-            "processor": processor(),
-            "cores": FLAGS.cores or os.cpu_count(),
-            "memory": psutil.virtual_memory().total,
-            "load_average": psutil.getloadavg()[0],
-        },
-        "backend": BACKEND,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "flags": {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])},
-    }
-
-
 def write(folder, report):
     # Not before: memory of a parent shows in what a child says of its own peak.
+    import keras_bsd
     from keras_bsd.files import replacing
 
+    report |= keras_bsd.environment(["torch", *ON_TORCH])
     with replacing(folder / "benchmark.json") as written:
         written.write_text(json.dumps(report, indent=1))
     with replacing(folder / "benchmark.md") as written:
@@ -159,9 +124,12 @@ def main(_):
     if FLAGS.cores:
         process = psutil.Process()
         process.cpu_affinity(process.cpu_affinity()[-FLAGS.cores :])
-    report = circumstances()
-    if report["machine"]["load_average"] > 0.5:
-        logging.warning("The machine is busy: load average %.1f", report["machine"]["load_average"])
+    report = {
+        "load_average": psutil.getloadavg()[0],
+        "flags": {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])},
+    }
+    if report["load_average"] > 0.5:
+        logging.warning("The machine is busy: load average %.1f", report["load_average"])
     every_case = cases()
     report["measurements"] = [
         {"round": turn, "load_average": psutil.getloadavg()[0], **run(case)}

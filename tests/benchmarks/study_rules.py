@@ -7,6 +7,7 @@ Trains a dense network once for each variant and seed, and writes `study.json` a
 
 import json
 import pathlib
+import sys
 
 import keras
 import numpy as np
@@ -88,9 +89,10 @@ def main(_):
     table = ["| variant | test accuracy, % | spread |", "| --- | --- | --- |", *rows]
     with replacing(folder / "study.md") as path:
         path.write_text("\n".join(table) + "\n")
-    record = {"flags": FLAGS.flag_values_dict(), "accuracy": results}
+    own_flags = {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
+    record = {"accuracy": results, "flags": own_flags, **keras_bsd.environment()}
     with replacing(folder / "study.json") as path:
-        path.write_text(json.dumps(record, indent=2, default=str))
+        path.write_text(json.dumps(record, indent=1))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,14 @@ import pytest
 from keras import ops
 
 from keras_bsd import learning
-from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingStage
+from keras_bsd.layers import (
+    Readout,
+    SpikingConv2D,
+    SpikingDense,
+    SpikingLIF,
+    SpikingResidualConv2D,
+    SpikingStage,
+)
 from tests.gradients import weight_gradients
 
 
@@ -23,6 +30,8 @@ STAGES = {
     "dense, layer": (lambda: SpikingDense(6, normalization="layer"), (5,)),
     "dense, plain": (lambda: SpikingDense(6, normalization=None), (5,)),
     "conv": (lambda: SpikingConv2D(4, kernel_size=5), (6, 6, 2)),
+    "residual": (lambda: SpikingResidualConv2D(4, skip_channels=3), (5, 6, 5)),
+    "residual, plain": (lambda: SpikingResidualConv2D(4, 2, normalization=None), (5, 6, 5)),
     "conv, pooled": (lambda: SpikingConv2D(4, pool_size=2, normalization="layer"), (5, 7, 2)),
 }
 

@@ -37,6 +37,10 @@ def conv_pair(**kwargs):
     return keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), **kwargs)
 
 
+def residual_pair(**kwargs):
+    return keras_bsd.applications.SpikingResNet((7, 5, 2), 3, 3, filters=(4, 3), blocks=(1, 1), **kwargs)
+
+
 def own_layers_pair(**kwargs):
     """A functional encoder with a skip connection and a decoder written by hand."""
     stimulus = keras.Input((4,))

@@ -1,10 +1,12 @@
 """Bad data never touches a weight."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import ops
 
+from keras_bsd.datasets import Batches
 from tests.models import pairs
 
 
@@ -96,3 +98,30 @@ def test_no_data(every_batch):
     assert fit_and_compare(model, "no data to train on. Received: x of length 0", empty)
     empty = tf.data.Dataset.from_tensor_slices((x, y)).filter(lambda x, y: False).batch(4)
     assert fit_and_compare(model, "no data to train on. Received: a dataset without a batch", empty)
+
+
+@pytest.mark.parametrize("form", ["array", "data set", "batches"])
+def test_stimuli_out_of_range(form):
+    model = pairs.dense_pair(stimulus_range=(0, 1))
+    model.compile()
+    x, y = spoilt(pairs.samples(model), 0, 7, 255)
+    data = {
+        "array": lambda: [x, y],
+        "data set": lambda: [tf.data.Dataset.from_tensor_slices((x, y)).batch(12)],
+        "batches": lambda: [Batches(x, y, 12)],
+    }[form]()
+    message = r"Stimuli must lie in \[0, 1\], .* `stimulus_range=None`. Received: values from .* to 255"
+    assert fit_and_compare(model, message, *data)
+
+
+def test_only_the_first_batch_of_a_stream_is_looked_at():
+    model = pairs.dense_pair(stimulus_range=(0, 1))
+    model.compile()
+    x, y = spoilt(pairs.samples(model), 0, 7, 255)
+    model.fit(tf.data.Dataset.from_tensor_slices((x, y)).batch(4), verbose=0)
+
+
+def test_stimulus_range_is_saved(tmp_path):
+    model = pairs.dense_pair(stimulus_range=(0, 1))
+    model.save(tmp_path / "model.keras")
+    assert keras.saving.load_model(tmp_path / "model.keras").stimulus_range == (0, 1)

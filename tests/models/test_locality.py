@@ -13,6 +13,7 @@ from tests.models import pairs
 PAIRS = {
     "dense": pairs.dense_pair,
     "conv": pairs.conv_pair,
+    "residual": pairs.residual_pair,
     "own layers": pairs.own_layers_pair,
     "regression": pairs.regression_pair,
     "no codebook": lambda **kwargs: pairs.dense_pair(codebook=False, **kwargs),

@@ -134,6 +134,16 @@ def test_gradients_accumulate():
     assert_close(second, expected)
 
 
+def test_more_accumulation_steps_than_batches():
+    model = pairs.dense_pair()
+    x, y = pairs.samples(model)
+    model.compile(sgd(gradient_accumulation_steps=5))
+    with pytest.raises(ValueError, match=r"no weight has changed. Use fewer .*gradient_accumulation_steps=5"):
+        model.fit(x, y, batch_size=4, verbose=0)
+    model.compile(sgd(gradient_accumulation_steps=5))
+    model.fit(x, y, batch_size=4, epochs=2, verbose=0)
+
+
 @pytest.mark.parametrize("option", ["global_clipnorm", "clipnorm", "clipvalue"])
 def test_gradients_are_clipped(option):
     bound = 0.5 * norm(plain_step()) / RATE if option == "global_clipnorm" else 0.02

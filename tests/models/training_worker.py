@@ -34,7 +34,10 @@ def adamw():
 
 
 def normalized_pair(normalization="layer", synchronized=False, centring="sample", **kwargs):
-    """A dense pair that by default computes nothing over the batch: its decoder runs on the classes."""
+    """A dense pair that by default computes nothing over the batch: its decoder runs on the classes.
+
+    It looks at each batch before it learns, wherever the batch's parts lie.
+    """
     encoder = keras.Sequential(
         [
             keras.Input((4,)),
@@ -46,6 +49,7 @@ def normalized_pair(normalization="layer", synchronized=False, centring="sample"
     for stage in encoder.layers[:-1] if synchronized else ():
         stage.synapse.layers[-1].synchronized = True
     loss = ReCo(centring=centring)
+    kwargs |= {"stimulus_range": (0.0, 1.0), "check_numerics": True}
     return keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), layer_loss=loss, **kwargs)
 
 

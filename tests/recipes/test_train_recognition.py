@@ -1,38 +1,121 @@
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import keras
+import numpy as np
 import pytest
 
+from tests.recipes.running import run, start
 
-def run(rootpath, *flags):
-    command = [sys.executable, "applications/train_recognition.py", *flags]
-    return subprocess.run(command, cwd=rootpath, capture_output=True, text=True)
+SMALL = ["--units=24,16", "--filters=6,8", "--pool_sizes=2,2", "--blocks=1,1"]
 
 
-@pytest.mark.parametrize("network", ["mlp", "conv"])
-def test_trains_draws_and_saves(network, pytestconfig, tmp_path, digits):
-    flags = ["--epochs=2", "--units=64,48", f"--network={network}", f"--output_dir={tmp_path}"]
-    if network == "conv":
-        flags.append("--nobaseline")
-    done = run(pytestconfig.rootpath, *flags)
+def metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_trains_draws_and_saves(tmp_path, digits):
+    done = run("train_recognition", "--epochs=2", "--units=64,48", f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
-    summary = done.stdout.splitlines()[-4 - (network == "mlp") :]
-    assert summary[0].startswith(f"BSD: {metrics['test_accuracy']['BSD']:.2%} of 360 test samples")
-    for name, line in zip(("report.png", "model.keras", "metrics.json"), summary[-3:], strict=True):
-        assert str(tmp_path / name) in line
-        assert (tmp_path / name).stat().st_size > 100
-    assert ("backpropagation" in metrics["test_accuracy"]) == (network == "mlp")
-    assert metrics["flags"]["epochs"] == 2
-    model = keras.saving.load_model(tmp_path / "model.keras")
-    accuracy = model.evaluate(*digits[1], verbose=0, return_dict=True)["accuracy"]
-    assert accuracy == pytest.approx(metrics["test_accuracy"]["BSD"])
+    found = metrics(tmp_path)
+    bsd, backprop, report, models, figures = done.stdout.splitlines()[-5:]
+    assert bsd.startswith(f"BSD: {found['test_accuracy']['rate']:.2%} of 360 test samples")
+    assert backprop.startswith(f"backpropagation through time: {found['test_accuracy']['backprop']:.2%}")
+    for line, names in ((report, ["report.png"]), (models, ["rate.keras", "backprop.keras"])):
+        for name in names:
+            assert str(tmp_path / name) in line
+            assert (tmp_path / name).stat().st_size > 100
+    assert figures.endswith("metrics.json")
+    assert found["flags"]["epochs"] == 2
+    assert found["arguments"] == {"input_shape": [8, 8, 1], "classes": 10, "timesteps": 4, "units": [64, 48]}
+    for rule in ("rate", "backprop"):
+        model = keras.saving.load_model(tmp_path / f"{rule}.keras")
+        accuracy = model.evaluate(*digits[1], verbose=0, return_dict=True)["accuracy"]
+        assert accuracy == pytest.approx(found["test_accuracy"][rule])
 
 
-def test_unknown_data(pytestconfig, tmp_path):
-    done = run(pytestconfig.rootpath, "--dataset=dgits", f"--output_dir={tmp_path}")
+@pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
+def test_every_rule_and_augmentation(network, tmp_path):
+    rules = ["ann", "paper", "backprop", "surrogate"] if network == "resnet" else ["ann", "rate"]
+    flags = ["--flip", "--shift=0.1", "--rotate=0.02", "--erase=0.3", "--ema=0.9", "--samples=200"]
+    flags += ["--validation=0", "--epochs=1", "--tensorboard", f"--rule={','.join(rules)}"]
+    done = run("train_recognition", f"--network={network}", f"--output_dir={tmp_path}", *SMALL, *flags)
+    assert done.returncode == 0, done.stderr
+    assert list(metrics(tmp_path)["test_accuracy"]) == rules
+    assert {path.name for path in (tmp_path / "tensorboard").iterdir()} == set(rules)
+    ann = keras.saving.load_model(tmp_path / "ann.keras")
+    assert metrics(tmp_path)["parameters"]["ann"] == ann.count_params()
+    assert len(set(metrics(tmp_path)["parameters"].values())) == 1
+
+
+def test_stops_early_with_the_best_weights(tmp_path):
+    flags = ["--rule=rate", "--learning_rate=0.5", "--epochs=20", "--patience=1", "--units=8"]
+    done = run("train_recognition", *flags, f"--output_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    history = json.loads((tmp_path / "rate.json").read_text())["history"]
+    assert len(history["loss"]) < 20
+    assert np.argmax(history["val_accuracy"]) == len(history["loss"]) - 2
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
+    flags = ["--rule=rate,backprop", "--units=32", "--epochs=12", "--shift=0.1"]
+    interrupted, whole = tmp_path / "interrupted", tmp_path / "whole"
+    for rule in ("rate", "backprop"):  # cut short in the first training, and then in the second
+        process = start("train_recognition", *flags, f"--output_dir={interrupted}")
+        log = interrupted / f"{rule}.csv"
+        while process.poll() is None and not (log.exists() and len(log.read_text().splitlines()) > 2):
+            time.sleep(0.02)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    other = run("train_recognition", "--epochs=3", f"--output_dir={interrupted}")
+    assert "A run with other flags was interrupted" in other.stderr
+    for folder in (interrupted, whole):
+        done = run("train_recognition", *flags, f"--output_dir={folder}")
+        assert done.returncode == 0, done.stderr
+    assert metrics(interrupted)["test_accuracy"] == metrics(whole)["test_accuracy"]
+    for rule in ("rate", "backprop"):
+        first, second = (json.loads((folder / f"{rule}.json").read_text()) for folder in (interrupted, whole))
+        del first["history"]["seconds"], second["history"]["seconds"]
+        assert len(first["history"]["loss"]) == 12
+        assert first["history"] == second["history"]
+    assert not (interrupted / "unfinished.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--dataset=dgits"], "Unknown data set; there are 'digits'"),
+        (["--rule=rates"], "rate, surrogate, paper, backprop, ann"),
+        (["--dataset=missing.npz"], "There is no such file"),
+    ],
+)
+def test_bad_flags(flags, message, tmp_path):
+    done = run("train_recognition", *flags, f"--output_dir={tmp_path}")
     assert done.returncode
-    assert "Unknown data set; there are 'digits'" in done.stderr
+    assert message in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_preset_of_what_was_trained(tmp_path):
+    run_folder, presets = tmp_path / "run", tmp_path / "presets"
+    flags = ["--rule=rate", "--units=16", "--epochs=2", "--learning_rate=0.01", f"--output_dir={run_folder}"]
+    assert run("train_recognition", *flags).returncode == 0
+    done = run("make_preset", f"--run={run_folder}", "--name=tiny", f"--output_dir={presets}")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((presets / "tiny.json").read_text())
+    assert record["test_accuracy"] == pytest.approx(metrics(run_folder)["test_accuracy"]["rate"], abs=1e-2)
+    assert record["arguments"]["units"] == [16]
+    assert record["labels"] == [str(digit) for digit in range(10)]
+    assert "--learning_rate=0.01" in record["command"]
+    loads = f"""
+import keras_bsd
+keras_bsd.applications.presets.FOLDER = __import__("pathlib").Path({str(presets)!r})
+model = keras_bsd.applications.SpikingMLP(weights="tiny")
+model.compile(metrics=["accuracy"])
+print(model.evaluate(*keras_bsd.datasets.load_images("digits")[1], batch_size=500, verbose=0)[1])
+"""
+    done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True)
+    assert float(done.stdout) == pytest.approx(record["test_accuracy"])

@@ -1,0 +1,34 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_bsd
+from tests.models import pairs
+
+
+def test_with_timesteps(digits):
+    model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(32, 16))
+    x = digits[1][0][:20]
+    for steps in (1, 4, 9):
+        copied = keras_bsd.with_timesteps(model.encoder, steps)
+        other = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, steps, units=(32, 16))
+        other.set_weights(model.get_weights())
+        np.testing.assert_array_equal(copied.predict(x, verbose=0), other.predict(x, verbose=0))
+    assert not {id(v) for v in copied.variables} & {id(v) for v in model.variables}
+
+
+@pytest.mark.parametrize("make", [pairs.conv_pair, pairs.residual_pair])
+def test_of_every_kind(make):
+    model = make()
+    copied = keras_bsd.with_timesteps(model.encoder, 3)
+    x, _ = pairs.samples(model)
+    np.testing.assert_array_equal(copied.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert keras_bsd.with_timesteps(model.decoder, 5).layers[-2].output.shape[1] == 5
+
+
+def test_models_that_cannot():
+    model = keras.Sequential([keras.Input((4, 3)), keras_bsd.layers.SpikingDense(2)])
+    with pytest.raises(ValueError, match="holds a stimulus: its inputs bring their time steps"):
+        keras_bsd.with_timesteps(model, 3)
+    with pytest.raises(ValueError, match="Received: timesteps=0"):
+        keras_bsd.with_timesteps(pairs.dense_pair().encoder, 0)

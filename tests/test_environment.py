@@ -1,0 +1,16 @@
+import json
+
+import keras
+
+import keras_bsd
+
+
+def test_what_figures_depend_on():
+    found = keras_bsd.environment(["pytest", "no-such-package"])
+    assert found["versions"]["keras"] == keras.__version__
+    assert found["versions"]["keras_bsd"] == keras_bsd.__version__
+    assert found["versions"]["no-such-package"] is None
+    assert found["versions"]["pytest"]
+    assert found["backend"] == keras.config.backend()
+    assert "cores" in found["machine"]
+    json.dumps(found)
