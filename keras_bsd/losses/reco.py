@@ -19,6 +19,19 @@ def _unit_rows(vectors, centring):
     return vectors / ops.sqrt(ops.where(squares > 1e-12, squares, ops.ones_like(squares)))
 
 
+def pooled(maps, grid):
+    """Maps averaged to at most `grid` x `grid` cells; what has no height and width stays as it is.
+
+    Args:
+        maps: `(batch, height, width, channels)`, or any other shape.
+        grid: positive int, or None for no averaging.
+    """
+    if grid is None or len(maps.shape) != 4:
+        return maps
+    cell = tuple(math.ceil(pixels / grid) for pixels in maps.shape[1:3])
+    return maps if cell == (1, 1) else ops.average_pool(maps, cell, strides=cell, padding="same")
+
+
 def cosine_affinity(representations, prototypes, centring="batch"):
     """Cosine of every representation with every prototype, `(batch, prototypes)`, in float32.
 
@@ -91,6 +104,8 @@ class ReCo(keras.losses.Loss):
             deeper features.
         negative_weight: non-negative float, the weight of the pairs to be pushed apart.
         centring: `"batch"`, `"sample"` or `None`, see `cosine_affinity`.
+        grid: positive int: maps `(batch, height, width, channels)` are averaged to at most so many
+            cells in height and width before they are compared. `None`: every position is.
 
     Raises:
         ValueError: an argument is out of range or unknown.
@@ -101,11 +116,12 @@ class ReCo(keras.losses.Loss):
     >>> keras_bsd.losses.ReCo(margin=1.0)(*views)
     """
 
-    def __init__(self, margin=0.5, negative_weight=1.0, centring="batch", name="reco", **kwargs):
+    def __init__(self, margin=0.5, negative_weight=1.0, centring="batch", grid=4, name="reco", **kwargs):
         super().__init__(name=name, **kwargs)
         self.margin = checks.real("margin", margin, low=0.0, low_open=True, high=1.0)
         self.negative_weight = checks.real("negative_weight", negative_weight, low=0.0)
         self.centring = checks.one_of("centring", centring, CENTRINGS)
+        self.grid = None if grid is None else checks.integer("grid", grid, low=1)
 
     def call(self, y_true, y_pred):
         pairs = ops.eye(ops.shape(y_pred)[0])
@@ -113,7 +129,8 @@ class ReCo(keras.losses.Loss):
 
     def compare(self, representations, prototypes, positives, negatives=None):
         """Loss `(batch,)` and affinity `(batch, prototypes)`; arguments as in `cosine_affinity`, `reco`."""
-        affinity = cosine_affinity(representations, prototypes, self.centring)
+        views = (pooled(maps, self.grid) for maps in (representations, prototypes))
+        affinity = cosine_affinity(*views, self.centring)
         loss = reco(positives, affinity, negatives, self.margin, self.negative_weight)
         return loss, affinity
 
@@ -123,4 +140,5 @@ class ReCo(keras.losses.Loss):
             "margin": self.margin,
             "negative_weight": self.negative_weight,
             "centring": self.centring,
+            "grid": self.grid,
         }

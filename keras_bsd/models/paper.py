@@ -8,8 +8,8 @@ def paper_configuration():
 
     Follows the paper: each stage's gradient passes through its own time steps (`rule="surrogate"`);
     the decoder runs on the batch, and every sample is compared with every other (`codebook=False`,
-    `negatives="all"`); ReCo between plain cosines of the flattened rates, drawn to 1, with
-    lambda = 0.6. Threshold 0.6 and AdamW are the library's defaults too.
+    `negatives="all"`); ReCo between plain cosines of the flattened rates, whole maps of them, drawn to
+    1, with lambda = 0.6. Threshold 0.6 and AdamW are the library's defaults too.
 
     Left open by the paper, and kept as here: how a class is held as a spike train (a constant
     current into the decoder's first stage), the decoder's last layer (it learns the stimulus by mean
@@ -29,5 +29,5 @@ def paper_configuration():
         "rule": "surrogate",
         "codebook": False,
         "negatives": "all",
-        "layer_loss": ReCo(margin=1.0, negative_weight=0.6, centring=None),
+        "layer_loss": ReCo(margin=1.0, negative_weight=0.6, centring=None, grid=None),
     }

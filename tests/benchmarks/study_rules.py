@@ -1,8 +1,10 @@
-"""Which of the library's departures from the paper matter: test accuracy of one change at a time.
+"""Which of the library's departures from the paper matter: accuracy of one change at a time.
 
     python tests/benchmarks/study_rules.py --dataset=mnist --data_dir=... --output_dir=runs/study
+    python tests/benchmarks/study_rules.py --dataset=cifar10 --filters=32,64,128,256,256 \\
+        --pool_sizes=2,2,2,1,1 --samples=10000 --epochs=6 --held_out=5000 --only=default,backprop
 
-Trains a dense network once for each variant and seed, and writes `study.json` and `study.md`.
+Trains a network once for each variant and seed, and writes `study.json` and `study.md`.
 """
 
 import json
@@ -22,7 +24,13 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", "digits", "digits, or the name of a tensorflow_datasets image set.")
 flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
 flags.DEFINE_integer("samples", 20_000, "Training samples, the first of the set.")
-flags.DEFINE_integer("units", 512, "Neurons of each stage.")
+flags.DEFINE_integer(
+    "held_out", 0, "Test on so many training samples, the set's last, and not on its test part."
+)
+flags.DEFINE_integer("units", 512, "Neurons of each stage of a dense network.")
+flags.DEFINE_list("filters", None, "Channels of each stage: the network is convolutional.")
+flags.DEFINE_list("pool_sizes", None, "By how much each of its stages shrinks the maps.")
+flags.DEFINE_string("dtype", "float32", "Keras's dtype policy, such as mixed_bfloat16.")
 flags.DEFINE_integer("epochs", 4, "Epochs.")
 flags.DEFINE_integer("seeds", 1, "Runs of each variant.")
 flags.DEFINE_list("only", None, "Names of the variants to run (default: all).")
@@ -39,6 +47,7 @@ def variants():
     table |= {f"margin {m}": {"layer_loss": ReCo(margin=m)} for m in (0.3, 0.7, 1.0)}
     table |= {f"lambda {w}": {"layer_loss": ReCo(negative_weight=w)} for w in (0.3, 0.6, 2.0)}
     table |= {f"centring {c}": {"layer_loss": ReCo(centring=c)} for c in ("sample", None)}
+    table |= {f"grid {g}": {"layer_loss": ReCo(grid=g)} for g in (1, 2, 8, None)}
     table["surrogate rule"] = {"rule": "surrogate"}
     table["no codebook, unlike negatives"] = {"codebook": False}
     table["no codebook, all negatives"] = {"codebook": False, "negatives": "all"}
@@ -51,18 +60,22 @@ def variants():
     table["paper"] = PAPER
     table["paper, learning rate 0.003"] = PAPER | {"learning_rate": 3e-3}
     table["paper, codebook"] = PAPER | {"codebook": True}
-    table["paper, margin 0.5"] = PAPER | {"layer_loss": ReCo(0.5, 0.6, None)}
-    table["paper, centred"] = PAPER | {"layer_loss": ReCo(1.0, 0.6, "batch")}
-    table["paper, centred, margin 0.5"] = PAPER | {"layer_loss": ReCo(0.5, 0.6, "batch")}
+    table["paper, margin 0.5"] = PAPER | {"layer_loss": ReCo(0.5, 0.6, None, None)}
+    table["paper, centred"] = PAPER | {"layer_loss": ReCo(1.0, 0.6, "batch", None)}
+    table["paper, centred, margin 0.5"] = PAPER | {"layer_loss": ReCo(0.5, 0.6, "batch", None)}
     return {name: table[name] for name in FLAGS.only or table}
 
 
 def accuracy(data, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=False, **arguments):
-    """Test accuracy of one trained network."""
+    """Accuracy of one trained network."""
     (x, y), test = data
     keras.utils.set_random_seed(seed)
-    units = (FLAGS.units,) * depth
-    model = keras_bsd.applications.SpikingMLP(x.shape[1:], int(y.max()) + 1, units=units, **arguments)
+    if FLAGS.filters:
+        shape = {name: tuple(map(int, FLAGS[name].value)) for name in ("filters", "pool_sizes")}
+        build = keras_bsd.applications.SpikingConvNet
+    else:
+        shape, build = {"units": (FLAGS.units,) * depth}, keras_bsd.applications.SpikingMLP
+    model = build(x.shape[1:], int(y.max()) + 1, **shape, **arguments)
     network = model.encoder if backprop else model
     batches = len(x) // batch_size  # whole ones: a last part of another size would be compiled anew
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, FLAGS.epochs * batches)
@@ -79,14 +92,18 @@ def accuracy(data, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=F
 
 def main(_):
     (x, y), test = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    if FLAGS.held_out:
+        test = x[-FLAGS.held_out :], y[-FLAGS.held_out :]
+        x, y = x[: -FLAGS.held_out], y[: -FLAGS.held_out]
     data = (x[: FLAGS.samples], y[: FLAGS.samples]), test
+    keras.config.set_dtype_policy(FLAGS.dtype)
     results = {}
     for name, settings in tqdm(variants().items()):
         results[name] = [accuracy(data, seed, **settings) for seed in range(FLAGS.seeds)]
         tqdm.write(f"{name}: {np.mean(results[name]):.2%}")
     folder = pathlib.Path(FLAGS.output_dir)
     rows = [f"| {name} | {100 * np.mean(a):.2f} | {100 * np.std(a):.2f} |" for name, a in results.items()]
-    table = ["| variant | test accuracy, % | spread |", "| --- | --- | --- |", *rows]
+    table = ["| variant | accuracy, % | spread |", "| --- | --- | --- |", *rows]
     with replacing(folder / "study.md") as path:
         path.write_text("\n".join(table) + "\n")
     own_flags = {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}

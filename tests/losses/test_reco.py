@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from keras_bsd.losses import ReCo, cosine_affinity, reco, target_similarity
+from keras_bsd.losses.reco import pooled
 from tests.gradients import gradients
 
 
@@ -128,3 +129,30 @@ def test_config_round_trip():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         ReCo(**arguments)
+
+
+def test_maps_are_averaged_before_they_are_compared():
+    generator = np.random.default_rng(0)
+    maps, prototypes = generator.random((6, 8, 4, 3)), generator.random((2, 8, 4, 3))
+    cells = [x.reshape(-1, 2, 4, 2, 2, 3).mean(axis=(2, 4)) for x in (maps, prototypes)]
+    positives = np.eye(2)[np.arange(6) % 2]
+    expected = ReCo(grid=None).compare(*cells, positives)
+    for found, wanted in zip(ReCo(grid=2).compare(maps, prototypes, positives), expected, strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(found), ops.convert_to_numpy(wanted), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "cells"), [((8, 8), (4, 4)), ((7, 5), (4, 3)), ((3, 4), (3, 4)), ((1, 9), (1, 3))]
+)
+def test_cells_that_do_not_fit_are_cut_short(pixels, cells):
+    maps = np.random.default_rng(0).random((2, *pixels, 3))
+    found = ops.convert_to_numpy(pooled(ops.convert_to_tensor(maps), 4))
+    assert found.shape == (2, *cells, 3)
+    height, width = (-(-total // 4) * (count - 1) for total, count in zip(pixels, cells, strict=True))
+    np.testing.assert_allclose(found[:, -1, -1], maps[:, height:, width:].mean(axis=(1, 2)), rtol=1e-6)
+
+
+def test_vectors_are_not_averaged():
+    vectors = np.ones((2, 5))
+    assert pooled(vectors, 4) is vectors
+    assert pooled(np.ones((2, 8, 8, 1)), None).shape == (2, 8, 8, 1)
