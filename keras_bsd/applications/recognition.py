@@ -1,6 +1,7 @@
 """Ready-made pairs for recognition."""
 
 import functools
+import math
 
 import keras
 import numpy as np
@@ -69,7 +70,7 @@ def SpikingMLP(
             spikes = SpikingDense(count, **_first_and_neuron(i, arguments), name=f"dense_{i + 1}")(spikes)
         return spikes
 
-    return _pair(stages, [], arguments, include_top, input_tensor, weights, name, kwargs)
+    return _pair(stages, arguments, include_top, input_tensor, weights, name, kwargs)
 
 
 def SpikingConvNet(
@@ -225,7 +226,7 @@ def _first_and_neuron(i, arguments):
     return {"timesteps": timesteps, "neuron": SpikingLIF(**arguments["neuron"])}
 
 
-def _pair(stages, flatten, arguments, include_top, input_tensor, weights, name, kwargs):
+def _pair(stages, arguments, include_top, input_tensor, weights, name, kwargs):
     """The pair, or its stages alone, from a function that applies the stages to a stimulus."""
     classes = checks.integer("classes", arguments["classes"], low=2)
     stimulus = keras.Input(arguments["input_shape"], name="stimulus") if input_tensor is None else input_tensor
@@ -233,12 +234,23 @@ def _pair(stages, flatten, arguments, include_top, input_tensor, weights, name, 
     if spikes is stimulus:
         raise ValueError("A spiking network needs at least one stage. Received: none")
     (inputs,) = keras.utils.get_source_inputs(stimulus)
-    scores = Readout([*flatten, keras.layers.Dense(classes)], "softmax", name="scores")(spikes)
+    scores = Readout([*_from_maps(spikes), keras.layers.Dense(classes)], "softmax", name="scores")(spikes)
     encoder = keras.Model(inputs, scores, name="encoder")
     model = BSDModel(encoder, mirror(encoder), name=name, **{"stimulus_range": (0.0, 1.0), **kwargs})
     if weights is not None:
         presets.load_weights(model, weights)
     return model if include_top else keras.Model(inputs, spikes, name=name)
+
+
+def _from_maps(spikes):
+    """Layers from a last stage's maps to the readout's inputs, their scale fit for their number.
+
+    An adaptive optimiser moves each of a readout's weights by about the learning rate at every step. Of
+    thousands of inputs that would move scores by several units, and training now and then collapses.
+    """
+    if len(spikes.shape) == 3:
+        return []
+    return [keras.layers.Flatten(), keras.layers.Rescaling(8 / math.sqrt(math.prod(spikes.shape[2:])))]
 
 
 def preprocess_input(images):
