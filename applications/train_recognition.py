@@ -87,6 +87,9 @@ flags.DEFINE_bool("tensorboard", False, "Write logs for TensorBoard.")
 flags.DEFINE_bool(
     "jit_compile", None, "Compile by XLA (default: Keras decides): dense networks train faster on a CPU."
 )
+flags.DEFINE_string(
+    "dtype", "float32", "Keras's dtype policy: mixed_bfloat16 is faster where the processor knows bfloat16."
+)
 flags.DEFINE_integer("seed", 0, "Of weights, order of samples and augmentation.")
 flags.DEFINE_string("output_dir", None, "Where results go (default: runs/DATASET).")
 flags.register_validator("rule", lambda rules: rules and set(rules) <= set(RULES), f"of {', '.join(RULES)}")
@@ -280,6 +283,7 @@ def save_and_load(model, x, path):
 
 
 def main(_):
+    keras.config.set_dtype_policy(FLAGS.dtype)
     folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}")
     (x, y), test = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
     found = results(((x[: FLAGS.samples], y[: FLAGS.samples]), test), folder)

@@ -105,7 +105,7 @@ def test_published_presets(name):
     model = getattr(keras_bsd.applications, known["application"])(weights=name)
     assert model.encoder.count_params() == known["parameters"]
     assert len(known["labels"]) == model.encoder.output_shape[-1]
-    assert known["metrics"]["test_accuracy"]["rate"] == pytest.approx(known["test_accuracy"], abs=1e-3)
+    assert known["metrics"]["test_accuracy"]["rate"] == pytest.approx(known["test_accuracy"], abs=5e-3)
     assert known["command"].startswith("python applications/train_recognition.py --rule=rate")
     path = presets.weights_path(name)
     assert path.stat().st_size <= 10e6
