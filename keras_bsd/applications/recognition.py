@@ -127,7 +127,7 @@ def SpikingConvNet(
             )(spikes)
         return spikes
 
-    return _pair(stages, [keras.layers.Flatten()], arguments, include_top, input_tensor, weights, name, kwargs)
+    return _pair(stages, arguments, include_top, input_tensor, weights, name, kwargs)
 
 
 def SpikingResNet(
@@ -201,7 +201,7 @@ def SpikingResNet(
                 )(spikes)
         return spikes
 
-    return _pair(stages, [keras.layers.Flatten()], arguments, include_top, input_tensor, weights, name, kwargs)
+    return _pair(stages, arguments, include_top, input_tensor, weights, name, kwargs)
 
 
 def _shared(input_shape, classes, timesteps, neuron, include_top, input_tensor):
