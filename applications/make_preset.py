@@ -41,13 +41,12 @@ def halve(path, halved):
         source.visititems(copy)
 
 
-def command(metrics):
-    """That trained the network, with all flags which are not at their default."""
-    shown = [name for name in metrics["flags"] if name not in ("data_dir", "output_dir", "rule")]
-    given = {name: metrics["flags"][name] for name in shown if metrics["flags"][name] not in (None, False)}
+def command(flag_values):
+    """That trained the network, with all flags that were set."""
+    given = {name: value for name, value in flag_values.items() if value is not None and value is not False}
     texts = {n: ",".join(v) if isinstance(v, list) else "" if v is True else str(v) for n, v in given.items()}
     flags = [f"--{name}={text}" if text else f"--{name}" for name, text in texts.items()]
-    return " ".join(["python applications/train_recognition.py --rule=rate", *flags])
+    return " ".join(["python applications/train_recognition.py", *flags])
 
 
 def main(_):
@@ -56,6 +55,9 @@ def main(_):
     dataset, data_dir = metrics["flags"]["dataset"], metrics["flags"]["data_dir"]
     _, test = keras_bsd.datasets.load_images(dataset, data_dir)
     builder = getattr(keras_bsd.applications, metrics["application"])
+    for name in ("data_dir", "output_dir"):  # of one machine
+        del metrics["flags"][name]
+    metrics["flags"]["rule"] = ["rate"]
     trained = keras.saving.load_model(run / "rate.keras", compile=False)
 
     def accuracy(path):
@@ -79,7 +81,7 @@ def main(_):
             "test_accuracy": full if half < full - 5e-4 else half,
             "parameters": trained.encoder.count_params(),
             "sha256": presets.digest(weights),
-            "command": command(metrics),
+            "command": command(metrics["flags"]),
             "metrics": metrics,
         }
     with replacing(folder / f"{FLAGS.name}.json") as written:
