@@ -57,7 +57,7 @@ def double_precision():
 @pytest.mark.parametrize("network", ["dense", "conv"])
 @pytest.mark.parametrize("contender", OTHERS)
 def test_others_are_the_same_network(contender, network, double_precision):
-    """Given the encoder's weights, they give its scores."""
+    """Given the encoder's weights, they give its scores: its readout's scale becomes a part of them."""
     from tests.benchmarks import keras_contenders, torch_contenders
 
     encoder = keras_contenders.build({"contender": "backprop", "network": network, "timesteps": 3})
@@ -70,7 +70,11 @@ def test_others_are_the_same_network(contender, network, double_precision):
     assert np.ptp(expected, axis=0).min() > 1e-3  # the samples differ
 
     other = torch_contenders.NETWORKS[contender](network, timesteps=3).double().eval()
-    fill(other, [keras.ops.convert_to_numpy(weight) for weight in encoder.weights])
+    weights = [keras.ops.convert_to_numpy(weight) for weight in encoder.weights]
+    for layer in encoder.layers[-1].synapse.layers:
+        if isinstance(layer, keras.layers.Rescaling):
+            weights[-2] = weights[-2] * layer.scale
+    fill(other, weights)
     for synapse in [module for module in other.modules() if hasattr(module, "weight")]:
         synapse.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))  # snnTorch's are single
     scores = other(torch_contenders.as_batch(x)).softmax(1).detach().numpy()
