@@ -73,7 +73,13 @@ flags.DEFINE_float("ema", None, "Momentum of an average of the weights that repl
 flags.DEFINE_bool("flip", False, "Augment by mirroring left and right.")
 flags.DEFINE_float("shift", 0, "Augment by shifts of up to this part of the image.", lower_bound=0)
 flags.DEFINE_float("rotate", 0, "Augment by rotations of up to this part of a circle.", lower_bound=0)
-flags.DEFINE_float("erase", 0, "Augment by erasing a part of each image with this probability.", lower_bound=0)
+flags.DEFINE_float(
+    "erase",
+    0,
+    "Augment by erasing a part of an image with this probability.",
+    lower_bound=0,
+    upper_bound=1,
+)
 flags.DEFINE_float(
     "validation", 0.1, "Part of the training samples that is held out.", lower_bound=0, upper_bound=0.9
 )
@@ -145,10 +151,12 @@ def augmentation():
         layers.append(keras.layers.RandomFlip("horizontal"))
     if FLAGS.rotate:
         layers.append(keras.layers.RandomRotation(FLAGS.rotate, fill_mode="constant"))
-    if FLAGS.shift:
-        layers.append(keras.layers.RandomTranslation(FLAGS.shift, FLAGS.shift, fill_mode="constant"))
+    if FLAGS.shift:  # by whole pixels: a network that only ever sees blurred images is worse at sharp ones
+        by = (FLAGS.shift, FLAGS.shift)
+        layers.append(keras.layers.RandomTranslation(*by, fill_mode="constant", interpolation="nearest"))
     if FLAGS.erase:
-        layers.append(keras.layers.RandomErasing(FLAGS.erase, scale=(0.02, 0.2), value_range=(0, 1)))
+        probability = (FLAGS.erase, FLAGS.erase)
+        layers.append(keras.layers.RandomErasing(probability, scale=(0.02, 0.2), value_range=(0, 1)))
     return layers
 
 
