@@ -6,6 +6,7 @@
 Writes pictures, tables in Markdown and all figures in JSON to `--output_dir`.
 """
 
+import itertools
 import json
 import pathlib
 import sys
@@ -26,7 +27,7 @@ from keras_bsd.files import replacing
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .keras file, or the name of a preset.", required=True)
-flags.DEFINE_string("baseline", None, "A .keras file of a network to compare with.")
+flags.DEFINE_string("baseline", None, "Another one, to compare with.")
 flags.DEFINE_string("dataset", "digits", "As in train_recognition.py.")
 flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
 flags.DEFINE_integer("samples", None, "Test samples, the first of the set (default: all).", lower_bound=1)
@@ -37,7 +38,6 @@ flags.DEFINE_string("output_dir", "runs/evaluation", "Where results go.")
 BINS = 15
 
 
-@keras.saving.register_keras_serializable("recipes")
 class DropSpikes(keras.layers.Layer):
     """Loses each spike with a probability, at inference too."""
 
@@ -102,9 +102,10 @@ def with_dropped_spikes(encoder, probability):
         copied = layer.__class__.from_config(layer.get_config())
         if not isinstance(layer, keras_bsd.layers.SpikingStage):
             return copied
-        return keras.Sequential([copied, DropSpikes(probability, FLAGS.seed)], name=layer.name)
+        return keras.Sequential([copied, DropSpikes(probability, next(seeds))], name=layer.name)
 
-    copied = keras.models.clone_model(encoder, clone_function=copy)
+    seeds = itertools.count(FLAGS.seed)  # each stage loses others
+    copied = keras.models.clone_model(encoder, clone_function=copy, recursive=True)
     for new, old in zip(copied.weights, encoder.weights, strict=True):
         new.assign(old)
     return copied
@@ -115,7 +116,7 @@ def accuracy(network, x, y):
 
 
 def scores(network, x):
-    return network.predict(x.astype("float32"), batch_size=500, verbose=0)
+    return network.predict(x.astype("float32"), batch_size=500, verbose=0).astype("float32")
 
 
 def calibration(probabilities, y):
@@ -139,7 +140,6 @@ def evaluation(network, x, y, labels):
     probabilities = scores(network, x)
     decided = probabilities.argmax(axis=1)
     names = [labels[i] for i in np.union1d(y, decided)]
-    is_spiking = any(isinstance(layer, keras_bsd.layers.SpikingStage) for layer in network.layers)
     found = {
         "accuracy": float((decided == y).mean()),
         "classes": classification_report(y, decided, target_names=names, output_dict=True, zero_division=0),
@@ -152,7 +152,7 @@ def evaluation(network, x, y, labels):
             for name, (corrupt, _, strengths) in tqdm(CORRUPTIONS.items(), "corruptions", leave=False)
         },
     }
-    if is_spiking:
+    if keras_bsd.layers.flatten_stages(network):
         found["timesteps"] = {
             steps: accuracy(keras_bsd.with_timesteps(network, steps), x, y)
             for steps in tqdm(range(1, FLAGS.most_timesteps + 1), "time steps", leave=False)

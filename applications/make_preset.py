@@ -21,6 +21,7 @@ from keras_bsd.files import replacing
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder where the training's results are.", required=True)
 flags.DEFINE_string("name", None, "Of the preset.", required=True)
+flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
 flags.DEFINE_string("output_dir", str(presets.FOLDER), "Where presets are.")
 
 
@@ -41,23 +42,15 @@ def halve(path, halved):
         source.visititems(copy)
 
 
-def command(flag_values):
-    """That trained the network, with all flags that were set."""
-    given = {name: value for name, value in flag_values.items() if value is not None and value is not False}
-    texts = {n: ",".join(v) if isinstance(v, list) else "" if v is True else str(v) for n, v in given.items()}
-    flags = [f"--{name}={text}" if text else f"--{name}" for name, text in texts.items()]
-    return " ".join(["python applications/train_recognition.py", *flags])
-
-
 def main(_):
     run, folder = pathlib.Path(FLAGS.run), pathlib.Path(FLAGS.output_dir)
     metrics = json.loads((run / "metrics.json").read_text())
-    dataset, data_dir = metrics["flags"]["dataset"], metrics["flags"]["data_dir"]
-    _, test = keras_bsd.datasets.load_images(dataset, data_dir)
+    if "rate" not in metrics["test_accuracy"]:
+        raise ValueError(f"A preset is trained by BSD: by --rule=rate. Received: {metrics['command']}")
+    dataset = metrics["flags"]["dataset"]
+    _, test = keras_bsd.datasets.load_images(dataset, FLAGS.data_dir)
+    labels = keras_bsd.datasets.class_labels(dataset, FLAGS.data_dir)
     builder = getattr(keras_bsd.applications, metrics["application"])
-    for name in ("data_dir", "output_dir"):  # of one machine
-        del metrics["flags"][name]
-    metrics["flags"]["rule"] = ["rate"]
     trained = keras.saving.load_model(run / "rate.keras", compile=False)
 
     def accuracy(path):
@@ -77,11 +70,11 @@ def main(_):
             "arguments": {**metrics["arguments"], "neuron": {}},
             "task": "recognition",
             "data": dataset,
-            "labels": keras_bsd.datasets.class_labels(dataset, data_dir),
+            "labels": labels or [str(i) for i in range(metrics["arguments"]["classes"])],
             "test_accuracy": full if half < full - 5e-4 else half,
             "parameters": trained.encoder.count_params(),
             "sha256": presets.digest(weights),
-            "command": command(metrics["flags"]),
+            "command": metrics["command"],
             "metrics": metrics,
         }
     with replacing(folder / f"{FLAGS.name}.json") as written:

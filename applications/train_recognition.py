@@ -12,6 +12,7 @@ import csv
 import functools
 import json
 import pathlib
+import shutil
 import sys
 
 import keras
@@ -32,6 +33,7 @@ RULES = {  # what a rule is called, and AdamW's best learning rate with it
     "ann": ("ANN", 3e-3),
 }
 BSD = ("rate", "surrogate", "paper")
+PATHS = ("data_dir", "output_dir")
 NETWORKS = {  # the builder, and what flags can set of its arguments
     "mlp": (applications.SpikingMLP, {"units": (256, 256, 256)}),
     "conv": (
@@ -98,16 +100,22 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("seed", 0, "Of weights, order of samples and augmentation.")
 flags.DEFINE_string("output_dir", None, "Where results go (default: runs/DATASET).")
+flags.register_multi_flags_validator(
+    ("patience", "validation", "ema"),
+    lambda given: given["patience"] is None or (given["validation"] > 0 and given["ema"] is None),
+    "--patience needs held-out samples (--validation), and takes the best epoch's weights: no --ema beside it",
+)
 flags.register_validator("rule", lambda rules: rules and set(rules) <= set(RULES), f"of {', '.join(RULES)}")
 
 
-def network_arguments(x, y):
+def network_arguments(data):
     """What the network's builder is given for data such as these."""
+    (x, y), (_, y_test) = data
     defaults = NETWORKS[FLAGS.network][1]
     own = {name: tuple(map(int, FLAGS[name].value or default)) for name, default in defaults.items()}
     return {
         "input_shape": x.shape[1:],
-        "classes": int(y.max()) + 1,
+        "classes": int(max(y.max(), y_test.max())) + 1,
         "timesteps": FLAGS.timesteps,
         **own,
     }
@@ -162,9 +170,13 @@ def augmentation():
 
 def train(model, rule, x, y, folder):
     """Fit a model, from where an interrupted run left it; gives its history by name."""
-    held_out = int(len(x) * FLAGS.validation)
-    count = len(x) - held_out
-    batches = Batches(x[:count], y[:count], FLAGS.batch_size, augmentation(), FLAGS.seed)
+    validation = None
+    if FLAGS.validation:
+        order = np.random.default_rng(FLAGS.seed).permutation(len(x))
+        learned, held_out = np.split(order, [len(x) - int(len(x) * FLAGS.validation)])
+        validation = x[held_out], y[held_out]
+        x, y = x[learned], y[learned]
+    batches = Batches(x, y, FLAGS.batch_size, augmentation(), FLAGS.seed)
     highest = FLAGS.learning_rate or RULES[rule][1]
     ema = {} if FLAGS.ema is None else {"use_ema": True, "ema_momentum": FLAGS.ema}
     model.compile(
@@ -183,7 +195,9 @@ def train(model, rule, x, y, folder):
         keras_bsd.callbacks.StageProgress(),
         keras_bsd.callbacks.EpochSeconds(),
         keras.callbacks.CSVLogger(log, append=True),
-        keras.callbacks.BackupAndRestore(folder / f"{rule}.backup", double_checkpoint=True),
+        keras.callbacks.BackupAndRestore(
+            folder / f"{rule}.backup", double_checkpoint=True, delete_checkpoint=False
+        ),
     ]
     if FLAGS.patience is not None:
         callbacks.append(
@@ -194,7 +208,7 @@ def train(model, rule, x, y, folder):
     model.fit(
         batches,
         epochs=FLAGS.epochs,
-        validation_data=(x[count:], y[count:]) if held_out else None,
+        validation_data=validation,
         validation_batch_size=500,
         shuffle=False,  # batches come shuffled
         callbacks=callbacks,
@@ -208,8 +222,8 @@ def train(model, rule, x, y, folder):
 def result(rule, data, folder):
     """Train by one rule, save the model, and give what is to be told of it."""
     (x, y), test = data
-    model = build(rule, network_arguments(x, y))
-    history = train(model, rule, x, y, folder)
+    model = build(rule, network_arguments(data))
+    history = train(model, rule, x[: FLAGS.samples], y[: FLAGS.samples], folder)
     save_and_load(model, test[0], folder / f"{rule}.keras")
     return {
         "test_accuracy": model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)["accuracy"],
@@ -219,37 +233,56 @@ def result(rule, data, folder):
     }
 
 
-def results(data, folder):
-    """By rule, what `result` gives: those of an interrupted run with the same flags are kept."""
-    unfinished = folder / "unfinished.json"
-    own_flags = {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
+def own_flags():
+    """This recipe's flags, without the paths of one machine."""
+    flags = FLAGS.get_key_flags_for_module(sys.argv[0])
+    return {flag.name: flag.value for flag in flags if flag.name not in PATHS}
+
+
+def command():
+    """What was run, without the paths of one machine."""
+    flags = FLAGS.get_key_flags_for_module(sys.argv[0])
+    given = [flag.serialize() for flag in flags if flag.present and flag.name not in PATHS]
+    return " ".join(["python applications/train_recognition.py", *given])
+
+
+def begin(folder):
+    """Make the folder ready, unless its run was interrupted; gives the file that says so until the end."""
+    unfinished, run = folder / "unfinished.json", {"backend": keras.config.backend(), **own_flags()}
     if not unfinished.exists():
         for rule in RULES:
-            (folder / f"{rule}.json").unlink(missing_ok=True)
-            (folder / f"{rule}.csv").unlink(missing_ok=True)
-        write_json(unfinished, own_flags)
-    elif json.loads(unfinished.read_text()) != own_flags:
+            shutil.rmtree(folder / f"{rule}.backup", ignore_errors=True)
+            for kind in ("json", "csv", "keras"):
+                (folder / f"{rule}.{kind}").unlink(missing_ok=True)
+        write_json(unfinished, run)
+    elif json.loads(unfinished.read_text()) != run:
         raise ValueError(
             f"A run with other flags was interrupted in {folder}. Go on with it by its own flags, which "
             f"stand in {unfinished}, or delete that folder, or choose another --output_dir."
         )
+    return unfinished
+
+
+def results(data, folder):
+    """By rule, what `result` gives; what an interrupted run had finished is kept."""
     found = {}
     for rule in FLAGS.rule:
         path = folder / f"{rule}.json"
         if not path.exists():
-            print(f"{RULES[rule][0]}, {len(data[0][0])} samples of {FLAGS.dataset}:")
+            print(f"{RULES[rule][0]}, {len(data[0][0][: FLAGS.samples])} samples of {FLAGS.dataset}:")
             write_json(path, result(rule, data, folder))
+            shutil.rmtree(folder / f"{rule}.backup")
         found[rule] = json.loads(path.read_text())
     measured = ("test_accuracy", "seconds", "parameters")
     metrics = {
         **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
         "application": NETWORKS[FLAGS.network][0].__name__,
-        "arguments": network_arguments(*data[0]),
-        "flags": own_flags,
+        "arguments": network_arguments(data),
+        "command": command(),
+        "flags": own_flags(),
         **keras_bsd.environment(),
     }
     write_json(folder / "metrics.json", metrics)
-    unfinished.unlink()
     return found
 
 
@@ -294,8 +327,10 @@ def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
     folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}")
     (x, y), test = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
-    found = results(((x[: FLAGS.samples], y[: FLAGS.samples]), test), folder)
+    unfinished = begin(folder)
+    found = results(((x, y), test), folder)
     draw_report(found, test[0][0], folder)
+    unfinished.unlink()
     for rule, kept in found.items():
         print(
             f"{RULES[rule][0]}: {kept['test_accuracy']:.2%} of {len(test[0])} test samples, "

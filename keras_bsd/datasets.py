@@ -17,8 +17,8 @@ def load_images(name, data_dir=None):
         name: `"digits"`, the 1,797 real handwritten digits that scikit-learn carries (8x8), split 80
             to 20 with the classes in proportion, the same at every call; or the name of a
             `tensorflow_datasets` image set with the splits `train` and `test`; or the path of an `.npz`
-            file with arrays `x_train`, `y_train`, `x_test`, `y_test`: images of whole numbers from 0
-            to 255 or of numbers in [0, 1], and class numbers from 0.
+            file with arrays `x_train`, `y_train`, `x_test`, `y_test`: images of integers from 0 to
+            255 or of floats in [0, 1], and class numbers from 0.
         data_dir: folder of `tensorflow_datasets` (default: its own, or `TFDS_DATA_DIR`).
 
     Returns:
@@ -59,18 +59,19 @@ def _from_file(path):
 
 def _checked(path, images, classes):
     images = images[..., None] if images.ndim == 3 else images
-    if images.ndim != 4 or len(images) != len(classes) or classes.dtype.kind not in "ui":
+    numbered = classes.dtype.kind in "ui" and classes.size == len(images) > 0 and classes.min() >= 0
+    if images.ndim != 4 or not numbered:
         raise ValueError(
-            f"{path} must hold images (samples, height, width, channels) and as many class numbers. "
+            f"{path} must hold images (samples, height, width, channels) and a class number for each. "
             f"Received: shapes {images.shape} and {classes.shape}, classes of type {classes.dtype}"
         )
-    least, most = images.min(), images.max()
-    if not 0 <= least <= most <= 255:
+    whole = images.dtype.kind in "ui"
+    if not 0 <= images.min() <= images.max() <= (255 if whole else 1):
         raise ValueError(
-            f"{path} must hold images of numbers in [0, 255] or [0, 1]. "
-            f"Received: numbers from {least:g} to {most:g}"
+            f"{path} must hold images of integers in [0, 255] or of floats in [0, 1]. "
+            f"Received: {images.dtype} from {images.min():g} to {images.max():g}"
         )
-    images = _unit_range(images) if most > 1 else images.astype("float32")
+    images = _unit_range(images) if whole else images.astype("float32")
     return images, classes.reshape(-1).astype("int32")
 
 

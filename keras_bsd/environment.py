@@ -23,7 +23,7 @@ def environment(packages=()):
     names = dict.fromkeys(["keras_bsd", "keras", backend, "numpy", *packages])
     return {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "machine": f"{_processor()}, {_cores()} cores, {platform.system()} {platform.machine()}",
         "backend": backend,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in names}},
     }
@@ -34,6 +34,11 @@ def _version(package):
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _cores():
+    """Those that this process may run on, as far as the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _processor():

@@ -91,10 +91,14 @@ def test_a_file(tmp_path):
     ("changes", "message"),
     [
         ({"y_test": None}, "must hold x_train, y_train, x_test, y_test. Received: x_train, y_train, x_test"),
-        ({"x_test": np.zeros((2, 3))}, r"as many class numbers. Received: shapes \(2, 3\)"),
+        ({"x_test": np.zeros((2, 3))}, r"a class number for each. Received: shapes \(2, 3\)"),
         ({"y_test": np.zeros(3, int)}, r"Received: shapes \(2, 3, 4, 1\) and \(3,\)"),
         ({"y_test": np.zeros(2)}, "classes of type float64"),
-        ({"x_test": np.full((2, 3, 4), -1)}, r"numbers in \[0, 255\] or \[0, 1\]. Received: .* from -1 to -1"),
+        ({"y_test": np.eye(2, dtype=int)}, r"\(2, 3, 4, 1\) and \(2, 2\)"),
+        ({"y_test": np.array([0, -1])}, "a class number for each"),
+        ({"x_test": np.zeros((0, 3, 4), int), "y_test": np.zeros(0, int)}, "a class number for each"),
+        ({"x_test": np.full((2, 3, 4), -1)}, r"floats in \[0, 1\]. Received: int64 from -1 to -1"),
+        ({"x_test": np.full((2, 3, 4), 1.5)}, "Received: float64 from 1.5 to 1.5"),
         ({"x_test": np.full((2, 3, 4), 300)}, "from 300 to 300"),
     ],
 )

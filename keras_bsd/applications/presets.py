@@ -95,7 +95,7 @@ def load_weights(model, weights):
     Raises:
         ValueError: the file is damaged, or holds other weights than the model's.
     """
-    path = weights_path(weights) if _is_preset(weights) else pathlib.Path(weights)
+    path = weights_path(weights) if is_preset(weights) else pathlib.Path(weights)
     try:
         model.load_weights(path)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
@@ -116,7 +116,7 @@ def arguments(application, weights, **given):
     Raises:
         ValueError: `weights` is none of these, an argument is missing, or the preset does not fit.
     """
-    if _is_preset(weights):
+    if is_preset(weights):
         return _of_preset(weights, application, {name: value for name, (value, _) in given.items()})
     if weights is not None and not pathlib.Path(weights).exists():
         raise ValueError(
@@ -130,7 +130,8 @@ def arguments(application, weights, **given):
     return settled
 
 
-def _is_preset(weights):
+def is_preset(weights):
+    """Whether `weights` is the name of a preset, and not a path or nothing."""
     return isinstance(weights, str) and weights in names()
 
 

@@ -38,6 +38,7 @@ def SpikingMLP(
         units: tuple of positive ints, the neurons of each stage (default five times 512).
         include_top: `False` gives the spiking stages alone, without readout and decoder: a
             `keras.Model` from stimulus to spikes `(batch, time, ...)`, to make a pair of your own of.
+            `classes` is then wanted for a file in `weights` only, and no further argument counts.
         input_tensor: Keras tensor to take the stimulus from in place of a new input, such as what
             layers without weights make of an input of the same shape.
         weights: name of a preset (`list_presets` prints them), path of a `.weights.h5` or `.keras`
@@ -61,7 +62,7 @@ def SpikingMLP(
     arguments = presets.arguments(
         "SpikingMLP",
         weights,
-        **_shared(input_shape, classes, timesteps, neuron, include_top, input_tensor),
+        **_shared(input_shape, classes, timesteps, neuron, include_top, input_tensor, weights),
         units=(units, (512,) * 5),
     )
 
@@ -111,7 +112,7 @@ def SpikingConvNet(
     arguments = presets.arguments(
         "SpikingConvNet",
         weights,
-        **_shared(input_shape, classes, timesteps, neuron, include_top, input_tensor),
+        **_shared(input_shape, classes, timesteps, neuron, include_top, input_tensor, weights),
         filters=(filters, (32, 64, 128, 128, 128)),
         pool_sizes=(pool_sizes, (1, 2, 2, 2, 1)),
     )
@@ -145,8 +146,8 @@ def SpikingResNet(
 ):
     """Deep convolutional spiking classifier with residual stages, and a decoder with a stage for each.
 
-    A first stage and then groups of blocks; all but the last group's maps are halved before the
-    next. A block has two stages; the second one's currents are a convolution of the first one's
+    A first stage, which halves the maps, and then groups of blocks, of which all but the first halve
+    them again. A block has two stages; the second one's currents are a convolution of the first one's
     spikes plus the block's own input spikes by way of a pointwise convolution. Whatever passes
     between stages, skipping or not, is spikes. The defaults make 13 spiking stages.
 
@@ -173,14 +174,16 @@ def SpikingResNet(
     arguments = presets.arguments(
         "SpikingResNet",
         weights,
-        **_shared(input_shape, classes, timesteps, neuron, include_top, input_tensor),
+        **_shared(input_shape, classes, timesteps, neuron, include_top, input_tensor, weights),
         filters=(filters, (32, 64, 128)),
         blocks=(blocks, (2, 2, 2)),
     )
     filters, blocks = arguments["filters"], arguments["blocks"]
     _check_image_shape(arguments["input_shape"])
-    if len(filters) != len(blocks):
-        raise ValueError(f"Give a number of blocks for each group. Received: {filters=}, {blocks=}")
+    if not filters or len(filters) != len(blocks):
+        raise ValueError(
+            f"Give at least one group, and a number of blocks for each. Received: {filters=}, {blocks=}"
+        )
 
     def stages(stimulus):
         spikes = SpikingConv2D(filters[0], pool_size=2, **_first_and_neuron(0, arguments), name="stem")(
@@ -204,12 +207,13 @@ def SpikingResNet(
     return _pair(stages, arguments, include_top, input_tensor, weights, name, kwargs)
 
 
-def _shared(input_shape, classes, timesteps, neuron, include_top, input_tensor):
+def _shared(input_shape, classes, timesteps, neuron, include_top, input_tensor, weights):
     """Arguments that all networks have, each with its default, None where there is none."""
+    of_file = weights is not None and not presets.is_preset(weights)
     shape_there = None if input_tensor is None else tuple(input_tensor.shape[1:])
     return {
         "input_shape": (input_shape, shape_there),
-        "classes": (classes, None) if include_top else (None, 2),  # for a top that is then left out
+        "classes": (classes, None) if include_top or of_file else (None, 2),  # any, for a top left out
         "timesteps": (timesteps, 4),
         "neuron": (neuron, {}),
     }

@@ -7,3 +7,4 @@ from keras_bsd.layers.spiking_lif import SpikingLIF as SpikingLIF
 from keras_bsd.layers.spiking_lif import SpikingLIFCell as SpikingLIFCell
 from keras_bsd.layers.stages import SpikingStage as SpikingStage
 from keras_bsd.layers.stages import Stage as Stage
+from keras_bsd.layers.stages import flatten_stages as flatten_stages

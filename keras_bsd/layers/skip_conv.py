@@ -34,8 +34,11 @@ class SkipConv2D(keras.layers.Layer):
         self.kernel_size = checks.integer("kernel_size", kernel_size, low=1)
         self.skip_channels = checks.integer("skip_channels", skip_channels, low=1)
         self.use_bias = use_bias
-        self.convolution = keras.layers.Conv2D(filters, kernel_size, padding="same", use_bias=use_bias)
-        self.skip = keras.layers.Conv2D(filters, 1, use_bias=False, kernel_initializer=_identity)
+        dtype = self.dtype_policy
+        self.convolution = keras.layers.Conv2D(
+            filters, kernel_size, padding="same", use_bias=use_bias, dtype=dtype
+        )
+        self.skip = keras.layers.Conv2D(filters, 1, use_bias=False, kernel_initializer=_identity, dtype=dtype)
 
     def build(self, input_shape):
         *outer, channels = input_shape

@@ -44,12 +44,17 @@ class SpikingConv2D(MadeToMeasure):
     ):
         numbers = {"filters": filters, "kernel_size": kernel_size, "pool_size": pool_size}
         numbers = {name: checks.integer(name, value, low=1) for name, value in numbers.items()}
+        dtype = kwargs.get("dtype")
         convolution = keras.layers.Conv2D(
-            numbers["filters"], numbers["kernel_size"], padding="same", use_bias=normalization is None
+            numbers["filters"],
+            numbers["kernel_size"],
+            padding="same",
+            use_bias=normalization is None,
+            dtype=dtype,
         )
         synapse = [convolution]
         if pool_size > 1:  # before the normalisation, which is then as much cheaper
-            synapse.append(keras.layers.MaxPooling2D(numbers["pool_size"], padding="same"))
+            synapse.append(keras.layers.MaxPooling2D(numbers["pool_size"], padding="same", dtype=dtype))
         super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
         self.filters, self.kernel_size, self.pool_size = numbers.values()
         self.normalization = normalization
@@ -95,7 +100,13 @@ class SpikingResidualConv2D(MadeToMeasure):
     _numbers = ("filters", "skip_channels", "kernel_size", "normalization")
 
     def __init__(self, filters, skip_channels, kernel_size=3, normalization="batch", neuron=None, **kwargs):
-        convolution = SkipConv2D(filters, kernel_size, skip_channels, use_bias=normalization is None)
+        convolution = SkipConv2D(
+            filters,
+            kernel_size,
+            skip_channels,
+            use_bias=normalization is None,
+            dtype=kwargs.get("dtype"),
+        )
         super().__init__(convolution, neuron, normalization=normalization, **kwargs)
         self.filters, self.skip_channels = convolution.filters, convolution.skip_channels
         self.kernel_size, self.normalization = convolution.kernel_size, normalization

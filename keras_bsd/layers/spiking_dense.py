@@ -31,10 +31,13 @@ class SpikingDense(MadeToMeasure):
     _numbers = ("units", "normalization")
 
     def __init__(self, units, normalization="batch", neuron=None, timesteps=None, **kwargs):
-        self_units = checks.integer("units", units, low=1)
-        synapse = [keras.layers.Flatten(), keras.layers.Dense(self_units, use_bias=normalization is None)]
+        units, dtype = checks.integer("units", units, low=1), kwargs.get("dtype")
+        synapse = [
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(units, use_bias=normalization is None, dtype=dtype),
+        ]
         super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
-        self.units, self.normalization = self_units, normalization
+        self.units, self.normalization = units, normalization
 
     def backward_synapse(self):
         units = math.prod(self.input_features)

@@ -11,12 +11,12 @@ from keras_bsd.layers.spiking_lif import SpikingLIF
 NORMALIZATIONS = ("batch", "layer", None)
 
 
-def _normalization(kind):
+def _normalization(kind, dtype):
     checks.one_of("normalization", kind, NORMALIZATIONS)
     if kind == "batch":
         # Spiking networks train in few steps: statistics must follow within tens of them.
-        return [keras.layers.BatchNormalization(momentum=0.9)]
-    return [keras.layers.GroupNormalization(groups=1)] if kind == "layer" else []
+        return [keras.layers.BatchNormalization(momentum=0.9, dtype=dtype)]
+    return [keras.layers.GroupNormalization(groups=1, dtype=dtype)] if kind == "layer" else []
 
 
 class Stage(keras.layers.Layer):
@@ -29,6 +29,7 @@ class Stage(keras.layers.Layer):
             if not isinstance(layer, keras.layers.Layer):
                 raise ValueError(f"`synapse` must be a Keras layer or a list of them. Received: {layer!r}")
         self.synapse = keras.Sequential(layers, name="synapse")
+        self.synapse.dtype_policy = self.dtype_policy
 
     def call(self, inputs, training=False):
         return self.drive(learning.cut(inputs), training)
@@ -91,9 +92,10 @@ class SpikingStage(Stage):
 
     def __init__(self, synapse, neuron=None, timesteps=None, normalization=None, **kwargs):
         layers = list(synapse) if isinstance(synapse, (list, tuple)) else [synapse]
-        super().__init__([*layers, *_normalization(normalization)], **kwargs)
+        dtype = kwargs.get("dtype")
+        super().__init__([*layers, *_normalization(normalization, dtype)], **kwargs)
         self._affine_count = leading_affine(self.synapse.layers)
-        self.neuron = SpikingLIF() if neuron is None else neuron
+        self.neuron = SpikingLIF(dtype=dtype) if neuron is None else neuron
         if not isinstance(self.neuron, SpikingLIF) or self.neuron.return_state:
             raise ValueError(
                 "A stage gives spikes and nothing else: `neuron` must be a SpikingLIF without "

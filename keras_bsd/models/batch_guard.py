@@ -114,7 +114,8 @@ class BatchGuard:
             return
         low, high = self.stimulus_range
         least, most = x.min(), x.max()
-        if least < low or most > high:
+        slack = 1e-3 * (high - low)  # what rounding adds when images are shifted or turned
+        if least < low - slack or most > high + slack:
             raise ValueError(
                 f"Stimuli must lie in [{low:g}, {high:g}], as keras_bsd.applications.preprocess_input makes "
                 "them of whole numbers from 0 to 255; if yours are scaled otherwise on purpose, build the "

@@ -15,8 +15,8 @@ def mirror(encoder, timesteps=None, normalization="batch", name="decoder"):
     weights are its own.
 
     Args:
-        encoder: a built Keras model of `SpikingDense` and `SpikingConv2D` stages in a chain, ending
-            in a `Readout`.
+        encoder: a built Keras model of `SpikingDense`, `SpikingConv2D` and `SpikingResidualConv2D`
+            stages, each behind the other whatever else skips them, ending in a `Readout`.
         timesteps: positive int (default: that of the encoder's spikes).
         normalization: of the decoder's currents: `"batch"`, `"layer"` or `None`.
         name: of the decoder.

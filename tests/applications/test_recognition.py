@@ -133,6 +133,9 @@ def test_weights_from_a_file(network, tmp_path, digits):
     for name in ("small.weights.h5", "small.keras"):
         copy = SMALL[network](weights=tmp_path / name)
         np.testing.assert_array_equal(copy.predict(x[:9], verbose=0), model.predict(x[:9], verbose=0))
+        features = SMALL[network](weights=tmp_path / name, include_top=False)
+        spikes = model.spikes(x[:9])[model.encoder_stages[-1].name]
+        np.testing.assert_array_equal(features.predict(x[:9], verbose=0), spikes)
 
 
 @pytest.mark.parametrize("network", SMALL)
@@ -189,7 +192,8 @@ def test_decoder_is_independent_of_the_encoder():
         (lambda: SpikingMLP((4,), 3, weights="missing.keras"), "the path of a file that exists. Received"),
         (lambda: SpikingMLP((4,)), "SpikingMLP needs `classes`, or a preset as `weights`"),
         (lambda: SpikingConvNet(), "SpikingConvNet needs `input_shape` and `classes`"),
-        (lambda: SpikingResNet((8, 8, 1), 3, filters=(4,)), "a number of blocks for each group"),
+        (lambda: SpikingResNet((8, 8, 1), 3, filters=(4,)), "a number of blocks for each"),
+        (lambda: SpikingResNet((8, 8, 1), 3, filters=(), blocks=()), "at least one group"),
         (lambda: SpikingMLP((4,), 3, stimulus_range=(1, 0)), r"`stimulus_range\[1\]` must be"),
     ],
 )

@@ -48,6 +48,18 @@ def test_runs_saves_and_loads(name, tmp_path):
     np.testing.assert_array_equal(loaded.predict(binary((4, 3, *features)), verbose=0), spikes)
 
 
+@pytest.mark.parametrize("name", ["dense", "conv, pooled", "residual"])
+def test_a_saved_stage_keeps_its_precision(name, tmp_path):
+    kind, features = type(STAGES[name][0]()), STAGES[name][1]
+    numbers = {SpikingDense: {"units": 6}, SpikingConv2D: {"filters": 4, "pool_size": 2}}
+    config = numbers.get(kind, {"filters": 4, "skip_channels": 3})
+    model = keras.Sequential([keras.Input((3, *features)), kind(**config, dtype="mixed_bfloat16")])
+    model.save(tmp_path / "stage.keras")
+    (stage,) = keras.saving.load_model(tmp_path / "stage.keras").layers
+    for layer in [*stage.synapse.layers, stage.synapse, stage.neuron, stage.neuron.cell]:
+        assert layer.compute_dtype == "bfloat16", layer
+
+
 def test_synapse_sees_each_time_step_alone():
     stage = SpikingStage(keras.layers.Dense(5))
     inputs = binary((2, 4, 3))

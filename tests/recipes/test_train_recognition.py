@@ -1,3 +1,4 @@
+import ast
 import json
 import signal
 import subprocess
@@ -51,13 +52,35 @@ def test_every_rule_and_augmentation(network, tmp_path):
     assert len(set(metrics(tmp_path)["parameters"].values())) == 1
 
 
-def test_stops_early_with_the_best_weights(tmp_path):
+def test_flags_say_how_to_augment(pytestconfig):
+    flags = ["", "--flip", "--shift=0.1", "--rotate=0.02", "--erase=0.3"]
+    tell = f"""
+import train_recognition as recipe
+recipe.FLAGS({flags})
+print([(type(layer).__name__, layer.get_config()) for layer in recipe.augmentation()])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", tell], cwd=pytestconfig.rootpath / "applications", capture_output=True, text=True
+    )
+    layers = dict(ast.literal_eval(done.stdout))
+    assert list(layers) == ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomErasing"]
+    assert layers["RandomFlip"]["mode"] == "horizontal"
+    assert layers["RandomTranslation"]["height_factor"] == layers["RandomTranslation"]["width_factor"] == 0.1
+    assert layers["RandomErasing"]["factor"] == (0.3, 0.3)
+
+
+def test_stops_early_with_the_best_weights(tmp_path, digits):
     flags = ["--rule=rate", "--learning_rate=0.5", "--epochs=20", "--patience=1", "--units=8"]
     done = run("train_recognition", *flags, f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     history = json.loads((tmp_path / "rate.json").read_text())["history"]
     assert len(history["loss"]) < 20
-    assert np.argmax(history["val_accuracy"]) == len(history["loss"]) - 2
+    (x, y), _ = digits
+    held_out = np.random.default_rng(0).permutation(len(x))[-143:]
+    model = keras.saving.load_model(tmp_path / "rate.keras")
+    accuracy = model.evaluate(x[held_out], y[held_out], verbose=0, return_dict=True)["accuracy"]
+    assert accuracy == pytest.approx(max(history["val_accuracy"]))
+    assert accuracy > history["val_accuracy"][-1]
 
 
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
@@ -90,12 +113,14 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
         (["--dataset=dgits"], "Unknown data set; there are 'digits'"),
         (["--rule=rates"], "rate, surrogate, paper, backprop, ann"),
         (["--dataset=missing.npz"], "There is no such file"),
+        (["--patience=2", "--validation=0"], "needs held-out samples"),
+        (["--patience=2", "--ema=0.9"], "no --ema beside it"),
     ],
 )
 def test_bad_flags(flags, message, tmp_path):
     done = run("train_recognition", *flags, f"--output_dir={tmp_path}")
     assert done.returncode
-    assert message in done.stderr
+    assert message in done.stdout + done.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -109,7 +134,8 @@ def test_a_preset_of_what_was_trained(tmp_path):
     assert record["test_accuracy"] == pytest.approx(metrics(run_folder)["test_accuracy"]["rate"], abs=1e-2)
     assert record["arguments"]["units"] == [16]
     assert record["labels"] == [str(digit) for digit in range(10)]
-    assert "--learning_rate=0.01" in record["command"]
+    expected = {"--rule=rate", "--units=16", "--epochs=2", "--learning_rate=0.01"}
+    assert set(record["command"].split()[2:]) == expected
     loads = f"""
 import keras_bsd
 keras_bsd.applications.presets.FOLDER = __import__("pathlib").Path({str(presets)!r})
