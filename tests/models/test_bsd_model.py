@@ -75,7 +75,7 @@ def test_hidden_stages_do_better_than_at_random():
     accuracy = []
     for frozen in (False, True):
         keras.utils.set_random_seed(0)
-        model = keras_bsd.applications.SpikingMLP((4,), 3, units=(16, 16, 16))
+        model = keras_bsd.applications.SpikingMLP((4,), 3, units=(16, 16, 16), stimulus_range=None)
         for stage in model.encoder_stages:
             stage.trainable = not frozen
         model.compile(keras.optimizers.AdamW(1e-2), metrics=["accuracy"])
@@ -245,7 +245,7 @@ def test_recall():
 def test_recall_of_a_trained_pair_is_the_class_mean():
     x, y = pairs.clusters(600)
     x = x + np.eye(4, dtype="float32")[y] * 3
-    model = keras_bsd.applications.SpikingMLP((4,), 3, units=(32, 32))
+    model = keras_bsd.applications.SpikingMLP((4,), 3, units=(32, 32), stimulus_range=None)
     model.compile(keras.optimizers.AdamW(1e-2))
     model.fit(x, y, batch_size=50, epochs=25, verbose=0)
     means = np.stack([x[y == c].mean(axis=0) for c in range(3)])
