@@ -106,8 +106,7 @@ def with_dropped_spikes(encoder, probability):
 
     seeds = itertools.count(FLAGS.seed)  # each stage loses others
     copied = keras.models.clone_model(encoder, clone_function=copy, recursive=True)
-    for new, old in zip(copied.weights, encoder.weights, strict=True):
-        new.assign(old)
+    copied.set_weights(encoder.get_weights())
     return copied
 
 
@@ -140,14 +139,15 @@ def evaluation(network, x, y, labels):
     probabilities = scores(network, x)
     decided = probabilities.argmax(axis=1)
     names = [labels[i] for i in np.union1d(y, decided)]
+    right = float((decided == y).mean())
     found = {
-        "accuracy": float((decided == y).mean()),
+        "accuracy": right,
         "classes": classification_report(y, decided, target_names=names, output_dict=True, zero_division=0),
         "calibration": calibration(probabilities, y),
         "decided": decided.tolist(),
         "timesteps": {},
         "robustness": {
-            name: {0.0: float((decided == y).mean())}
+            name: {0.0: right}
             | {strength: accuracy(network, corrupt(x, strength), y) for strength in strengths}
             for name, (corrupt, _, strengths) in tqdm(CORRUPTIONS.items(), "corruptions", leave=False)
         },
@@ -157,7 +157,7 @@ def evaluation(network, x, y, labels):
             steps: accuracy(keras_bsd.with_timesteps(network, steps), x, y)
             for steps in tqdm(range(1, FLAGS.most_timesteps + 1), "time steps", leave=False)
         }
-        found["robustness"]["dropped spikes"] = {0.0: found["accuracy"]} | {
+        found["robustness"]["dropped spikes"] = {0.0: right} | {
             probability: accuracy(with_dropped_spikes(network, probability), x, y)
             for probability in tqdm(DROPPED, "dropped spikes", leave=False)
         }

@@ -119,6 +119,7 @@ def test_only_the_first_batch_of_a_stream_is_looked_at():
     model.compile()
     x, y = spoilt(pairs.samples(model), 0, 7, 255)
     model.fit(tf.data.Dataset.from_tensor_slices((x, y)).batch(4), verbose=0)
+    assert int(model.optimizer.iterations) == 3
 
 
 def test_stimulus_range_is_saved(tmp_path):
