@@ -7,7 +7,6 @@ Writes pictures, tables in Markdown and all figures in JSON to `--output_dir`.
 """
 
 import itertools
-import json
 import pathlib
 import sys
 
@@ -23,7 +22,7 @@ from tqdm import tqdm
 import keras_bsd
 from keras_bsd import plots
 from keras_bsd.applications import presets
-from keras_bsd.files import replacing
+from keras_bsd.files import replacing, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .keras file, or the name of a preset.", required=True)
@@ -275,8 +274,7 @@ def main(_):
         "flags": {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])},
         **keras_bsd.environment(["scikit-learn", "scipy"]),
     }
-    with replacing(folder / "evaluation.json") as written:
-        written.write_text(json.dumps(record, indent=1))
+    write_json(folder / "evaluation.json", record)
     for name, kept in found.items():
         print(f"{name}: {kept['accuracy']:.2%} of {len(x)} test samples")
     for name in ("evaluation.md", "confusion.png", "curves.png", "evaluation.json"):

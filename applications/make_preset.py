@@ -16,7 +16,7 @@ from absl import app, flags
 
 import keras_bsd
 from keras_bsd.applications import presets
-from keras_bsd.files import replacing
+from keras_bsd.files import replacing, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder where the training's results are.", required=True)
@@ -79,8 +79,7 @@ def main(_):
             "command": metrics["command"],
             "metrics": metrics,
         }
-    with replacing(folder / f"{FLAGS.name}.json") as written:
-        written.write_text(json.dumps(published, indent=1) + "\n")
+    write_json(folder / f"{FLAGS.name}.json", published)
     print(f"{FLAGS.name}: {half:.2%} of the test samples with float16 weights, {full:.2%} with float32")
 
 

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 import keras_bsd
 from keras_bsd import applications, plots
 from keras_bsd.datasets import Batches
-from keras_bsd.files import replacing
+from keras_bsd.files import replacing, write_json
 
 RULES = {  # what a rule is called, and AdamW's best learning rate with it
     "rate": ("BSD", 6e-3),
@@ -284,11 +284,6 @@ def results(data, folder):
     }
     write_json(folder / "metrics.json", metrics)
     return found
-
-
-def write_json(path, content):
-    with replacing(path) as written:
-        written.write_text(json.dumps(content, indent=1))
 
 
 def draw_report(found, digit, folder):

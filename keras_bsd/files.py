@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import json
 import os
 import pathlib
 import tempfile
@@ -26,3 +27,14 @@ def replacing(path):
         written = pathlib.Path(folder, path.name)
         yield written
         os.replace(written, path)
+
+
+def write_json(path, content):
+    """Write what JSON can hold, whole or not at all.
+
+    Args:
+        path: of the file to write.
+        content: of it.
+    """
+    with replacing(path) as written:
+        written.write_text(json.dumps(content, indent=1) + "\n")

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from keras_bsd.files import replacing
+from keras_bsd.files import replacing, write_json
 
 
 def test_written_whole(tmp_path):
@@ -25,3 +27,11 @@ def test_or_not_at_all(tmp_path):
         fail()
     assert path.read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["results.txt"]
+
+
+def test_json(tmp_path):
+    write_json(tmp_path / "new" / "a.json", {"rate": [1, 0.5]})
+    assert json.loads((tmp_path / "new" / "a.json").read_text()) == {"rate": [1, 0.5]}
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "new" / "a.json", {"rate": object()})
+    assert json.loads((tmp_path / "new" / "a.json").read_text()) == {"rate": [1, 0.5]}

@@ -111,11 +111,10 @@ def run(case):
 def write(folder, report):
     # Not before: memory of a parent shows in what a child says of its own peak.
     import keras_bsd
-    from keras_bsd.files import replacing
+    from keras_bsd.files import replacing, write_json
 
     report |= keras_bsd.environment(["torch", *ON_TORCH])
-    with replacing(folder / "benchmark.json") as written:
-        written.write_text(json.dumps(report, indent=1))
+    write_json(folder / "benchmark.json", report)
     with replacing(folder / "benchmark.md") as written:
         written.write_text(benchmark_tables.page(report))
 

@@ -7,7 +7,6 @@
 Trains a network once for each variant and seed, and writes `study.json` and `study.md`.
 """
 
-import json
 import pathlib
 import sys
 
@@ -17,7 +16,7 @@ from absl import app, flags
 from tqdm import tqdm
 
 import keras_bsd
-from keras_bsd.files import replacing
+from keras_bsd.files import replacing, write_json
 from keras_bsd.losses import ReCo
 
 FLAGS = flags.FLAGS
@@ -108,8 +107,7 @@ def main(_):
         path.write_text("\n".join(table) + "\n")
     own_flags = {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
     record = {"accuracy": results, "flags": own_flags, **keras_bsd.environment()}
-    with replacing(folder / "study.json") as path:
-        path.write_text(json.dumps(record, indent=1))
+    write_json(folder / "study.json", record)
 
 
 if __name__ == "__main__":
