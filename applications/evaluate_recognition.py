@@ -17,6 +17,7 @@ from keras import ops
 from matplotlib.figure import Figure
 from scipy import ndimage
 from sklearn.metrics import ConfusionMatrixDisplay, classification_report
+from tabulate import tabulate
 from tqdm import tqdm
 
 import keras_bsd
@@ -252,8 +253,7 @@ def percent(part):
 
 
 def table(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return tabulate(rows, header, tablefmt="pipe", disable_numparse=True)
 
 
 def main(_):

@@ -1,6 +1,7 @@
 """From the training benchmark's measurements to medians, and to tables in Markdown."""
 
 import numpy as np
+from tabulate import tabulate
 
 CASE = ("network", "batch_size", "timesteps", "contender", "jit_compile", "idle_threads")
 SETTINGS = {"true": "jit", "false": "no jit", "auto": "auto jit", "spin": "spin", "sleep": "sleep"}
@@ -128,5 +129,4 @@ def _ratio(row, reference, name):
 
 
 def _table(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return tabulate(rows, header, tablefmt="pipe", disable_numparse=True)

@@ -28,6 +28,7 @@ from tqdm import tqdm
 NETWORKS = ["dense", "conv"]
 ON_KERAS = ["bsd_rate", "bsd_surrogate", "backprop"]
 ON_TORCH = ["snntorch", "spikingjelly"]
+SHARED = ["optimizer", "steps_per_execution", "warmup", "repeats", "max_seconds"]  # by all cases
 BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 
 FLAGS = flags.FLAGS
@@ -37,6 +38,8 @@ flags.DEFINE_list("batch_sizes", ["32", "128"], "Samples a step.")
 flags.DEFINE_list("contenders", ON_KERAS + ON_TORCH, f"Of {', '.join(ON_KERAS + ON_TORCH)}.")
 flags.DEFINE_enum("jit_compile", "both", ["auto", "true", "false", "both"], "Of Keras's `compile`.")
 flags.DEFINE_enum("idle_threads", "both", ["spin", "sleep", "both"], "What PyTorch's idle threads do.")
+flags.DEFINE_enum("optimizer", "adamw", ["adamw", "sgd"], "With which all contenders train.")
+flags.DEFINE_integer("steps_per_execution", 1, "Of Keras's `compile`.", lower_bound=1)
 flags.DEFINE_integer("warmup", 3, "Steps before the first that counts.", lower_bound=1)
 flags.DEFINE_integer("repeats", 20, "Steps that count, in each round.", lower_bound=3)
 flags.DEFINE_float("max_seconds", 10, "A case is cut short when its steps take longer.", lower_bound=0)
@@ -91,13 +94,13 @@ def cases():
 
 def run(case):
     """Measure one case in a fresh process; a failure is logged and kept in place of the figures."""
-    limits = {name: FLAGS[name].value for name in ("warmup", "repeats", "max_seconds")}
+    shared = {name: FLAGS[name].value for name in SHARED}
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
     environment |= {"KERAS_BACKEND": BACKEND, "CUDA_VISIBLE_DEVICES": "-1"}
     if case["idle_threads"] == "sleep":
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
     done = subprocess.run(
-        [sys.executable, pathlib.Path(__file__).with_name("measure_case.py"), json.dumps(case | limits)],
+        [sys.executable, pathlib.Path(__file__).with_name("measure_case.py"), json.dumps(case | shared)],
         capture_output=True,
         text=True,
         env=environment,

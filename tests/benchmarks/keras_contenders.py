@@ -33,7 +33,7 @@ def endless(*batch):
 
 
 class Ticking(keras.callbacks.Callback):
-    """Times whole steps, from the end of one to the end of the next."""
+    """Times whole steps, or executions of several, from the end of one to the end of the next."""
 
     def __init__(self, stopwatch):
         super().__init__()
@@ -57,17 +57,19 @@ class Contender:
         self.model = build(case)
         gc.collect()  # the decoder that backpropagation does without
         self.model.compile(
-            keras.optimizers.AdamW(),
+            case["optimizer"],
             loss="sparse_categorical_crossentropy",
             jit_compile=JIT_COMPILE[case["jit_compile"]],
+            steps_per_execution=case["steps_per_execution"],
         )
+        self.steps_per_tick = case["steps_per_execution"]
         self.x, self.y = x, y
         self.trainable_weights = int(sum(np.prod(w.shape) for w in self.model.trainable_weights))
 
     def train(self, stopwatch):
         self.model.fit(
             endless(self.x, self.y),
-            steps_per_epoch=stopwatch.most_steps,
+            steps_per_epoch=stopwatch.most_ticks * self.steps_per_tick,
             shuffle=False,
             verbose=0,
             callbacks=[Ticking(stopwatch)],
@@ -75,7 +77,10 @@ class Contender:
 
     def predict(self, stopwatch):
         self.model.predict(
-            endless(self.x), steps=stopwatch.most_steps, verbose=0, callbacks=[Ticking(stopwatch)]
+            endless(self.x),
+            steps=stopwatch.most_ticks * self.steps_per_tick,
+            verbose=0,
+            callbacks=[Ticking(stopwatch)],
         )
 
 

@@ -1,7 +1,8 @@
 """Measure one case of the training benchmark in a process of its own.
 
     python tests/benchmarks/measure_case.py '{"contender": "bsd_rate", "network": "dense", "timesteps": 4,
-        "batch_size": 32, "jit_compile": "true", "warmup": 3, "repeats": 20, "max_seconds": 20}'
+        "batch_size": 32, "jit_compile": "true", "optimizer": "adamw", "steps_per_execution": 1,
+        "warmup": 3, "repeats": 20, "max_seconds": 20}'
 
 Prints a line of JSON.
 """
@@ -21,14 +22,14 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Stopwatch:
-    """Seconds of each step after the warm-up, until there are enough of them or time is up."""
+    """Seconds between ticks after the warm-up, until there are enough of them or time is up."""
 
     def __init__(self, warmup, repeats, max_seconds):
-        self.warmup, self.most_steps, self.max_seconds = warmup, warmup + repeats, max_seconds
+        self.warmup, self.most_ticks, self.max_seconds = warmup, warmup + repeats, max_seconds
         self.ticks = []
 
     def tick(self):
-        """A step has ended."""
+        """A step, or an execution of several, has ended."""
         self.ticks.append(time.perf_counter())
 
     @property
@@ -38,8 +39,8 @@ class Stopwatch:
     @property
     def done(self):
         if len(self.ticks) < self.warmup + FEWEST_REPEATS:
-            return len(self.ticks) == self.most_steps
-        return len(self.ticks) == self.most_steps or sum(self.seconds) > self.max_seconds
+            return len(self.ticks) == self.most_ticks
+        return len(self.ticks) == self.most_ticks or sum(self.seconds) > self.max_seconds
 
 
 def measure(case):
@@ -59,8 +60,8 @@ def measure(case):
     rss_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
     contender.predict(forward)
     return {
-        "step_seconds": training.seconds,
-        "forward_seconds": forward.seconds,
+        "step_seconds": [seconds / contender.steps_per_tick for seconds in training.seconds],
+        "forward_seconds": [seconds / contender.steps_per_tick for seconds in forward.seconds],
         "rss_before": rss_before,
         "rss_peak": rss_peak,
         "trainable_weights": contender.trainable_weights,

@@ -13,6 +13,7 @@ import sys
 import keras
 import numpy as np
 from absl import app, flags
+from tabulate import tabulate
 from tqdm import tqdm
 
 import keras_bsd
@@ -101,10 +102,9 @@ def main(_):
         results[name] = [accuracy(data, seed, **settings) for seed in range(FLAGS.seeds)]
         tqdm.write(f"{name}: {np.mean(results[name]):.2%}")
     folder = pathlib.Path(FLAGS.output_dir)
-    rows = [f"| {name} | {100 * np.mean(a):.2f} | {100 * np.std(a):.2f} |" for name, a in results.items()]
-    table = ["| variant | accuracy, % | spread |", "| --- | --- | --- |", *rows]
+    rows = [[name, 100 * np.mean(found), 100 * np.std(found)] for name, found in results.items()]
     with replacing(folder / "study.md") as path:
-        path.write_text("\n".join(table) + "\n")
+        path.write_text(tabulate(rows, ["variant", "accuracy, %", "spread"], "pipe", floatfmt=".2f") + "\n")
     own_flags = {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
     record = {"accuracy": results, "flags": own_flags, **keras_bsd.environment()}
     write_json(folder / "study.json", record)

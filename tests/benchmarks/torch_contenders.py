@@ -106,16 +106,19 @@ class SpikingJellyNetwork(nn.Module):
         return self.readout(self.spiking(sequence).mean(0).flatten(1))
 
 
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 NETWORKS = {"snntorch": SnnTorchNetwork, "spikingjelly": SpikingJellyNetwork}
 
 
 class Contender:
     """A network and its optimiser, with one batch in memory."""
 
+    steps_per_tick = 1
+
     def __init__(self, case, x, y):
         torch.manual_seed(0)
         self.network = NETWORKS[case["contender"]](case["network"], case["timesteps"])
-        self.optimizer = torch.optim.AdamW(self.network.parameters())
+        self.optimizer = OPTIMIZERS[case["optimizer"]](self.network.parameters())
         self.x = as_batch(x)
         self.y = torch.from_numpy(y)
         self.trainable_weights = sum(weights.numel() for weights in self.network.parameters())
