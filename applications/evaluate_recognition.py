@@ -8,7 +8,6 @@ Writes pictures, tables in Markdown and all figures in JSON to `--output_dir`.
 
 import itertools
 import pathlib
-import sys
 
 import keras
 import numpy as np
@@ -21,7 +20,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 import keras_bsd
-from keras_bsd import plots
+from keras_bsd import plots, runs
 from keras_bsd.applications import presets
 from keras_bsd.files import replacing, write_json
 
@@ -271,7 +270,7 @@ def main(_):
         written.write_text(tables(found, labels))
     record = {
         "networks": found,
-        "flags": {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])},
+        "flags": runs.settings(),
         **keras_bsd.environment(["scikit-learn", "scipy"]),
     }
     write_json(folder / "evaluation.json", record)

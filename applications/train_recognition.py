@@ -8,12 +8,8 @@ Writes to `--output_dir` a trained model for each rule, a picture, and all figur
 goes on with training that was interrupted.
 """
 
-import csv
 import functools
-import json
 import pathlib
-import shutil
-import sys
 
 import keras
 import numpy as np
@@ -21,7 +17,7 @@ from absl import app, flags
 from matplotlib.figure import Figure
 
 import keras_bsd
-from keras_bsd import applications, plots
+from keras_bsd import applications, plots, runs
 from keras_bsd.datasets import Batches
 from keras_bsd.files import replacing, write_json
 
@@ -33,7 +29,6 @@ RULES = {  # what a rule is called, and AdamW's best learning rate with it
     "ann": ("ANN", 3e-3),
 }
 BSD = ("rate", "surrogate", "paper")
-PATHS = ("data_dir", "output_dir")
 NETWORKS = {  # the builder, and what flags can set of its arguments
     "mlp": (applications.SpikingMLP, {"units": (256, 256, 256)}),
     "conv": (
@@ -168,7 +163,7 @@ def augmentation():
     return layers
 
 
-def train(model, rule, x, y, folder):
+def train(model, rule, x, y, run):
     """Fit a model, from where an interrupted run left it; gives its history by name."""
     validation = None
     if FLAGS.validation:
@@ -189,42 +184,31 @@ def train(model, rule, x, y, folder):
         metrics=["accuracy"],
         jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
     )
-    log = folder / f"{rule}.csv"
-    callbacks = [
-        batches.follow(),
-        keras_bsd.callbacks.StageProgress(),
-        keras_bsd.callbacks.EpochSeconds(),
-        keras.callbacks.CSVLogger(log, append=True),
-        keras.callbacks.BackupAndRestore(
-            folder / f"{rule}.backup", double_checkpoint=True, delete_checkpoint=False
-        ),
-    ]
+    callbacks = []
     if FLAGS.patience is not None:
         callbacks.append(
             keras.callbacks.EarlyStopping("val_accuracy", patience=FLAGS.patience, restore_best_weights=True)
         )
     if FLAGS.tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard" / rule))
-    model.fit(
+        callbacks.append(keras.callbacks.TensorBoard(run.folder / "tensorboard" / rule))
+    return run.fit(
+        rule,
+        model,
         batches,
-        epochs=FLAGS.epochs,
+        FLAGS.epochs,
+        callbacks,
         validation_data=validation,
         validation_batch_size=500,
-        shuffle=False,  # batches come shuffled
-        callbacks=callbacks,
     )
-    with open(log, newline="") as rows:
-        epochs = {row["epoch"]: row for row in csv.DictReader(rows)}.values()  # the last of each, if run twice
-    columns = {name: [row[name] for row in epochs] for name in next(iter(epochs))}
-    return {name: [float(v) for v in values] for name, values in columns.items() if "NA" not in values}
 
 
-def result(rule, data, folder):
+def result(rule, data, run):
     """Train by one rule, save the model, and give what is to be told of it."""
     (x, y), test = data
+    print(f"{RULES[rule][0]}, {len(x[: FLAGS.samples])} samples of {FLAGS.dataset}:")
     model = build(rule, network_arguments(data))
-    history = train(model, rule, x[: FLAGS.samples], y[: FLAGS.samples], folder)
-    save_and_load(model, test[0], folder / f"{rule}.keras")
+    history = train(model, rule, x[: FLAGS.samples], y[: FLAGS.samples], run)
+    run.save(rule, model, test[0])
     return {
         "test_accuracy": model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)["accuracy"],
         "seconds": sum(history["seconds"]),
@@ -233,57 +217,17 @@ def result(rule, data, folder):
     }
 
 
-def own_flags():
-    """This recipe's flags, without the paths of one machine."""
-    flags = FLAGS.get_key_flags_for_module(sys.argv[0])
-    return {flag.name: flag.value for flag in flags if flag.name not in PATHS}
-
-
-def command():
-    """What was run, without the paths of one machine."""
-    flags = FLAGS.get_key_flags_for_module(sys.argv[0])
-    given = [flag.serialize() for flag in flags if flag.present and flag.name not in PATHS]
-    return " ".join(["python applications/train_recognition.py", *given])
-
-
-def begin(folder):
-    """Make the folder ready, unless its run was interrupted; gives the file that says so until the end."""
-    unfinished, run = folder / "unfinished.json", {"backend": keras.config.backend(), **own_flags()}
-    if not unfinished.exists():
-        for rule in RULES:
-            shutil.rmtree(folder / f"{rule}.backup", ignore_errors=True)
-            for kind in ("json", "csv", "keras"):
-                (folder / f"{rule}.{kind}").unlink(missing_ok=True)
-        write_json(unfinished, run)
-    elif json.loads(unfinished.read_text()) != run:
-        raise ValueError(
-            f"A run with other flags was interrupted in {folder}. Go on with it by its own flags, which "
-            f"stand in {unfinished}, or delete that folder, or choose another --output_dir."
-        )
-    return unfinished
-
-
-def results(data, folder):
-    """By rule, what `result` gives; what an interrupted run had finished is kept."""
-    found = {}
-    for rule in FLAGS.rule:
-        path = folder / f"{rule}.json"
-        if not path.exists():
-            print(f"{RULES[rule][0]}, {len(data[0][0][: FLAGS.samples])} samples of {FLAGS.dataset}:")
-            write_json(path, result(rule, data, folder))
-            shutil.rmtree(folder / f"{rule}.backup")
-        found[rule] = json.loads(path.read_text())
+def metrics(found, data):
+    """All figures and circumstances of a run, from what `result` gave by rule."""
     measured = ("test_accuracy", "seconds", "parameters")
-    metrics = {
+    return {
         **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
         "application": NETWORKS[FLAGS.network][0].__name__,
         "arguments": network_arguments(data),
-        "command": command(),
-        "flags": own_flags(),
+        "command": runs.command(),
+        "flags": runs.settings(),
         **keras_bsd.environment(),
     }
-    write_json(folder / "metrics.json", metrics)
-    return found
 
 
 def draw_report(found, digit, folder):
@@ -309,23 +253,15 @@ def draw_report(found, digit, folder):
         figure.savefig(written, dpi=120)
 
 
-def save_and_load(model, x, path):
-    """Save the model, load it back, and raise unless it predicts the same."""
-    with replacing(path) as written:
-        model.save(written)
-    loaded = keras.saving.load_model(path)
-    if not np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0)):
-        raise RuntimeError(f"The model loaded from {path} does not predict what the saved one did.")
-
-
 def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
     folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}")
-    (x, y), test = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
-    unfinished = begin(folder)
-    found = results(((x, y), test), folder)
-    draw_report(found, test[0][0], folder)
-    unfinished.unlink()
+    data = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    test = data[1]
+    with runs.Run(folder, RULES) as run:
+        found = {rule: run.result(rule, functools.partial(result, rule, data, run)) for rule in FLAGS.rule}
+        write_json(folder / "metrics.json", metrics(found, data))
+        draw_report(found, test[0][0], folder)
     for rule, kept in found.items():
         print(
             f"{RULES[rule][0]}: {kept['test_accuracy']:.2%} of {len(test[0])} test samples, "

@@ -6,8 +6,10 @@ from keras_bsd import datasets as datasets
 from keras_bsd import encoders as encoders
 from keras_bsd import layers as layers
 from keras_bsd import losses as losses
+from keras_bsd import runs as runs
 from keras_bsd import surrogates as surrogates
 from keras_bsd.environment import environment as environment
+from keras_bsd.models import BSDAutoencoder as BSDAutoencoder
 from keras_bsd.models import BSDModel as BSDModel
 from keras_bsd.models import mirror as mirror
 from keras_bsd.models import paper_configuration as paper_configuration

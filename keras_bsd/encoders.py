@@ -101,6 +101,33 @@ class PoissonEncoder(_RandomEncoder):
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
+class RegularEncoder(_TimeEncoder):
+    """Evenly spaced spikes, as many as the firing rate says, rounded down.
+
+    The `k`-th spike falls on the time step by whose end `k` spikes are due.
+
+    Args:
+        timesteps: positive int.
+
+    Call arguments:
+        inputs: firing rates `(batch, ...)` in [0, 1], spikes per time step. Gives spikes
+            `(batch, time, ...)`.
+
+    Example:
+
+    >>> keras_bsd.encoders.RegularEncoder(timesteps=4)(keras.ops.array([[1.0, 0.5, 0.25]]))[0]
+    # [[1, 0, 0], [1, 1, 0], [1, 0, 0], [1, 1, 1]]
+    """
+
+    def call(self, inputs):
+        shape = (-1,) + (1,) * (len(inputs.shape) - 1)
+        steps = ops.reshape(ops.arange(self.timesteps + 1, dtype="float32"), shape)
+        due = ops.expand_dims(ops.cast(inputs, "float32"), 1) * steps
+        due = ops.floor(due + 1e-4)  # a rate of one third is due its spike at the third step
+        return ops.cast(due[:, 1:] > due[:, :-1], self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
 class LatencyEncoder(_TimeEncoder):
     """One spike per input, the earlier the stronger; inputs up to `silence` never spike.
 

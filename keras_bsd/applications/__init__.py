@@ -1,3 +1,4 @@
+from keras_bsd.applications.generation import SpikingAutoencoder as SpikingAutoencoder
 from keras_bsd.applications.presets import list_presets as list_presets
 from keras_bsd.applications.recognition import SpikingConvNet as SpikingConvNet
 from keras_bsd.applications.recognition import SpikingMLP as SpikingMLP

@@ -10,7 +10,8 @@ from keras_bsd import checks
 CENTRINGS = ("batch", "sample", None)
 
 
-def _unit_rows(vectors, centring):
+def unit_rows(vectors, centring="batch"):
+    """Flattened and centred vectors of length one, `(batch, features)`; arguments as `cosine_affinity`."""
     vectors = ops.reshape(ops.cast(vectors, "float32"), (-1, math.prod(vectors.shape[1:])))
     if centring is not None:
         vectors = vectors - ops.mean(vectors, axis=0 if centring == "batch" else 1, keepdims=True)
@@ -50,7 +51,7 @@ def cosine_affinity(representations, prototypes, centring="batch"):
     # [[1, 0]]
     """
     checks.one_of("centring", centring, CENTRINGS)
-    rows, columns = _unit_rows(representations, centring), _unit_rows(prototypes, centring)
+    rows, columns = unit_rows(representations, centring), unit_rows(prototypes, centring)
     return ops.matmul(rows, ops.transpose(columns))
 
 
@@ -123,6 +124,10 @@ class ReCo(keras.losses.Loss):
         self.centring = checks.one_of("centring", centring, CENTRINGS)
         self.grid = None if grid is None else checks.integer("grid", grid, low=1)
 
+    def unlikeness(self, targets):
+        """How unlike the targets of a batch are, `(batch, batch)` in [0, 1]: how much each pair is negative."""
+        return 1 - target_similarity(targets)
+
     def call(self, y_true, y_pred):
         pairs = ops.eye(ops.shape(y_pred)[0])
         return self.compare(y_pred, y_true, pairs)[0]
@@ -130,9 +135,11 @@ class ReCo(keras.losses.Loss):
     def compare(self, representations, prototypes, positives, negatives=None):
         """Loss `(batch,)` and affinity `(batch, prototypes)`; arguments as in `cosine_affinity`, `reco`."""
         views = (pooled(maps, self.grid) for maps in (representations, prototypes))
-        affinity = cosine_affinity(*views, self.centring)
-        loss = reco(positives, affinity, negatives, self.margin, self.negative_weight)
-        return loss, affinity
+        return self._compare(*views, positives, negatives, self.negative_weight)
+
+    def _compare(self, representations, prototypes, positives, negatives, negative_weight):
+        affinity = cosine_affinity(representations, prototypes, self.centring)
+        return reco(positives, affinity, negatives, self.margin, negative_weight), affinity
 
     def get_config(self):
         return {

@@ -1,3 +1,4 @@
+from keras_bsd.models.bsd_autoencoder import BSDAutoencoder as BSDAutoencoder
 from keras_bsd.models.bsd_model import BSDModel as BSDModel
 from keras_bsd.models.mirror import mirror as mirror
 from keras_bsd.models.paper import paper_configuration as paper_configuration

@@ -115,7 +115,7 @@ class BatchGuard:
         low, high = self.stimulus_range
         least, most = x.min(), x.max()
         slack = 1e-3 * (high - low)  # what rounding adds when images are shifted or turned
-        if least < low - slack or most > high + slack:
+        if not low - slack <= least <= most <= high + slack:  # nor if NaN is among them
             raise ValueError(
                 f"Stimuli must lie in [{low:g}, {high:g}], as keras_bsd.applications.preprocess_input makes "
                 "them of whole numbers from 0 to 255; if yours are scaled otherwise on purpose, build the "

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_bsd import checks, learning
 from keras_bsd.layers.stages import SpikingStage, Stage, flatten_stages
-from keras_bsd.losses.reco import ReCo, target_similarity
+from keras_bsd.losses.reco import ReCo
 from keras_bsd.models.batch_guard import BatchGuard
 from keras_bsd.models.stage_monitor import StageMonitor
 
@@ -234,7 +234,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
             return positives, None
         if self.task == "classification":
             return positives, 1 - ops.matmul(targets, ops.transpose(targets))
-        return positives, 1 - target_similarity(targets)
+        return positives, self.layer_loss.unlikeness(targets)
 
     def training_logs(self, x, y, step, sample_weight):
         """Update all metrics after a training step and return their values by name."""

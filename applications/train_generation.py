@@ -1,0 +1,183 @@
+"""Train a spiking autoencoder by BSD, and the same network by other rules to compare.
+
+    python applications/train_generation.py
+    python applications/train_generation.py --dataset=mnist --epochs=20 --hide=0.5
+
+Writes to `--output_dir` for each rule a model that reconstructs, completes and, from the prior of each class
+that is fitted at the end, generates; a picture; and all figures. The same command goes on with training
+that was interrupted.
+"""
+
+import functools
+import pathlib
+
+import keras
+import numpy as np
+from absl import app, flags
+from matplotlib.figure import Figure
+
+import keras_bsd
+from keras_bsd import plots, runs
+from keras_bsd.datasets import Batches
+from keras_bsd.files import replacing, write_json
+
+RULES = {  # what a rule is called, and AdamW's best learning rate with it
+    "bsd": ("BSD", 6e-3),
+    "backprop": ("backpropagation through time", 3e-3),
+    "random": ("random hidden layers", 6e-3),
+}
+LOSSES = {
+    "similarity": keras_bsd.losses.SimilarityMatching,
+    "frequency": keras_bsd.losses.FrequencyReCo,
+    "reco": functools.partial(keras_bsd.losses.ReCo, grid=None),
+}
+SHOWN = 10
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string(
+    "dataset", "digits", "digits, the name of a tensorflow_datasets image set, or the path of an .npz file."
+)
+flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
+flags.DEFINE_integer("samples", None, "Training samples, the first of the set (default: all).", lower_bound=1)
+flags.DEFINE_integer("latent_units", 64, "Latent neurons.", lower_bound=1)
+flags.DEFINE_list("filters", None, "Channels of the convolutional stages (default: 32,64; digits: none).")
+flags.DEFINE_list("units", None, "Neurons of fully connected stages instead (digits: 256).")
+flags.DEFINE_integer("timesteps", 8, "Time steps.", lower_bound=1)
+flags.DEFINE_list(
+    "rule",
+    ["bsd", "backprop"],
+    "How to train, one or several: bsd; backprop, backpropagation through time; random, the image layer alone.",
+)
+flags.DEFINE_enum("layer_loss", "similarity", list(LOSSES), "Of BSD: what paired stages learn.")
+flags.DEFINE_float("sharpening", 0.5, "Of the layer loss `similarity`.", lower_bound=0)
+flags.DEFINE_integer("epochs", 30, "Epochs.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 128, "Samples a batch.", lower_bound=2)
+flags.DEFINE_float(
+    "learning_rate",
+    None,
+    "AdamW's highest; it falls to zero as a cosine (default: "
+    + ", ".join(f"{rule} {rate}" for rule, (_, rate) in RULES.items())
+    + ").",
+)
+flags.DEFINE_float("weight_decay", 0.004, "AdamW's.", lower_bound=0)
+flags.DEFINE_float(
+    "hide",
+    0,
+    "Probability with which a part of a training stimulus, up to half of it, is hidden from the "
+    "feedforward network: for models that are to complete.",
+    lower_bound=0,
+    upper_bound=1,
+)
+flags.DEFINE_bool("jit_compile", None, "Compile by XLA (default: Keras decides).")
+flags.DEFINE_string("dtype", "float32", "Keras's dtype policy.")
+flags.DEFINE_integer("seed", 0, "Of weights, order of samples and what is hidden.")
+flags.DEFINE_string("output_dir", None, "Where results go (default: runs/DATASET-generation).")
+flags.register_validator("rule", lambda rules: rules and set(rules) <= set(RULES), f"of {', '.join(RULES)}")
+
+
+def arguments(data):
+    """What `SpikingAutoencoder` is given for data such as these."""
+    (x, y), (_, y_test) = data
+    shape = {"filters": FLAGS.filters, "units": FLAGS.units}
+    if not any(shape.values()) and FLAGS.dataset == "digits":
+        shape["units"] = [256]
+    return {
+        "input_shape": x.shape[1:],
+        "latent_units": FLAGS.latent_units,
+        "timesteps": FLAGS.timesteps,
+        **{name: tuple(map(int, counts)) for name, counts in shape.items() if counts},
+        "concepts": int(max(y.max(), y_test.max())) + 1,
+    }
+
+
+def trained(rule, data, run):
+    """The model that a rule trains, and the history of its training."""
+    keras.utils.set_random_seed(FLAGS.seed)
+    own = {"sharpening": FLAGS.sharpening} if FLAGS.layer_loss == "similarity" else {}
+    model = keras_bsd.applications.SpikingAutoencoder(
+        **arguments(data), layer_loss=LOSSES[FLAGS.layer_loss](**own)
+    )
+    learner = model if rule == "bsd" else model.encoder
+    if rule == "random":
+        for stage in model.encoder_stages:
+            stage.trainable = False
+    x = data[0][0][: FLAGS.samples]
+    hiding = keras.layers.RandomErasing((FLAGS.hide, FLAGS.hide), scale=(0.1, 0.5), fill_value=0.0)
+    batches = Batches(x, x, FLAGS.batch_size, [hiding] if FLAGS.hide else [], FLAGS.seed)
+    rate = FLAGS.learning_rate or RULES[rule][1]
+    learner.compile(
+        keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(rate, FLAGS.epochs * len(batches)),
+            weight_decay=FLAGS.weight_decay,
+        ),
+        loss="mse",
+        jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
+    )
+    return model, run.fit(rule, learner, batches, FLAGS.epochs)
+
+
+def result(rule, data, run):
+    """Train by one rule, save the model, and give what is to be told of it."""
+    (x, y), (x_test, _) = data
+    print(f"{RULES[rule][0]}, {len(x[: FLAGS.samples])} samples of {FLAGS.dataset}:")
+    model, history = trained(rule, data, run)
+    model.fit_prior(x[: FLAGS.samples], y[: FLAGS.samples], batch_size=500)
+    run.save(rule, model, x_test)
+    made = model.reconstruct(x_test, batch_size=500)
+    return {
+        "test_mse": float(np.square(made - x_test, dtype="float64").mean()),
+        "seconds": sum(history["seconds"]),
+        "parameters": model.encoder.count_params(),
+        "history": history,
+    }
+
+
+def draw_report(found, x, folder):
+    """Of every rule: stimuli over reconstructions, completions from the upper half, what it generates."""
+    figure = Figure(figsize=(4.5 * len(found), 9), layout="constrained")
+    axes = figure.subplots(4, len(found), squeeze=False)
+    upper_half = np.arange(x.shape[1])[:, None, None] < x.shape[1] // 2
+    for column, rule in zip(axes.T, found, strict=True):
+        model = keras.saving.load_model(folder / f"{rule}.keras")
+        concepts = np.arange(SHOWN) % model.concepts
+        rows = {
+            f"{RULES[rule][0]}: reconstructed": [*x, *model.reconstruct(x)],
+            "completed from the upper half": [*np.where(upper_half, x, 0), *model.complete(x, upper_half)],
+            "recalled": model.recall(concepts),
+            "generated": model.generate(3 * SHOWN, np.tile(concepts, 3), seed=FLAGS.seed),
+        }
+        for axis, (title, images) in zip(column, rows.items(), strict=True):
+            plots.stimuli(np.asarray(images), columns=SHOWN, axis=axis)
+            axis.set_title(title)
+    with replacing(folder / "report.png") as written:
+        figure.savefig(written, dpi=120)
+
+
+def main(_):
+    keras.config.set_dtype_policy(FLAGS.dtype)
+    folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}-generation")
+    data = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    with runs.Run(folder, RULES) as run:
+        found = {rule: run.result(rule, functools.partial(result, rule, data, run)) for rule in FLAGS.rule}
+        measured = ("test_mse", "seconds", "parameters")
+        metrics = {
+            **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
+            "application": "SpikingAutoencoder",
+            "arguments": arguments(data),
+            "command": runs.command(),
+            "flags": runs.settings(),
+            **keras_bsd.environment(),
+        }
+        write_json(folder / "metrics.json", metrics)
+        draw_report(found, data[1][0][:SHOWN], folder)
+    for rule, kept in found.items():
+        print(
+            f"{RULES[rule][0]}: mean squared error {kept['test_mse']:.4f} of {len(data[1][0])} test samples, "
+            f"{kept['seconds']:.0f} s of training"
+        )
+    for name in ("report.png", "metrics.json", *(f"{rule}.keras" for rule in found)):
+        print(folder / name)
+
+
+if __name__ == "__main__":
+    app.run(main)
