@@ -113,7 +113,10 @@ def trained(rule, data, run):
         loss="mse",
         jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
     )
-    return model, run.fit(rule, learner, batches, FLAGS.epochs)
+    history = run.fit(rule, learner, batches, FLAGS.epochs)
+    if learner is not model:  # one network has learned: it stands in for the backward one too
+        model.decoder.set_weights(model.encoder.get_weights())
+    return model, history
 
 
 def result(rule, data, run):
@@ -134,8 +137,8 @@ def result(rule, data, run):
 
 def draw_report(found, x, folder):
     """Of every rule: stimuli over reconstructions, completions from the upper half, what it generates."""
-    figure = Figure(figsize=(4.5 * len(found), 9), layout="constrained")
-    axes = figure.subplots(4, len(found), squeeze=False)
+    figure = Figure(figsize=(5 * len(found), 6), layout="constrained")
+    axes = figure.subplots(4, len(found), squeeze=False, height_ratios=(2, 2, 1, 3))
     upper_half = np.arange(x.shape[1])[:, None, None] < x.shape[1] // 2
     for column, rule in zip(axes.T, found, strict=True):
         model = keras.saving.load_model(folder / f"{rule}.keras")

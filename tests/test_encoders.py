@@ -1,6 +1,8 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from keras import ops
 
 from keras_bsd import encoders
@@ -20,6 +22,19 @@ def test_poisson_rate_is_the_intensity():
     spikes = run(encoders.PoissonEncoder(20_000, gain=2.0, seed=1), [[0.0, 0.1, 0.25, 0.5, 0.9]])
     assert set(np.unique(spikes)) == {0.0, 1.0}
     np.testing.assert_allclose(spikes.mean(axis=1)[0], [0, 0.2, 0.5, 1, 1], atol=0.02)
+
+
+def test_regular_by_hand():
+    spikes = run(encoders.RegularEncoder(6), [[1.0, 0.5, 1 / 3, 0.7, 0.1, 0.0]])
+    expected = [[1] * 6, [0, 1] * 3, [0, 0, 1] * 2, [0, 1, 1, 0, 1, 1], [0] * 6, [0] * 6]
+    np.testing.assert_array_equal(spikes[0].T, expected)
+
+
+@given(spikes=st.integers(0, 40), steps=st.integers(1, 40), timesteps=st.integers(1, 40))
+def test_regular_spikes_are_as_many_as_are_due(spikes, steps, timesteps):
+    spikes = min(spikes, steps)
+    found = run(encoders.RegularEncoder(timesteps), [spikes / steps])[0]
+    np.testing.assert_array_equal(np.cumsum(found), [spikes * t // steps for t in range(1, timesteps + 1)])
 
 
 def test_latency_by_hand():

@@ -72,12 +72,20 @@ def regression_pair(**kwargs):
     return keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), task="regression", **kwargs)
 
 
+def autoencoder(**kwargs):
+    """A convolutional one, or with `units` a dense one."""
+    sizes = {} if "units" in kwargs else {"filters": (3, 4)}
+    return keras_bsd.applications.SpikingAutoencoder(
+        (8, 4, 2), latent_units=5, timesteps=4, concepts=3, **sizes, **kwargs
+    )
+
+
 def samples(model, count=12, seed=0):
     """Random stimuli of the model's shape, and classes or values."""
     generator = np.random.default_rng(seed)
     x = generator.random((count, *model.encoder.input_shape[1:])).astype("float32")
     if model.task == "regression":
-        return x, generator.random((count, 2)).astype("float32")
+        return x, generator.random((count, *model.encoder.output_shape[1:])).astype("float32")
     return x, np.arange(count).astype("int32") % 3
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keras_bsd
 from keras_bsd import learning
 from keras_bsd.layers import Readout
 from keras_bsd.layers.stages import flatten_stages
@@ -16,6 +17,10 @@ PAIRS = {
     "residual": pairs.residual_pair,
     "own layers": pairs.own_layers_pair,
     "regression": pairs.regression_pair,
+    "autoencoder": pairs.autoencoder,
+    "dense autoencoder, bands": lambda **kwargs: pairs.autoencoder(
+        units=(6,), layer_loss=keras_bsd.losses.FrequencyReCo(), **kwargs
+    ),
     "no codebook": lambda **kwargs: pairs.dense_pair(codebook=False, **kwargs),
 }
 
