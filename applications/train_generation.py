@@ -98,10 +98,12 @@ def trained(rule, data, run):
         **arguments(data), layer_loss=LOSSES[FLAGS.layer_loss](**own)
     )
     learner = model if rule == "bsd" else model.encoder
+    x = data[0][0][: FLAGS.samples]
     if rule == "random":
+        for batch in Batches(x, x, FLAGS.batch_size):  # so that currents are normalised
+            model.encoder(batch[0], training=True)
         for stage in model.encoder_stages:
             stage.trainable = False
-    x = data[0][0][: FLAGS.samples]
     hiding = keras.layers.RandomErasing((FLAGS.hide, FLAGS.hide), scale=(0.1, 0.5), fill_value=0.0)
     batches = Batches(x, x, FLAGS.batch_size, [hiding] if FLAGS.hide else [], FLAGS.seed)
     rate = FLAGS.learning_rate or RULES[rule][1]

@@ -37,6 +37,7 @@ class Readout(Stage):
         checks.has_time_axis(f"Readout '{self.name}'", input_shape)
         self.input_features = tuple(input_shape[2:])
         self.synapse.build((None, *self.input_features))
+        super().build(input_shape)
 
     def drive(self, inputs, training):
         rates = ops.mean(inputs, axis=1)

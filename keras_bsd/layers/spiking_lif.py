@@ -213,6 +213,7 @@ class SpikingLIF(keras.layers.Layer):
             trainable_threshold=trainable_threshold,
             surrogate=surrogate,
             detach_reset=detach_reset,
+            trainable=self.trainable,
             dtype=self.dtype_policy,
             name="cell",
         )

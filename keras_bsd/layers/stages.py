@@ -31,6 +31,11 @@ class Stage(keras.layers.Layer):
         self.synapse = keras.Sequential(layers, name="synapse")
         self.synapse.dtype_policy = self.dtype_policy
 
+    def build(self, input_shape):
+        """Called by subclasses when their weights are there."""
+        if not self.trainable:  # made frozen: Keras has not told the layers within
+            self.synapse.trainable = False
+
     def call(self, inputs, training=False):
         return self.drive(learning.cut(inputs), training)
 
@@ -114,6 +119,7 @@ class SpikingStage(Stage):
         neurons = self.synapse.compute_output_shape((None, *features))[1:]
         self.neuron.build((batch_size, time, *neurons))
         self.input_features, self.output_features = tuple(features), tuple(neurons)
+        super().build(input_shape)
 
     def compute_output_shape(self, input_shape):
         time = input_shape[1] if self.timesteps is None else self.timesteps

@@ -233,6 +233,17 @@ def test_only_a_frozen_stage_learns_with_its_stored_statistics(frozen):
     assert (logs[f"{stage.name}_firing_rate"] == pytest.approx(stored, rel=1e-5)) == frozen
 
 
+def test_what_is_frozen_is_frozen_when_loaded(tmp_path):
+    model = pairs.dense_pair()
+    model.encoder_stages[1].trainable = False
+    model.encoder.layers[-1].trainable = False
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    paths = [[weight.path for weight in saved.trainable_weights] for saved in (model, loaded)]
+    assert len(paths[0]) == len(paths[1]) == len(model.weights) - len(model.non_trainable_weights)
+    assert not loaded.encoder_stages[1].synapse.trainable_weights
+
+
 def test_freezing_after_compile_counts():
     model, _ = trajectory(sgd(), [])
     stage = model.encoder_stages[0]

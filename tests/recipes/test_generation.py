@@ -1,0 +1,55 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_bsd
+from tests.recipes.running import run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    flags = ["--rule=bsd,backprop,random", "--units=24", "--latent_units=9", "--epochs=2", "--hide=0.5"]
+    done = run("train_generation", *flags, f"--output_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_trains_draws_and_saves(trained, digits):
+    (x, y), (x_test, _) = digits
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert list(metrics["test_mse"]) == ["bsd", "backprop", "random"]
+    assert metrics["arguments"]["units"] == [24]
+    assert (trained / "report.png").stat().st_size > 10_000
+    for rule, measured in metrics["test_mse"].items():
+        model = keras.saving.load_model(trained / f"{rule}.keras")
+        made = model.reconstruct(x_test)
+        assert measured == pytest.approx(np.square(made - x_test).mean(), rel=1e-4)
+        means = np.stack([model.latent_rates(x[y == concept]).mean(axis=0) for concept in range(10)])
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(model.prior_mean), means, atol=1e-5)
+    assert metrics["test_mse"]["backprop"] < metrics["test_mse"]["random"]
+
+
+def test_measures_and_draws(trained, tmp_path, digits):
+    classifier = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16,))
+    classifier.save(tmp_path / "classifier.keras")
+    flags = [f"--model={trained / 'bsd.keras'}", f"--baseline={trained / 'backprop.keras'}", "--samples=80"]
+    flags += [f"--classifier={tmp_path / 'classifier.keras'}", f"--output_dir={tmp_path}"]
+    done = run("evaluate_generation", *flags)
+    assert done.returncode == 0, done.stderr
+    models = json.loads((tmp_path / "evaluation.json").read_text())["models"]
+    x, y = (part[:80] for part in digits[1])
+    for name, found in models.items():
+        model = keras.saving.load_model(name)
+        made = np.clip(model.reconstruct(x), 0, 1)
+        assert found["mean squared error"] == pytest.approx(np.square(made - x).mean(), rel=1e-4)
+        generated = np.clip(model.generate(80, y, seed=0), 0, 1)
+        shown = classifier.predict(generated, verbose=0).argmax(axis=1)
+        assert found["recognised as their concept"] == pytest.approx((shown == y).mean())
+        assert found["Fréchet distance in features of the last stage of classifier"] > 0
+        assert {"recognised from upper half: completed", "SSIM", "PSNR, dB", "precision"} < set(found)
+    for name in ("bsd.png", "backprop.png"):
+        assert (tmp_path / name).stat().st_size > 10_000
+    assert "mean squared error" in (tmp_path / "evaluation.md").read_text()
