@@ -7,7 +7,6 @@ import keras
 from keras_bsd import checks
 from keras_bsd.applications import presets
 from keras_bsd.layers.readout import Readout
-from keras_bsd.layers.spiking_conv import SpikingConv2D
 from keras_bsd.layers.spiking_dense import SpikingDense
 from keras_bsd.layers.spiking_lif import SpikingLIF
 from keras_bsd.layers.stages import SpikingStage
@@ -109,16 +108,26 @@ def _conv_stages(shape, latent_units, arguments):
             f"filters={tuple(filters)}"
         )
     height, width = (pixels // 2 ** len(filters) for pixels in shape[:2])
-    down = [SpikingConv2D(count, pool_size=2, **_down(i, arguments)) for i, count in enumerate(filters)]
-    smallest = [keras.layers.Dense(height * width * filters[-1]), keras.layers.Reshape((height, width, -1))]
-    growing = [[_doubling(count)] for count in filters[-2::-1]]
-    up = [SpikingStage(synapse, **_up(i, arguments)) for i, synapse in enumerate([smallest, *growing])]
-    image = Readout(_doubling(shape[-1]), name="image")
+    halving = [_strided(keras.layers.Conv2D, count) for count in filters]
+    smallest = [
+        keras.layers.Dense(height * width * filters[-1], use_bias=False),
+        keras.layers.Reshape((height, width, filters[-1])),
+    ]
+    doubling = [_strided(keras.layers.Conv2DTranspose, count) for count in filters[-2::-1]]
+    down = [
+        SpikingStage(layer, normalization="batch", **_down(i, arguments)) for i, layer in enumerate(halving)
+    ]
+    up = [
+        SpikingStage(synapse, normalization="batch", **_up(i, arguments))
+        for i, synapse in enumerate([smallest, *doubling])
+    ]
+    image = Readout(_strided(keras.layers.Conv2DTranspose, shape[-1], use_bias=True), name="image")
     return [*_around_latent(down, up, latent_units, arguments), image]
 
 
-def _doubling(channels):
-    return keras.layers.Conv2DTranspose(channels, 3, strides=2, padding="same")
+def _strided(layer, channels, use_bias=False):
+    # Not a pool: the most of four neurons' currents does not tell where it was.
+    return layer(channels, 3, strides=2, padding="same", use_bias=use_bias)
 
 
 def _around_latent(down, up, latent_units, arguments):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_bsd.losses import SimilarityMatching, cosine_affinity
+from keras_bsd.losses import SimilarityMatching, cosine_affinity, target_similarity
 
 
 def cosines(rows, others):
@@ -19,6 +19,8 @@ def test_by_hand():
     np.testing.assert_allclose(ops.convert_to_numpy(affinity), [[-1, 1], [1, -1]], atol=1e-6)
     # 3 (1 + 1)^2, then (-1 - 1)^2 + (1 - 0.5)^2 with the teacher, and twice (1 - 1)^2 + (-1 - 0.5)^2
     np.testing.assert_allclose(ops.convert_to_numpy(loss), [12 + 4.25 + 4.5] * 2, rtol=1e-5)
+    loss, _ = SimilarityMatching(pair_weight=0.0, own_weight=0.1).compare(rates, teacher, None, unlike)
+    np.testing.assert_allclose(ops.convert_to_numpy(loss), [4.25 + 0.45] * 2, rtol=1e-5)
 
 
 def test_nothing_is_left_to_learn_from_rates_as_alike_as_the_targets():
@@ -50,6 +52,16 @@ def test_sharpening_is_a_filter_in_the_frequency_domain():
     np.testing.assert_allclose(found, 1 - cosines(filtered.real, filtered.real), atol=1e-5)
 
 
+def test_gaussian_kernel_is_centred_as_cosines_are():
+    targets = np.random.default_rng(0).random((6, 3)).astype("float32")
+    similarity = ops.convert_to_numpy(target_similarity(targets)).astype("float64")
+    keep = np.eye(6) - 1 / 6
+    centred = keep @ similarity @ keep
+    expected = centred / np.sqrt(np.outer(np.diag(centred), np.diag(centred)))
+    found = ops.convert_to_numpy(SimilarityMatching(kernel="gaussian").unlikeness(targets))
+    np.testing.assert_allclose(1 - found, expected, atol=1e-4)
+
+
 def test_affinity_is_that_of_reco():
     generator = np.random.default_rng(0)
     rates, teacher = generator.random((2, 4, 3, 3, 2))
@@ -59,13 +71,15 @@ def test_affinity_is_that_of_reco():
 
 
 def test_config_round_trip():
-    loss = SimilarityMatching(2.0, 0.25)
+    loss = SimilarityMatching(2.0, 0.5, "gaussian", 0.25)
     copy = keras.losses.deserialize(keras.losses.serialize(loss))
     assert copy.get_config() == loss.get_config()
-    assert (copy.pair_weight, copy.sharpening) == (2.0, 0.25)
+    assert (copy.pair_weight, copy.own_weight, copy.kernel, copy.sharpening) == (2.0, 0.5, "gaussian", 0.25)
 
 
-@pytest.mark.parametrize("argument", ["pair_weight", "sharpening"])
+@pytest.mark.parametrize("argument", ["pair_weight", "own_weight", "sharpening"])
 def test_bad_arguments(argument):
     with pytest.raises(ValueError, match=f"Received: {argument}=-1"):
         SimilarityMatching(**{argument: -1})
+    with pytest.raises(ValueError, match="choose one of 'cosine', 'gaussian'. Received: kernel='linear'"):
+        SimilarityMatching(kernel="linear")
