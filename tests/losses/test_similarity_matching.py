@@ -81,5 +81,5 @@ def test_config_round_trip():
 def test_bad_arguments(argument):
     with pytest.raises(ValueError, match=f"Received: {argument}=-1"):
         SimilarityMatching(**{argument: -1})
-    with pytest.raises(ValueError, match="choose one of 'cosine', 'gaussian'. Received: kernel='linear'"):
+    with pytest.raises(ValueError, match=r"choose one of 'cosine', 'gaussian'\. Received: kernel='linear'"):
         SimilarityMatching(kernel="linear")
