@@ -1,0 +1,76 @@
+"""Conversion to ONNX, which TensorFlow does, from whichever backend."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import keras
+import onnx
+
+from keras_bsd.export import observation
+
+MODEL, REQUEST, GRAPH, REFUSAL = "model.keras", "request.json", "graph.onnx", "refusal.txt"
+
+
+def graph(model, outputs, opset):
+    """An ONNX model of what `model` computes at inference, its batch of any size.
+
+    On another backend than TensorFlow a process of its own rebuilds the network there.
+
+    Args:
+        model: built functional or Sequential Keras model.
+        outputs: names of what it is to give.
+        opset: int.
+
+    Raises:
+        ValueError: a layer cannot be exported, or is not known in another process.
+    """
+    if keras.config.backend() == "tensorflow":
+        from keras_bsd.export import _tensorflow
+
+        return _tensorflow.graph(model, outputs, opset)
+    with tempfile.TemporaryDirectory() as folder:
+        return _in_another_process(pathlib.Path(folder), model, outputs, opset)
+
+
+def _in_another_process(folder, model, outputs, opset):
+    model.save(folder / MODEL)
+    modules = sorted({layer.__class__.__module__ for layer in observation.all_layers(model)} - {"__main__"})
+    request = {"outputs": list(outputs), "opset": opset, "modules": modules}
+    (folder / REQUEST).write_text(json.dumps(request))
+    program = f"from keras_bsd.export import conversion; conversion.work({str(folder)!r})"
+    paths = {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    environment = {**os.environ, **paths, "KERAS_BACKEND": "tensorflow"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    if (folder / REFUSAL).exists():
+        raise ValueError((folder / REFUSAL).read_text())
+    if done.returncode:
+        raise RuntimeError(f"The process that converts on TensorFlow has failed:\n{done.stderr}")
+    return onnx.load(folder / GRAPH)
+
+
+def work(folder):
+    """The other process's part."""
+    from keras_bsd.export import _tensorflow
+
+    folder = pathlib.Path(folder)
+    request = json.loads((folder / REQUEST).read_text())
+    try:
+        for module in request["modules"]:
+            __import__(module)
+        model = keras.saving.load_model(folder / MODEL, compile=False)
+    except (ImportError, TypeError, ValueError) as error:
+        refusal = (
+            "The network cannot be built again in the process that converts it: define your own layers in a "
+            "module that can be imported, and register them by keras.saving.register_keras_serializable. "
+            f"Received: {str(error).splitlines()[0]}"
+        )
+        (folder / REFUSAL).write_text(refusal)
+        return
+    try:
+        onnx.save(_tensorflow.graph(model, request["outputs"], request["opset"]), folder / GRAPH)
+    except ValueError as error:
+        (folder / REFUSAL).write_text(str(error))
