@@ -1,18 +1,13 @@
-"""The same files from every backend, and without Keras on the side that serves."""
+"""The same files from every backend."""
 
-import importlib.metadata
 import importlib.util
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 
 import pytest
-
-from keras_bsd.export import export_onnx
-from tests.models import pairs
 
 OTHERS = [name for name in ("jax", "torch") if importlib.util.find_spec(name)]
 
@@ -75,37 +70,3 @@ def test_other_backends(backend, tmp_path):
     assert sum(output.get("unexplained", 0) for output in outputs.values()) == 0
     assert all("own layers in a module that can be imported, and register them" in line for line in refusal)
     assert sorted(path.name for path in tmp_path.glob("*.onnx")) == ["network.onnx"]
-
-
-def _needed(package):
-    """A package's files' top folders, and those of all that it requires."""
-    found, waiting = {}, [package]
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        distribution = importlib.metadata.distribution(name)
-        found[name] = {
-            distribution.locate_file(file.parts[0]) for file in distribution.files if file.parts[0] != ".."
-        }
-        required = [line for line in distribution.requires or [] if "extra ==" not in line]
-        waiting += [re.match(r"[\w.-]+", line).group() for line in required]
-    return set().union(*found.values())
-
-
-def test_serves_with_onnxruntime_and_numpy_alone(tmp_path):
-    export_onnx(pairs.dense_encoder(), tmp_path / "network.onnx")
-    packages = tmp_path / "packages"
-    packages.mkdir()
-    for path in _needed("onnxruntime") | _needed("numpy"):
-        (packages / path.name).symlink_to(path)
-    program = f"""
-import sys
-sys.path.append({str(packages)!r})
-import numpy, onnxruntime
-session = onnxruntime.InferenceSession({str(tmp_path / "network.onnx")!r})
-print(session.run(["scores"], {{"stimulus": numpy.ones((5, 4), "float32")}})[0].shape)
-print({{"keras", "tensorflow", "keras_bsd", "onnx"}} & set(sys.modules))
-"""
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["(5, 3)", "set()"], done.stderr
