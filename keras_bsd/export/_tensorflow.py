@@ -8,53 +8,48 @@ import keras
 import onnx
 import tensorflow as tf
 import tf2onnx
-from keras import ops
 
-from keras_bsd.export import observation
 from keras_bsd.layers.stages import flatten_stages
 
-EXTRA_OUTPUTS = {  # what is made of a stage's spikes (batch, time, ...)
-    "spike_counts": lambda spikes: ops.sum(spikes, axis=1),
-    "firing_rates": lambda spikes: ops.mean(spikes, axis=range(1, len(spikes.shape))),
-}
 
-
-def graph(model, outputs, opset):
-    """An ONNX model of what `model` computes at inference, its batch of any size.
+def graph(model, program, opset):
+    """An ONNX model of a program, its batch of any size.
 
     Args:
         model: built functional or Sequential Keras model.
-        outputs: names, `"scores"` or of `EXTRA_OUTPUTS`.
+        program: `keras_bsd.export.programs.Program` of it.
         opset: int.
 
     Raises:
         ValueError: ONNX cannot say what a layer does.
     """
-    stimulus = model.inputs[0]
-    signature = [tf.TensorSpec((None, *stimulus.shape[1:]), stimulus.dtype, name="stimulus")]
+    specs = [tf.TensorSpec((None, *shape), dtype) for shape, dtype in program.inputs.values()]
 
-    @tf.function(input_signature=signature, autograph=False)
-    def serve(stimulus):
-        scores, trains = observation.observe(model, stimulus, observation.spike_trains)
-        extra = {
-            f"{kind}/{stage}": EXTRA_OUTPUTS[kind](spikes)
-            for kind in outputs
-            if kind in EXTRA_OUTPUTS
-            for stage, spikes in trains.items()
-        }
-        return {"scores": scores, **extra} if "scores" in outputs else extra
+    @tf.function(input_signature=specs, autograph=False)
+    def serve(*tensors):
+        return program.call(dict(zip(program.inputs, tensors, strict=True)))
 
     for operation in serve.get_concrete_function().graph.get_operations():
         if "Assign" in operation.type:
             raise _refusal(model, operation.name, "it changes its state at inference")
     with _silent(logging.getLogger("tf2onnx")):
-        proto, _ = tf2onnx.convert.from_function(serve, signature, opset)
+        proto, _ = tf2onnx.convert.from_function(serve, specs, opset)
     for node in _nodes(proto.graph):
         if not node.domain and not onnx.defs.has(node.op_type, max_inclusive_version=opset):
             raise _refusal(model, node.name, f"tf2onnx finds nothing in ONNX for its {node.op_type}")
+    _rename_inputs(proto.graph, list(program.inputs))
     for value in [*proto.graph.input, *proto.graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     return proto
+
+
+def _rename_inputs(graph, names):
+    """TensorFlow allows no slash in an input's name."""
+    renamed = {value.name: name for value, name in zip(graph.input, names, strict=True)}
+    for value in graph.input:
+        value.name = renamed[value.name]
+    for node in _nodes(graph):
+        node.input[:] = [renamed.get(name, name) for name in node.input]
 
 
 def _nodes(graph):

@@ -11,11 +11,13 @@ import keras
 import onnx
 
 from keras_bsd.export import observation
+from keras_bsd.export.programs import whole
+from keras_bsd.export.streaming import step
 
 MODEL, REQUEST, GRAPH, REFUSAL = "model.keras", "request.json", "graph.onnx", "refusal.txt"
 
 
-def graph(model, outputs, opset):
+def graph(model, outputs, opset, streaming):
     """An ONNX model of what `model` computes at inference, its batch of any size.
 
     On another backend than TensorFlow a process of its own rebuilds the network there.
@@ -24,6 +26,7 @@ def graph(model, outputs, opset):
         model: built functional or Sequential Keras model.
         outputs: names of what it is to give.
         opset: int.
+        streaming: bool, one time step in place of all.
 
     Raises:
         ValueError: a layer cannot be exported, or is not known in another process.
@@ -31,16 +34,17 @@ def graph(model, outputs, opset):
     if keras.config.backend() == "tensorflow":
         from keras_bsd.export import _tensorflow
 
-        return _tensorflow.graph(model, outputs, opset)
+        program = step(model, outputs) if streaming else whole(model, outputs)
+        return _tensorflow.graph(model, program, opset)
+    request = {"outputs": list(outputs), "opset": opset, "streaming": streaming}
     with tempfile.TemporaryDirectory() as folder:
-        return _in_another_process(pathlib.Path(folder), model, outputs, opset)
+        return _in_another_process(pathlib.Path(folder), model, request)
 
 
-def _in_another_process(folder, model, outputs, opset):
+def _in_another_process(folder, model, request):
     model.save(folder / MODEL)
     modules = sorted({layer.__class__.__module__ for layer in observation.all_layers(model)} - {"__main__"})
-    request = {"outputs": list(outputs), "opset": opset, "modules": modules}
-    (folder / REQUEST).write_text(json.dumps(request))
+    (folder / REQUEST).write_text(json.dumps({"modules": modules, "request": request}))
     program = f"from keras_bsd.export import conversion; conversion.work({str(folder)!r})"
     paths = {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     environment = {**os.environ, **paths, "KERAS_BACKEND": "tensorflow"}
@@ -54,12 +58,10 @@ def _in_another_process(folder, model, outputs, opset):
 
 def work(folder):
     """The other process's part."""
-    from keras_bsd.export import _tensorflow
-
     folder = pathlib.Path(folder)
-    request = json.loads((folder / REQUEST).read_text())
+    asked = json.loads((folder / REQUEST).read_text())
     try:
-        for module in request["modules"]:
+        for module in asked["modules"]:
             __import__(module)
         model = keras.saving.load_model(folder / MODEL, compile=False)
     except (ImportError, TypeError, ValueError) as error:
@@ -71,6 +73,6 @@ def work(folder):
         (folder / REFUSAL).write_text(refusal)
         return
     try:
-        onnx.save(_tensorflow.graph(model, request["outputs"], request["opset"]), folder / GRAPH)
+        onnx.save(graph(model, **asked["request"]), folder / GRAPH)
     except ValueError as error:
         (folder / REFUSAL).write_text(str(error))

@@ -1,4 +1,4 @@
-"""What the stages of a network do for a batch: rules for a `keras_bsd.learning.LocalLearning` scope."""
+"""Which network is exported, and what its stages do for a batch."""
 
 import contextlib
 
@@ -53,7 +53,7 @@ def observe(model, stimulus, rule):
         order.
     """
     with unrolled(), LocalLearning(rule) as scope:
-        scores = model(stimulus, training=False)
+        scores = model.call(stimulus, training=False)
     return scores, scope.representations
 
 
@@ -65,23 +65,26 @@ def spike_trains(stage, inputs, training):
 
 def spike_counts_and_margins(stage, inputs, training):
     """Of every neuron how often it spikes, and how close its membrane comes to the threshold."""
-    currents = stage.respond(inputs, training)
-    with _margin(stage.neuron.cell) as distances:
-        spikes = stage.fire(currents)
-    return spikes, (ops.sum(spikes, axis=1), ops.min(ops.abs(ops.stack(distances)), axis=0))
-
-
-@contextlib.contextmanager
-def _margin(cell):
-    """Collects the distance of membrane and threshold at each time step."""
-    surrogate, distances = cell.surrogate, []
+    currents, distances = stage.respond(inputs, training), []
+    surrogate = stage.neuron.cell.surrogate
 
     def recording(distance):
         distances.append(distance)
         return surrogate(distance)
 
-    cell.surrogate = recording
+    with replaced(stage.neuron.cell, "surrogate", recording):
+        spikes = stage.fire(currents)
+    return spikes, (ops.sum(spikes, axis=1), ops.min(ops.abs(ops.stack(distances)), axis=0))
+
+
+@contextlib.contextmanager
+def replaced(owner, name, value):
+    """Within this scope the owner's attribute has another value."""
+    own = vars(owner).get(name)
+    setattr(owner, name, value)
     try:
-        yield distances
+        yield
     finally:
-        cell.surrogate = surrogate
+        delattr(owner, name)
+        if own is not None:
+            setattr(owner, name, own)

@@ -11,15 +11,17 @@ import onnx
 from keras_bsd import checks
 from keras_bsd.applications import presets
 from keras_bsd.export import conversion, observation
+from keras_bsd.export.programs import OUTPUTS
 from keras_bsd.files import replacing
 from keras_bsd.layers.stages import SpikingStage, flatten_stages
 from keras_bsd.version import __version__
 
-OUTPUTS = ("scores", "spike_counts", "firing_rates")
 OPSETS = range(13, 19)  # what tf2onnx writes
 
 
-def export_onnx(model, filepath, *, outputs=("scores",), labels=None, preprocess=None, opset=None):
+def export_onnx(
+    model, filepath, *, outputs=("scores",), labels=None, preprocess=None, opset=None, streaming=False
+):
     """Write the network that serves, without its decoder, as an ONNX file.
 
     The file's input is `stimulus`, `(batch, ...)` with any batch size. Time steps are written out, a
@@ -39,13 +41,18 @@ def export_onnx(model, filepath, *, outputs=("scores",), labels=None, preprocess
             for the metadata: `(x - subtract) / divide` makes a stimulus of raw data. The file itself
             takes stimuli. `(0, 255)` is what `keras_bsd.applications.preprocess_input` does.
         opset: int from 13 to 18 (default 18), the version of ONNX's operations.
+        streaming: write one time step, for stimuli that come in step by step. The file then takes all
+            states as further inputs `state/...`, which start at zero, and gives those for the next step
+            as `next_state/...`. `stimulus` has no time axis; a held stimulus is given at every step.
+            Scores are those of the firing rates so far, counts and rates those of the step.
 
     Raises:
-        ValueError: an argument is out of range, the model is not built or a layer cannot be exported.
+        ValueError: an argument is out of range, the model is not built, or a layer cannot be exported or
+            streamed.
             No file is left behind, and an earlier one stays as it was.
 
     The metadata, each value in JSON: `labels`, `preprocess`, `timesteps`, `thresholds` by stage,
-    `preset`, `keras_bsd`, the library's version; those that are not known are left out.
+    `preset`, `streaming`, `keras_bsd`, the library's version; those that are not known are left out.
 
     Example:
 
@@ -61,10 +68,11 @@ def export_onnx(model, filepath, *, outputs=("scores",), labels=None, preprocess
         **_described(network),
         **_labels(labels, network.output_shape),
         **_preprocess(preprocess, network.input_shape),
+        "streaming": bool(streaming),
         "keras_bsd": __version__,
     }
     with writing_onnx(filepath) as written:
-        proto = conversion.graph(network, outputs, opset)
+        proto = conversion.graph(network, outputs, opset, bool(streaming))
         proto.producer_name, proto.producer_version = "keras_bsd", __version__
         onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in metadata.items()})
         onnx.save(proto, written)

@@ -1,9 +1,11 @@
 """Does an exported file compute what Keras computes?"""
 
+import functools
+
 import numpy as np
 from keras import ops
 
-from keras_bsd.export import observation
+from keras_bsd.export import observation, streaming
 from keras_bsd.layers.stages import SpikingStage, flatten_stages
 
 NEAR_THRESHOLD = 1e-5
@@ -13,7 +15,8 @@ BATCH_SIZES = (1, 7, 256)
 def check_onnx(model, filepath, x):
     """Run an exported file and the model on the same stimuli, and compare what they give.
 
-    The file runs in ONNX Runtime, on batches of 1, 7 and 256 samples by turns.
+    The file runs in ONNX Runtime, on batches of 1, 7 and 256 samples by turns; one that was written for
+    streaming takes all steps, and is compared with the whole network.
 
     Args:
         model: what was exported.
@@ -46,16 +49,19 @@ def check_onnx(model, filepath, x):
         expected = f"(samples, {', '.join(map(str, shape))})"
         raise ValueError(f"`x` must have shape {expected}. Received: shape={x.shape}")
     session = open_session(filepath)
-    taken = session.get_inputs()[0].shape[1:]
-    if taken != list(shape):
-        raise ValueError(f"{filepath} is not of this model, which takes stimuli {shape}. Received: {taken}")
-    outputs = {output.name: [] for output in session.get_outputs()}
-    x = x.astype(network.inputs[0].dtype)
+    stimulus, *states = [(given.name, tuple(given.shape[1:])) for given in session.get_inputs()]
+    taken = shape[1:] if states and streaming.takes_series(network) else shape
+    if stimulus != ("stimulus", taken):
+        raise ValueError(f"{filepath} is not of this model, which takes stimuli {taken}. Received: {stimulus}")
+    run = functools.partial(_run, session, network, dict(states))
+    x, outputs = x.astype(network.inputs[0].dtype), {}
     for start in range(0, len(x), sum(BATCH_SIZES)):
         chunk = x[start : start + sum(BATCH_SIZES)]
-        served = dict(zip(outputs, _served(session, chunk), strict=True))
+        batches = [batch for batch in np.split(chunk, np.cumsum(BATCH_SIZES[:-1])) if len(batch)]
+        given = [run(batch) for batch in batches]
+        served = {name: np.concatenate([outputs[name] for outputs in given]) for name in given[0]}
         for name, found in _compared(served, *_expected(network, chunk)).items():
-            outputs[name].append(found)
+            outputs.setdefault(name, []).append(found)
     return {"samples": len(x), "outputs": {name: _summary(found) for name, found in outputs.items()}}
 
 
@@ -76,16 +82,19 @@ def open_session(filepath):
         ) from error
 
 
-def _served(session, chunk):
-    (stimulus,) = session.get_inputs()
-    batches = [batch for batch in np.split(chunk, np.cumsum(BATCH_SIZES[:-1])) if len(batch)]
-    runs = [session.run(None, {stimulus.name: batch}) for batch in batches]
-    return [np.concatenate(outputs) for outputs in zip(*runs, strict=True)]
+def _run(session, network, states, batch):
+    """What the file gives, by name, after all its steps if it was written for streaming."""
+    names = [output.name for output in session.get_outputs()]
+
+    def function(inputs):
+        return dict(zip(names, session.run(None, inputs), strict=True))
+
+    return streaming.run(function, states, network, batch) if states else function({"stimulus": batch})
 
 
 def _expected(network, chunk):
     """What Keras gives, by name as in the file, and by stage how close membranes come to the threshold."""
-    _, stages = observation.observe(network, chunk, observation.spike_counts_and_margins)
+    _, stages = observation.observe(network, ops.convert_to_tensor(chunk), observation.spike_counts_and_margins)
     stages = {name: [ops.convert_to_numpy(part) for part in parts] for name, parts in stages.items()}
     timesteps = {stage.name: stage.output.shape[1] for stage in flatten_stages(network, SpikingStage)}
     expected = {"scores": network.predict_on_batch(chunk)}

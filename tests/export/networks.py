@@ -15,7 +15,7 @@ def _of_neuron(**arguments):
             keras.Input((4,)),
             SpikingDense(9, timesteps=6, neuron=SpikingLIF(**arguments), name="first"),
             SpikingDense(8, neuron=SpikingLIF(**arguments), normalization="layer", name="second"),
-            Readout(keras.layers.Dense(3), "softmax"),
+            Readout(keras.layers.Dense(3), "softmax", name="readout"),
         ]
     )
 

@@ -7,7 +7,7 @@ import pytest
 
 import keras_bsd
 from keras_bsd.export import check_onnx, export_onnx
-from keras_bsd.export.onnx_file import OUTPUTS
+from keras_bsd.export.programs import OUTPUTS
 from keras_bsd.layers import Readout, SpikingDense, SpikingLIF, SpikingStage, flatten_stages
 from tests.export.networks import NETWORKS, lively, stimuli
 from tests.models import pairs
@@ -88,6 +88,7 @@ def test_metadata(path):
         "preprocess": [0.0, [1.0, 2.0, 3.0, 255.0]],
         "timesteps": 6,
         "thresholds": {"first": 0.6, "second": 0.6},
+        "streaming": False,
         "keras_bsd": keras_bsd.__version__,
     }
     proto = onnx.load(path)

@@ -80,7 +80,7 @@ def test_bad_input(exported, tmp_path):
         check_onnx(model, path, x[:, :3])
     with pytest.raises(ValueError, match=r"Received: shape=\(0, 4\)"):
         check_onnx(model, path, x[:0])
-    with pytest.raises(ValueError, match=r"not of this model, .* \(7, 5, 2\)\. Received: \[4\]"):
+    with pytest.raises(ValueError, match=r"not of this model, .* \(7, 5, 2\)\. Received: .*\(4,\)"):
         check_onnx(pairs.conv_pair(), path, np.zeros((1, 7, 5, 2)))
     for name, content in (("cut.onnx", path.read_bytes()[:500]), ("text.onnx", b"not a graph")):
         (tmp_path / name).write_bytes(content)
