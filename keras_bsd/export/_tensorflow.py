@@ -1,6 +1,5 @@
 """From Keras on TensorFlow to an ONNX graph."""
 
-import contextlib
 import logging
 import re
 
@@ -9,6 +8,7 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
+from keras_bsd.export.logs import silent
 from keras_bsd.layers.stages import flatten_stages
 
 
@@ -32,7 +32,8 @@ def graph(model, program, opset):
     for operation in serve.get_concrete_function().graph.get_operations():
         if "Assign" in operation.type:
             raise _refusal(model, operation.name, "it changes its state at inference")
-    with _silent(logging.getLogger("tf2onnx")):
+    # It logs what it cannot convert, and goes on.
+    with silent(logging.getLogger("tf2onnx")):
         proto, _ = tf2onnx.convert.from_function(serve, specs, opset)
     for node in _nodes(proto.graph):
         if not node.domain and not onnx.defs.has(node.op_type, max_inclusive_version=opset):
@@ -68,14 +69,3 @@ def _refusal(model, node, why):
     named = [name for name in names if any(re.fullmatch(rf"{re.escape(name)}(_\d+)?", s) for s in scopes)]
     layer = max(named, key=len, default=model.name)
     return ValueError(f"Layer '{layer}' cannot be exported: {why}. Received: operation {node!r}")
-
-
-@contextlib.contextmanager
-def _silent(logger):
-    """tf2onnx logs what it cannot convert and goes on; the caller looks for it and raises."""
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

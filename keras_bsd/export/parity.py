@@ -12,7 +12,7 @@ NEAR_THRESHOLD = 1e-5
 BATCH_SIZES = (1, 7, 256)
 
 
-def check_onnx(model, filepath, x):
+def check_onnx(model, filepath, x, y=None):
     """Run an exported file and the model on the same stimuli, and compare what they give.
 
     The file runs in ONNX Runtime, on batches of 1, 7 and 256 samples by turns; one that was written for
@@ -22,6 +22,7 @@ def check_onnx(model, filepath, x):
         model: what was exported.
         filepath: of the file.
         x: array of stimuli, `(samples, ...)`.
+        y: classes `(samples,)`, to compare accuracies of the scores too.
 
     Returns:
         A dict that JSON can hold: `samples`, and `outputs`, for each of the file's outputs by name
@@ -29,13 +30,14 @@ def check_onnx(model, filepath, x):
         - `largest_difference`,
         - `same`: of scores the part of the samples whose highest score is the same (absent where there
           are no classes), of spike counts the part of the neurons' counts,
+        - `accuracy` and `keras_accuracy`: of scores, if there is `y`,
         - `near_threshold`: of spike counts, how many differ in neurons whose membrane comes within 1e-5
           of its threshold, or in stages after such a neuron in the same sample,
         - `unexplained`: of spike counts, how many differ otherwise.
 
     Raises:
-        ValueError: the file is no whole ONNX file, or does not take the model's stimuli, or `x` is of
-            another shape.
+        ValueError: the file is no whole ONNX file, or does not take the model's stimuli, or `x` or `y` is
+            of another shape.
 
     Example:
 
@@ -48,6 +50,8 @@ def check_onnx(model, filepath, x):
     if x.shape[1:] != shape or not len(x):
         expected = f"(samples, {', '.join(map(str, shape))})"
         raise ValueError(f"`x` must have shape {expected}. Received: shape={x.shape}")
+    if y is not None and np.shape(y) != (len(x),):
+        raise ValueError(f"`y` must have shape ({len(x)},), classes. Received: shape={np.shape(y)}")
     session = open_session(filepath)
     stimulus, *states = [(given.name, tuple(given.shape[1:])) for given in session.get_inputs()]
     taken = shape[1:] if states and streaming.takes_series(network) else shape
@@ -56,11 +60,12 @@ def check_onnx(model, filepath, x):
     run = functools.partial(_run, session, network, dict(states))
     x, outputs = x.astype(network.inputs[0].dtype), {}
     for start in range(0, len(x), sum(BATCH_SIZES)):
-        chunk = x[start : start + sum(BATCH_SIZES)]
+        part = slice(start, start + sum(BATCH_SIZES))
+        chunk, classes = x[part], None if y is None else np.asarray(y)[part]
         batches = [batch for batch in np.split(chunk, np.cumsum(BATCH_SIZES[:-1])) if len(batch)]
         given = [run(batch) for batch in batches]
         served = {name: np.concatenate([outputs[name] for outputs in given]) for name in given[0]}
-        for name, found in _compared(served, *_expected(network, chunk)).items():
+        for name, found in _compared(served, *_expected(network, chunk), classes).items():
             outputs.setdefault(name, []).append(found)
     return {"samples": len(x), "outputs": {name: _summary(found) for name, found in outputs.items()}}
 
@@ -104,7 +109,7 @@ def _expected(network, chunk):
     return expected, {f"spike_counts/{name}": margin for name, (_, margin) in stages.items()}
 
 
-def _compared(served, expected, margins):
+def _compared(served, expected, margins, classes):
     """By output what is the same; spike counts in calling order, since a difference spreads from there."""
     found = {}
     alike = np.ones(len(expected["scores"]), bool)  # samples whose stages have not differed so far
@@ -119,14 +124,20 @@ def _compared(served, expected, margins):
             found[name]["unexplained"] = int(differing.sum() - explained.sum())
             found[name]["same"] = ~differing
         elif name == "scores" and served[name].ndim == 2 and served[name].shape[1] > 1:
-            found[name]["same"] = served[name].argmax(axis=1) == expected[name].argmax(axis=1)
+            decided, by_keras = served[name].argmax(axis=1), expected[name].argmax(axis=1)
+            found[name]["same"] = decided == by_keras
+            if classes is not None:
+                found[name] |= {"accuracy": decided == classes, "keras_accuracy": by_keras == classes}
     return found
 
 
 def _summary(chunks):
-    """Of all chunks together: the largest difference, the mean of what is the same, the sum of the rest."""
-    how = {
-        "largest_difference": max,
-        "same": lambda parts: float(np.mean(np.concatenate([part.ravel() for part in parts]))),
-    }
-    return {key: how.get(key, sum)([chunk[key] for chunk in chunks]) for key in chunks[0]}
+    """Of all chunks together: the largest difference, the mean of what is true or not, the sum of the rest."""
+    summary = {}
+    for key in chunks[0]:
+        parts = [chunk[key] for chunk in chunks]
+        if isinstance(parts[0], np.ndarray):
+            summary[key] = float(np.mean(np.concatenate([part.ravel() for part in parts])))
+        else:
+            summary[key] = max(parts) if key == "largest_difference" else sum(parts)
+    return summary

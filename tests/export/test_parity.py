@@ -15,7 +15,10 @@ from tests.models import pairs
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A network, its file with spike counts, and stimuli."""
+    keras.utils.set_random_seed(1234)
     model, path = lively(pairs.dense_encoder()), tmp_path_factory.mktemp("exported") / "network.onnx"
+    *weights, kernel, bias = model.get_weights()
+    model.set_weights([*weights, kernel, 0 * bias])  # decisions are the spikes' alone
     export_onnx(model, path, outputs=("scores", "spike_counts"))
     return model, path, stimuli(model, 270)
 
@@ -25,6 +28,10 @@ def test_alike(exported):
     report = check_onnx(model, path, x)
     assert json.loads(json.dumps(report)) == report
     assert report["samples"] == 270
+    y = model.predict(x, verbose=0).argmax(axis=1)
+    y[:27] += 1
+    scores = check_onnx(model, path, x, y)["outputs"]["scores"]
+    assert scores["accuracy"] == scores["keras_accuracy"] == pytest.approx(0.9)
     assert report["outputs"]["scores"] == {"same": 1.0, "largest_difference": pytest.approx(0, abs=1e-6)}
     for stage in ("first", "second", "third"):
         found = report["outputs"][f"spike_counts/{stage}"]
@@ -78,6 +85,8 @@ def test_bad_input(exported, tmp_path):
     model, path, x = exported
     with pytest.raises(ValueError, match=r"shape \(samples, 4\)\. Received: shape=\(270, 3\)"):
         check_onnx(model, path, x[:, :3])
+    with pytest.raises(ValueError, match=r"`y` must have shape \(270,\), classes\. Received: shape=\(3,\)"):
+        check_onnx(model, path, x, [0, 1, 2])
     with pytest.raises(ValueError, match=r"Received: shape=\(0, 4\)"):
         check_onnx(model, path, x[:0])
     with pytest.raises(ValueError, match=r"not of this model, .* \(7, 5, 2\)\. Received: .*\(4,\)"):
