@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import pathlib
 
 import numpy as np
 import onnx
@@ -11,8 +9,8 @@ import onnx
 from keras_bsd import checks
 from keras_bsd.applications import presets
 from keras_bsd.export import conversion, observation
+from keras_bsd.export.paths import writing
 from keras_bsd.export.programs import OUTPUTS
-from keras_bsd.files import replacing
 from keras_bsd.layers.stages import SpikingStage, flatten_stages
 from keras_bsd.version import __version__
 
@@ -81,16 +79,7 @@ def export_onnx(
 @contextlib.contextmanager
 def writing_onnx(filepath):
     """Give a path to write an ONNX file to, which takes `filepath`'s place once ONNX has checked it."""
-    path = pathlib.Path(filepath)
-    if path.suffix != ".onnx" or path.is_dir():
-        raise ValueError(f"`filepath` must be that of a file ending in .onnx. Received: filepath={str(path)!r}")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ValueError(
-            f"`filepath` must lie in a folder that can be written to. Received: filepath={str(path)!r}, "
-            f"where {str(folder)!r} is {'not writable' if folder.is_dir() else 'a file'}"
-        )
-    with replacing(path) as written:
+    with writing(filepath, ".onnx") as written:
         yield written
         onnx.checker.check_model(written, full_check=True)
 

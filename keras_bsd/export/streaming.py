@@ -30,6 +30,7 @@ def step(model, outputs):
     Raises:
         ValueError: a layer besides the stages looks at more than one time step.
     """
+    timesteps(model)  # raises where there are none
     program = _step(model, outputs)
     _check_is_the_whole(model, _step(model, ("scores",)))
     return program
@@ -41,8 +42,15 @@ def takes_series(model):
 
 
 def timesteps(model):
-    """How many the whole network takes."""
-    return flatten_stages(model, SpikingStage)[0].output.shape[1]
+    """How many the whole network takes.
+
+    Raises:
+        ValueError: it has no spiking stage.
+    """
+    stages = flatten_stages(model, SpikingStage)
+    if not stages:
+        raise ValueError(f"A network without spiking stages has no time steps. Received: {model.name!r}")
+    return stages[0].output.shape[1]
 
 
 def run(function, states, model, x):
