@@ -4,6 +4,7 @@ from keras_bsd import applications as applications
 from keras_bsd import callbacks as callbacks
 from keras_bsd import datasets as datasets
 from keras_bsd import encoders as encoders
+from keras_bsd import export as export
 from keras_bsd import layers as layers
 from keras_bsd import losses as losses
 from keras_bsd import runs as runs

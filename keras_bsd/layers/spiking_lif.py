@@ -1,5 +1,7 @@
 """Leaky integrate-and-fire neurons: one time step (the cell) and a whole sequence (the layer)."""
 
+import contextlib
+import contextvars
 import math
 
 import keras
@@ -11,6 +13,18 @@ RESETS = ("hard", "soft", "none")
 # Up to here the time loop is written out, which every compiler fuses; beyond, the graph stays small.
 LONGEST_UNROLLED = 32
 DEFAULT_BETA = 0.5
+
+_longest_unrolled = contextvars.ContextVar("keras_bsd_longest_unrolled", default=LONGEST_UNROLLED)
+
+
+@contextlib.contextmanager
+def unrolled():
+    """Within this scope time loops of every known length are written out."""
+    token = _longest_unrolled.set(math.inf)
+    try:
+        yield
+    finally:
+        _longest_unrolled.reset(token)
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -271,7 +285,7 @@ class SpikingLIF(keras.layers.Layer):
 
     def _run(self, currents, states, mask):
         steps = currents.shape[1]
-        if isinstance(steps, int) and steps <= LONGEST_UNROLLED:
+        if isinstance(steps, int) and steps <= _longest_unrolled.get():
             spikes = []
             for t in range(steps):
                 fired, states = self._step(currents[:, t], states, None if mask is None else mask[:, t])

@@ -7,15 +7,16 @@ import sys
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def run(recipe, *flags):
-    """Run a recipe of `applications/` to its end."""
-    return subprocess.run(_command(recipe, flags), cwd=ROOT, capture_output=True, text=True)
+def run(recipe, *flags, **kwargs):
+    """Run a recipe to its end; further arguments are those of `subprocess.run`."""
+    return subprocess.run(_command(recipe, flags), cwd=ROOT, capture_output=True, text=True, **kwargs)
 
 
 def start(recipe, *flags):
-    """Start a recipe of `applications/`, without waiting for its end."""
+    """Start a recipe, without waiting for its end."""
     return subprocess.Popen(_command(recipe, flags), cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
 def _command(recipe, flags):
-    return [sys.executable, f"applications/{recipe}.py", *flags]
+    (path,) = ROOT.glob(f"*/{recipe}.py")
+    return [sys.executable, str(path), *flags]

@@ -1,0 +1,72 @@
+"""Export a trained network to ONNX, and compare the file with Keras on test data.
+
+    python export/export_to_onnx.py --model=runs/digits/rate.keras
+    python export/export_to_onnx.py --model=mnist_dense --dataset=mnist --data_dir=DIR --output=mnist.onnx
+
+The file takes images in [0, 1], as the recipes train on; its metadata say how to make them of whole
+numbers from 0 to 255. Prints the comparison, and ends with an error if the two decide differently.
+"""
+
+import pathlib
+
+import keras
+from absl import app, flags
+
+import keras_bsd
+from keras_bsd import export
+from keras_bsd.applications import presets
+from keras_bsd.export.compression import PRECISIONS
+from keras_bsd.files import write_json
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "A .keras file, or the name of a preset.", required=True)
+flags.DEFINE_string("output", None, "Path of the file (default: the model's, or its name, with .onnx).")
+flags.DEFINE_list("outputs", ["scores", "spike_counts"], "Of scores, spike_counts, firing_rates.")
+flags.DEFINE_enum("precision", "float32", ["float32", *PRECISIONS], "float16 and int8 make small files.")
+flags.DEFINE_bool("streaming", False, "Write one time step, its states handed in and out.")
+flags.DEFINE_integer("opset", None, "Version of ONNX's operations (default: the newest that can be).")
+flags.DEFINE_string("dataset", "digits", "To compare on; as in applications/train_recognition.py.")
+flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
+flags.DEFINE_integer("samples", None, "Test samples, the first of the set (default: all).", lower_bound=1)
+flags.DEFINE_string("report", None, "Path of a .json file for the comparison.")
+
+CALIBRATION = 500  # training samples that int8 is calibrated on
+
+
+def load(name):
+    """A preset's model or a file's."""
+    if presets.is_preset(name):
+        return getattr(keras_bsd.applications, presets.record(name)["application"])(weights=name)
+    return keras.saving.load_model(name, compile=False)
+
+
+def main(_):
+    path = pathlib.Path(FLAGS.output or pathlib.Path(FLAGS.model).with_suffix(".onnx"))
+    model = load(FLAGS.model)
+    (x_train, _), (x, y) = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    x, y = x[: FLAGS.samples], y[: FLAGS.samples]
+    preset = presets.is_preset(FLAGS.model)
+    labels = FLAGS.model if preset else keras_bsd.datasets.class_labels(FLAGS.dataset, FLAGS.data_dir)
+    options = {"opset": FLAGS.opset, "streaming": FLAGS.streaming}
+    export.export_onnx(model, path, outputs=FLAGS.outputs, labels=labels, preprocess=(0, 255), **options)
+    if FLAGS.precision != "float32":
+        export.compress_onnx(path, path, FLAGS.precision, x_train[:CALIBRATION])
+    report = export.check_onnx(model, path, x, y)
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, compared with Keras on {len(x)} test samples")
+    for name, found in sorted(report["outputs"].items()):
+        parts = [f"largest difference {found['largest_difference']:.2g}"]
+        if "accuracy" in found:
+            parts.append(f"accuracy {found['accuracy']:.2%}, in Keras {found['keras_accuracy']:.2%}")
+        if "same" in found:
+            parts.append(f"{found['same']:.4%} the same")
+        if "unexplained" in found:
+            parts.append(f"{found['near_threshold']} differ at a threshold, {found['unexplained']} otherwise")
+        print(f"  {name}: {', '.join(parts)}")
+    if FLAGS.report:
+        write_json(FLAGS.report, {**report, **keras_bsd.environment(["onnx", "tf2onnx", "onnxruntime"])})
+    if FLAGS.precision == "float32" and report["outputs"].get("scores", {}).get("same", 1.0) < 1:
+        raise SystemExit("The file does not decide as Keras does.")
+
+
+if __name__ == "__main__":
+    app.run(main)

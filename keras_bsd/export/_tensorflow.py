@@ -1,0 +1,71 @@
+"""From Keras on TensorFlow to an ONNX graph."""
+
+import logging
+import re
+
+import keras
+import onnx
+import tensorflow as tf
+import tf2onnx
+
+from keras_bsd.export.logs import silent
+from keras_bsd.layers.stages import flatten_stages
+
+
+def graph(model, program, opset):
+    """An ONNX model of a program, its batch of any size.
+
+    Args:
+        model: built functional or Sequential Keras model.
+        program: `keras_bsd.export.programs.Program` of it.
+        opset: int.
+
+    Raises:
+        ValueError: ONNX cannot say what a layer does.
+    """
+    specs = [tf.TensorSpec((None, *shape), dtype) for shape, dtype in program.inputs.values()]
+
+    @tf.function(input_signature=specs, autograph=False)
+    def serve(*tensors):
+        return program.call(dict(zip(program.inputs, tensors, strict=True)))
+
+    for operation in serve.get_concrete_function().graph.get_operations():
+        if "Assign" in operation.type:
+            raise _refusal(model, operation.name, "it changes its state at inference")
+    # It logs what it cannot convert, and goes on.
+    with silent(logging.getLogger("tf2onnx")):
+        proto, _ = tf2onnx.convert.from_function(serve, specs, opset)
+    for node in _nodes(proto.graph):
+        if not node.domain and not onnx.defs.has(node.op_type, max_inclusive_version=opset):
+            raise _refusal(model, node.name, f"tf2onnx finds nothing in ONNX for its {node.op_type}")
+    _rename_inputs(proto.graph, list(program.inputs))
+    for value in [*proto.graph.input, *proto.graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return proto
+
+
+def _rename_inputs(graph, names):
+    """TensorFlow allows no slash in an input's name."""
+    renamed = {value.name: name for value, name in zip(graph.input, names, strict=True)}
+    for value in graph.input:
+        value.name = renamed[value.name]
+    for node in _nodes(graph):
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+
+
+def _nodes(graph):
+    """All nodes, those of loops and branches included."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            yield from _nodes(attribute.g)
+
+
+def _refusal(model, node, why):
+    if "TensorList" in why or "While" in why:
+        why = f"{why}. Time loops need a known number of steps, as in keras.Input((timesteps, ...))"
+    scopes = node.split("/")
+    names = [layer.name for layer in flatten_stages(model, keras.layers.Layer)]
+    named = [name for name in names if any(re.fullmatch(rf"{re.escape(name)}(_\d+)?", s) for s in scopes)]
+    layer = max(named, key=len, default=model.name)
+    return ValueError(f"Layer '{layer}' cannot be exported: {why}. Received: operation {node!r}")

@@ -1,0 +1,92 @@
+"""Small networks that the tests export, with spikes in every stage."""
+
+import keras
+import numpy as np
+
+from keras_bsd import encoders
+from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingLIFCell, SpikingStage
+from keras_bsd.layers.spiking_lif import LONGEST_UNROLLED
+from tests.models import pairs
+
+
+def _of_neuron(**arguments):
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            SpikingDense(9, timesteps=6, neuron=SpikingLIF(**arguments), name="first"),
+            SpikingDense(8, neuron=SpikingLIF(**arguments), normalization="layer", name="second"),
+            Readout(keras.layers.Dense(3), "softmax", name="readout"),
+        ]
+    )
+
+
+def _of_series(*layers, features=4):
+    return keras.Sequential(
+        [keras.Input((5, features)), *layers, SpikingDense(7), Readout(keras.layers.Dense(2))]
+    )
+
+
+def _nested():
+    inner = keras.Sequential([keras.Input((3, 9)), SpikingDense(8, name="inner")])
+    return keras.Sequential(
+        [keras.Input((4,)), SpikingDense(9, timesteps=3), inner, Readout(keras.layers.Dense(2))]
+    )
+
+
+NETWORKS = {
+    "dense": lambda: pairs.dense_pair().encoder,
+    "dense, decoder": lambda: pairs.dense_pair().decoder,
+    "conv": lambda: pairs.conv_pair().encoder,
+    "conv, decoder": lambda: pairs.conv_pair().decoder,
+    "residual": lambda: pairs.residual_pair().encoder,
+    "residual, decoder": lambda: pairs.residual_pair().decoder,
+    "functional": lambda: pairs.own_layers_pair().encoder,
+    "regression": lambda: pairs.regression_pair().encoder,
+    "nested": _nested,
+    "soft reset": lambda: _of_neuron(reset="soft", tau=3.0),
+    "no reset, learned": lambda: _of_neuron(reset="none", trainable_leak=True, trainable_threshold=True),
+    "refractory": lambda: _of_neuron(refractory_steps=2),
+    "many steps": lambda: keras.Sequential(
+        [keras.Input((4,)), SpikingDense(3, timesteps=LONGEST_UNROLLED + 1), Readout(keras.layers.Dense(2))]
+    ),
+    "series": lambda: _of_series(SpikingDense(6)),
+    "changes of a series": lambda: _of_series(encoders.DeltaEncoder(0.2, off_spikes=True)),
+    "layers": lambda: _of_series(keras.layers.Dense(6), SpikingLIF(return_state=False)),
+    "recurrent layer": lambda: _of_series(keras.layers.RNN(SpikingLIFCell(4), return_sequences=True)),
+    "latency": lambda: keras.Sequential(
+        [keras.Input((4,)), encoders.LatencyEncoder(4), SpikingDense(8), Readout(keras.layers.Dense(2))]
+    ),
+    "tokens": lambda: keras.Sequential(
+        [
+            keras.Input((5,), dtype="int32"),
+            keras.layers.Embedding(11, 6),
+            SpikingStage(keras.layers.Dense(8)),
+            Readout(keras.layers.Dense(11)),
+        ]
+    ),
+    "maps": lambda: keras.Sequential(
+        [keras.Input((3, 6, 6, 2)), SpikingConv2D(4, pool_size=2), Readout([keras.layers.Flatten()])]
+    ),
+}
+
+
+def lively(model, seed=0):
+    """The model, with weights under which about every neuron spikes for some stimuli."""
+    generator = np.random.default_rng(seed)
+    for weight in model.weights:
+        if "seed" in weight.path:
+            continue
+        values = weight.numpy() if hasattr(weight, "numpy") else np.asarray(weight)
+        if "moving_variance" in weight.path or values.ndim == 0:
+            continue
+        weight.assign(values + generator.normal(scale=0.5, size=values.shape).astype(values.dtype))
+    return model
+
+
+def stimuli(model, count, seed=0):
+    """Random stimuli of the model's shape and type."""
+    generator = np.random.default_rng(seed)
+    shape = (count, *model.input_shape[1:])
+    if model.inputs[0].dtype == "int32":
+        return generator.integers(0, 11, shape).astype("int32")
+    return (2 * generator.random(shape)).astype("float32")
