@@ -2,21 +2,15 @@
 
 
 def table(rows):
-    """Rows of cells, as lines in columns; numbers to the right.
+    """Rows of cells as lines in columns, those of numbers to the right.
 
     Args:
-        rows: sequences of strings, all as long as the first.
+        rows: lists of strings, the first of them the header or a row like the others.
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if _is_number(cell) else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def _is_number(cell):
-    return cell[:1] in tuple("+-±.0123456789")
+    columns = list(zip(*rows, strict=True))
+    padded = []
+    for column in columns:
+        width = max(map(len, column))
+        numbers = all(cell[:1] in tuple("+-±.0123456789") for cell in column[1:])
+        padded.append([cell.rjust(width) if numbers else cell.ljust(width) for cell in column])
+    return "\n".join("  ".join(cells).rstrip() for cells in zip(*padded, strict=True))

@@ -15,7 +15,7 @@ def _pair(
     encoder = keras.Sequential(
         [
             keras.Input((4,)),
-            stage(first or keras.layers.Dense(6), timesteps=3, normalization="batch", name="lower"),
+            stage(keras.layers.Dense(6), timesteps=3, normalization="batch", name="lower"),
             *between,
             stage(second or keras.layers.Dense(6), normalization="batch", name="upper"),
             Readout(keras.layers.Dense(3), "softmax", name="scores"),

@@ -66,7 +66,7 @@ def test_shipped_pairs_hold_with_the_documented_reservations(name):
     assert set(report.criteria["C3"].measured["runs"].values()) == {1}
     for row in report.criteria["C2"].measured["losses"]:
         assert row["foreign"] == 0
-    with pytest.raises(AssertionError, match="C2, each synapse .*: a stage's loss compares a sample with"):
+    with pytest.raises(AssertionError, match=r"C2, each synapse .*: a stage's loss compares a sample with"):
         report.require("C2", without_reservations=True)
 
 
@@ -129,9 +129,9 @@ def test_bad_input():
         plausibility(model, x[:, :3], y)
     with pytest.raises(ValueError, match=r"Received: shapes \(12, 4\) and \(5,\)"):
         plausibility(model, x, y[:5])
-    with pytest.raises(ValueError, match="two different stimuli at least. Received: 0 samples"):
+    with pytest.raises(ValueError, match=r"two different stimuli at least. Received: 0 samples"):
         plausibility(model, x[:0], y[:0])
-    with pytest.raises(ValueError, match="two different targets at least. Received: 12 samples, all alike"):
+    with pytest.raises(ValueError, match=r"two different targets at least. Received: 12 samples, all alike"):
         plausibility(model, x, np.zeros_like(y))
     report = plausibility(model, x, y)
     with pytest.raises(ValueError, match=r"Unknown `criterion`.*'C5'. Received: criterion='C6'"):
