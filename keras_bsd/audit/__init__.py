@@ -3,5 +3,6 @@
 from keras_bsd.audit.costs import Costs as Costs
 from keras_bsd.audit.energy import energy as energy
 from keras_bsd.audit.energy_report import EnergyReport as EnergyReport
+from keras_bsd.audit.membranes import membranes as membranes
 from keras_bsd.audit.plausibility import plausibility as plausibility
 from keras_bsd.audit.report import PlausibilityReport as PlausibilityReport

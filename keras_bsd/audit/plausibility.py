@@ -12,7 +12,6 @@ from keras_bsd.audit.locality import reach
 from keras_bsd.audit.observation import crossings, observed, stages_by_network, unchanged
 from keras_bsd.audit.report import Criterion, PlausibilityReport
 from keras_bsd.audit.updates import rebuild
-from keras_bsd.callbacks import stage_logs
 from keras_bsd.layers.readout import Readout
 from keras_bsd.layers.stages import flatten_stages
 from keras_bsd.models.bsd_model import BSDModel
@@ -120,7 +119,11 @@ def _independence(model):
     measured = {
         "shared": shared,
         "twins": [pair._asdict() for pair in pairs],
-        "cosines_over_training": stage_logs(history, "weight_cosine"),
+        "cosines_over_training": {
+            pair.forward: history[f"{pair.forward}_{twins.LOGGED_AS}"]
+            for pair in pairs
+            if f"{pair.forward}_{twins.LOGGED_AS}" in history
+        },
     }
     return Criterion(tuple(faults), tuple(reservations), measured)
 

@@ -90,25 +90,28 @@ class PlausibilityReport:
             said = [(name, text) for name, c in self.criteria.items() for text in getattr(c, kind)]
             if said:
                 lines += ["", kind.capitalize(), *(f"- {name}: {text}" for name, text in said)]
-        lines += ["", _twins(self.criteria["C1"].measured["twins"])]
+        lines += ["", _twins(**self.criteria["C1"].measured)]
         lines += ["", _reach(self.criteria["C2"].measured["losses"])]
         if not self.trained:
             lines += ["", "The optimiser has made no step yet: of untrained weights, alignment is chance."]
         return "\n".join(lines)
 
 
-def _twins(twins):
-    header = ("feedforward weight", "backward twin", "cosine", "by chance")
-    rows = [
-        (
-            twin["forward"],
-            twin["backward"],
-            ", ".join(f"{cosine:+.3f}" for cosine in twin["cosines"]) or "not paired",
-            ", ".join(f"±{chance:.3f}" for chance in twin["chance"]),
+def _twins(twins, cosines_over_training, **_):
+    rows = [["feedforward weight", "backward twin", "cosine", "by chance", "first epoch"]]
+    for twin in twins:
+        logged = cosines_over_training.get(twin["forward"])
+        rows.append(
+            [
+                twin["forward"],
+                twin["backward"],
+                ", ".join(f"{cosine:+.3f}" for cosine in twin["cosines"]) or "not paired",
+                ", ".join(f"±{chance:.3f}" for chance in twin["chance"]),
+                f"{logged[0]:+.3f}" if logged else "",
+            ]
         )
-        for twin in twins
-    ]
-    return table([header, *rows])
+    columns = 5 if cosines_over_training else 4
+    return table([row[:columns] for row in rows])
 
 
 def _reach(losses):

@@ -10,6 +10,7 @@ from keras_bsd.layers.readout import Readout
 from keras_bsd.layers.skip_conv import SkipConv2D
 from keras_bsd.layers.stages import flatten_stages
 
+LOGGED_AS = "weight_cosine"  # what keras_bsd.callbacks.LayerAlignment calls it, after the stage's name
 FORWARD = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 TRANSPOSED = (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)
 
