@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_bsd.audit import membranes
+from keras_bsd.audit import membranes, spikes
 from keras_bsd.layers import SpikingLIF, SpikingStage
 from tests.models import pairs
 
@@ -37,3 +37,15 @@ def test_of_a_stage_within_a_network():
         ValueError, match=r"no stage of that name, but first, second, third. Received: stage='a'"
     ):
         membranes(pairs.dense_encoder(), "a", x)
+
+
+def test_spikes_of_both_networks_and_of_nested_models():
+    model = pairs.conv_pair()
+    x, _ = pairs.samples(model)
+    found = spikes(model.encoder, x)
+    for name, expected in model.spikes(x).items():
+        np.testing.assert_array_equal(found[name], expected)
+    stimulus = keras.Input(model.encoder.input_shape[1:])
+    nested = spikes(keras.Model(stimulus, model.encoder(stimulus)), x)
+    assert list(nested) == list(found) == [stage.name for stage in model.encoder_stages]
+    assert list(spikes(model.decoder, np.eye(3))) == [stage.name for stage in reversed(model.decoder_stages)]
