@@ -48,15 +48,16 @@ def draw(model, x, y, energy, path):
     plots.spike_raster({name: trains[0] for name, trains in forward.items()}, axis=axes["raster"])
     stage = model.encoder_stages[0].name
     seen = audit.membranes(model.encoder, stage, x[:1])
-    loudest = np.argsort(-forward[stage].mean(axis=(0, 1)).ravel(), kind="stable")[:3]
-    plots.membranes(seen["membranes"][0], seen["spikes"][0], seen["threshold"], loudest, axis=axes["membranes"])
+    rates = forward[stage][0].mean(axis=0).ravel()
+    lively = np.argsort(abs(rates - 0.5), kind="stable")[:3]
+    plots.membranes(seen["membranes"][0], seen["spikes"][0], seen["threshold"], lively, axis=axes["membranes"])
     backward = audit.spikes(model.decoder, np.eye(model.encoder.output_shape[-1]))
     top, mirrored = model.encoder_stages[-1].name, model.decoder_stages[-1].name
-    order = np.argsort(y[:20], kind="stable")
-    affinity = keras_bsd.losses.cosine_affinity(
-        forward[top][:20][order].mean(axis=1), backward[mirrored].mean(axis=1)
+    affinity = keras_bsd.losses.cosine_affinity(forward[top].mean(axis=1), backward[mirrored].mean(axis=1))
+    shown = np.argsort(y[:20], kind="stable")
+    plots.affinity(
+        keras.ops.convert_to_numpy(affinity)[shown], y[shown], range(affinity.shape[1]), axes["affinity"]
     )
-    plots.affinity(keras.ops.convert_to_numpy(affinity), rows=y[:20][order], axis=axes["affinity"])
     plots.energy({model.name: energy}, axis=axes["energy"])
     titles = {
         "raster": "one test sample's spikes",

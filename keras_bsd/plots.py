@@ -136,7 +136,7 @@ def membranes(traces, spikes, threshold, neurons=(0, 1, 2), axis=None):
         axis.plot(time, base + trace, marker=".", color=f"C{i}")
         axis.axhline(base + threshold, linestyle=":", color=f"C{i}")
         axis.scatter(time[fired > 0], (base + trace)[fired > 0], marker="*", color="k", zorder=3)
-    axis.set(xlabel="time step", ylabel="membrane before reset")
+    axis.set(xlabel="time step", ylabel="membrane before reset", xticks=time)
     axis.set_yticks(np.arange(len(neurons)) * distance, [f"neuron {neuron}" for neuron in neurons])
     return axis.figure
 
@@ -150,7 +150,7 @@ def affinity(matrix, rows=None, columns=None, axis=None):
         axis: matplotlib axis.
     """
     axis = _axis(axis)
-    image = axis.imshow(np.asarray(matrix), cmap="RdBu_r", vmin=-1, vmax=1)
+    image = axis.imshow(np.asarray(matrix), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for labels, ticks in ((rows, axis.set_yticks), (columns, axis.set_xticks)):
         if labels is not None:
             ticks(np.arange(len(labels)), [str(label) for label in labels])

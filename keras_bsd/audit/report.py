@@ -93,7 +93,10 @@ class PlausibilityReport:
         lines += ["", _twins(**self.criteria["C1"].measured)]
         lines += ["", _reach(self.criteria["C2"].measured["losses"])]
         if not self.trained:
-            lines += ["", "The optimiser has made no step yet: of untrained weights, alignment is chance."]
+            lines += [
+                "",
+                "The optimiser has made no step yet: unless weights were loaded, alignment is chance.",
+            ]
         return "\n".join(lines)
 
 

@@ -94,7 +94,7 @@ def _kernels(stage):
 
 
 def _array(weight):
-    return np.asarray(ops.convert_to_numpy(weight), "float64")
+    return np.asarray(ops.convert_to_numpy(weight), "float32")
 
 
 def _adjoint(kernel):
@@ -104,4 +104,4 @@ def _adjoint(kernel):
 
 def _cosine(a, b):
     norms = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(np.sum(a * b) / norms) if norms else 0.0
+    return float(np.vdot(a, b) / norms) if norms else 0.0
