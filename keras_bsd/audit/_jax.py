@@ -2,6 +2,8 @@
 
 import jax
 
+compiled = jax.jit  # step by step, every operation would be compiled on its own
+
 
 def gradients(function, tensors):
     """Gradients by `tensors` of each of the scalars that `function(*tensors)` lists, one after the other."""
@@ -12,9 +14,9 @@ def gradients(function, tensors):
 
 
 def train_step(model, x, y):
-    """The model's own step; its metrics change, the rest of its results is dropped."""
+    """Go through the model's own step without its numbers; its metrics change."""
     model.compute_metrics(x, y, jax.numpy.zeros((len(x), *model.encoder.output_shape[1:])))  # makes them
     kinds = ("trainable_variables", "non_trainable_variables", "metrics_variables")
     trainable, non_trainable, metrics = ([v.value for v in getattr(model, kind)] for kind in kinds)
     optimizer = [variable.value for variable in model.optimizer.variables]
-    model.train_step((trainable, non_trainable, optimizer, metrics), (x, y))
+    jax.eval_shape(model.train_step, (trainable, non_trainable, optimizer, metrics), (x, y))

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bsd.audit.backend import compiled
 from keras_bsd.layers.stages import SpikingStage, Stage, flatten_stages
 
 
@@ -87,15 +88,23 @@ def crossings(model, x, y):
     """
     networks = {stage: name for name, stages in stages_by_network(model).items() for stage in stages}
     first = {stages[0] for stages in stages_by_network(model).values()}
-    found = []
+    labels = []
 
-    def note(stage, inputs, outputs):
-        outer = stage in first or getattr(stage, "timesteps", None) is not None
-        found.extend(Crossing(networks[stage], stage.name, "into", outer, a) for a in arrays(inputs))
-        if isinstance(stage, SpikingStage):
-            found.extend(Crossing(networks[stage], stage.name, "out of", False, a) for a in arrays(outputs))
-        return outputs
+    def run(x, y):
+        tensors = []
 
-    with observed(networks, note), keras.StatelessScope():
-        model.distil(x, y)
-    return found
+        def note(stage, inputs, outputs):
+            outer = stage in first or getattr(stage, "timesteps", None) is not None
+            ways = [("into", outer, inputs), ("out of", False, outputs)]
+            for way, outer, structure in ways if isinstance(stage, SpikingStage) else ways[:1]:
+                for tensor in keras.tree.flatten(structure):
+                    labels.append((networks[stage], stage.name, way, outer))
+                    tensors.append(tensor)
+            return outputs
+
+        with observed(networks, note), keras.StatelessScope():
+            model.distil(x, y)
+        return tensors
+
+    passed = arrays(compiled(run)(x, y))
+    return [Crossing(*label, values) for label, values in zip(labels, passed, strict=True)]

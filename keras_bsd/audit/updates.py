@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bsd.audit.backend import gradients
+from keras_bsd.audit.backend import compiled, gradients
 from keras_bsd.audit.locality import by_weights, losses, owners
 from keras_bsd.audit.observation import arrays, observed
 
@@ -23,7 +23,7 @@ class Update(NamedTuple):
 class _Call(NamedTuple):
     layer: keras.layers.Layer
     inputs: np.ndarray
-    outputs: object
+    zeros: object  # a tensor of the shape of its outputs
 
 
 def rebuild(model, x, y, gradient):
@@ -68,18 +68,28 @@ def _has_kernel(layer):
 
 def _calls(model, x, y, stage_of, stages):
     """Every call of the layers in `stage_of` during a step, and what came into each stage."""
-    calls, presynaptic = [], {}
+    called, entered = [], []
 
-    def note(layer, inputs, outputs):
-        if layer in stages:
-            presynaptic[layer] = arrays(inputs)[0]
-        else:
-            calls.append(_Call(layer, arrays(inputs)[0], ops.zeros_like(outputs)))
-        return outputs
+    def run(x, y):
+        tensors, inward = [], []
 
-    with observed([*stage_of, *stages], note), keras.StatelessScope():
-        model.distil(x, y)
-    return calls, presynaptic
+        def note(layer, inputs, outputs):
+            first = keras.tree.flatten(inputs)[0]
+            if layer in stages:
+                entered.append(layer)
+                inward.append(first)
+            else:
+                called.append(layer)
+                tensors.append((first, ops.zeros_like(outputs)))
+            return outputs
+
+        with observed([*stage_of, *stages], note), keras.StatelessScope():
+            model.distil(x, y)
+        return tensors, inward
+
+    tensors, inward = compiled(run)(x, y)
+    calls = [_Call(layer, *arrays(a), zeros) for layer, (a, zeros) in zip(called, tensors, strict=True)]
+    return calls, dict(zip(entered, arrays(inward), strict=True))
 
 
 def _errors(model, x, y, stage_of, calls):
@@ -91,7 +101,7 @@ def _errors(model, x, y, stage_of, calls):
             return losses(model.distil(x, y))
 
     errors = [0.0] * len(calls)
-    rows = gradients(with_probes, [call.outputs for call in calls])
+    rows = gradients(with_probes, [call.zeros for call in calls])
     for (_, stages), row in zip(owners(model), rows, strict=True):
         for i, (call, error) in enumerate(zip(calls, arrays(row), strict=True)):
             if stage_of[call.layer] in stages:

@@ -80,4 +80,5 @@ class LayerAlignment(keras.callbacks.Callback):
 def _spikes_of(network):
     """A model of the same input that gives the spikes of all stages, by name."""
     outputs = {stage.name: stage.output for stage in flatten_stages(network, SpikingStage)}
-    return keras.Model(network.inputs, outputs)
+    (inputs,) = network.inputs  # a list of one would make Keras warn of what it is given
+    return keras.Model(inputs, outputs)
