@@ -86,8 +86,11 @@ def connections(layer, active):
         config["activation"] = "linear"
     copy = type(layer).from_config(config)
     copy.build((None, *active.shape[1:]))
-    copy.set_weights([np.full(weight.shape, float(weight.name != "bias")) for weight in copy.weights])
-    sums = ops.convert_to_numpy(copy(ops.convert_to_tensor(active.astype("float32"))))
+    ones = [(weight, ops.full(weight.shape, float(weight.name != "bias"))) for weight in copy.weights]
+    with keras.StatelessScope(
+        ones
+    ):  # on PyTorch weights cannot be assigned while a layer of less precision runs
+        sums = ops.convert_to_numpy(copy(ops.convert_to_tensor(active.astype("float32"))))
     return float(np.rint(sums).sum(dtype="float64"))
 
 
