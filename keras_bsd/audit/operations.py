@@ -87,9 +87,8 @@ def connections(layer, active):
     copy = type(layer).from_config(config)
     copy.build((None, *active.shape[1:]))
     ones = [(weight, ops.full(weight.shape, float(weight.name != "bias"))) for weight in copy.weights]
-    with keras.StatelessScope(
-        ones
-    ):  # on PyTorch weights cannot be assigned while a layer of less precision runs
+    # PyTorch would assign no weight here, while a layer of less precision runs.
+    with keras.StatelessScope(ones):
         sums = ops.convert_to_numpy(copy(ops.convert_to_tensor(active.astype("float32"))))
     return float(np.rint(sums).sum(dtype="float64"))
 

@@ -20,7 +20,8 @@ class LayerAlignment(keras.callbacks.Callback):
     - `STAGE_weight_cosine`, of its weight and the backward twin (also of the readout),
       see `keras_bsd.audit.plausibility`.
 
-    Callbacks that come later see them: `keras.callbacks.TensorBoard`, `keras.callbacks.CSVLogger`.
+    It takes about as long as one training step: in epochs of less than twenty steps, see `every`.
+    Callbacks that come later see the numbers: `keras.callbacks.TensorBoard`, `keras.callbacks.CSVLogger`.
 
     Args:
         x: stimuli `(samples, ...)`; some tens of them will do.

@@ -15,7 +15,7 @@ class StimulusGrid(keras.callbacks.Callback):
     """Draws after an epoch what a pair recalls of concepts, or makes of stimuli.
 
     Without `x` the decoder runs on every class; with it, on what the encoder says of each stimulus, and the
-    stimuli themselves stand in the rows above.
+    stimuli themselves stand in the rows above. Needs Pillow: `pip install keras_bsd[examples]`.
 
     Args:
         folder: where `epoch-0001.png` and so on go.
