@@ -1,6 +1,7 @@
 """Spiking neural networks in Keras, trained by bidirectional spike-based distillation."""
 
 from keras_bsd import applications as applications
+from keras_bsd import audit as audit
 from keras_bsd import callbacks as callbacks
 from keras_bsd import datasets as datasets
 from keras_bsd import encoders as encoders

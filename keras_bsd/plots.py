@@ -3,11 +3,10 @@
 Every function draws on `axis`, or on a new figure's if none is given, and returns the figure.
 """
 
-import math
-
 import numpy as np
 
 from keras_bsd.callbacks import stage_logs
+from keras_bsd.images import tiled
 
 
 def _axis(axis):
@@ -110,6 +109,89 @@ def spike_raster(spikes, neurons=40, axis=None):
     return axis.figure
 
 
+def membranes(traces, spikes, threshold, neurons=(0, 1, 2), axis=None):
+    """Membranes of a few neurons over time, each on a line of its own, with threshold and spikes.
+
+    Args:
+        traces: membranes of one sample before reset, `(time, ...)`; see `keras_bsd.audit.membranes`.
+        spikes: of the same neurons, `(time, ...)`.
+        threshold: number.
+        neurons: which are drawn, numbers into the flattened neurons.
+        axis: matplotlib axis.
+
+    Raises:
+        ValueError: traces and spikes differ in shape.
+    """
+    if np.shape(traces) != np.shape(spikes):
+        raise ValueError(
+            "Give the spikes of the same neurons as the membranes. "
+            f"Received: shapes {np.shape(traces)} and {np.shape(spikes)}"
+        )
+    axis = _axis(axis)
+    traces, spikes = (np.reshape(values, (len(values), -1))[:, list(neurons)] for values in (traces, spikes))
+    time = np.arange(1, len(traces) + 1)
+    distance = 1.2 * max(np.ptp(traces), threshold)
+    for i, (trace, fired) in enumerate(zip(traces.T, spikes.T, strict=True)):
+        base = i * distance
+        axis.plot(time, base + trace, marker=".", color=f"C{i}")
+        axis.axhline(base + threshold, linestyle=":", color=f"C{i}")
+        axis.scatter(time[fired > 0], (base + trace)[fired > 0], marker="*", color="k", zorder=3)
+    axis.set(xlabel="time step", ylabel="membrane before reset", xticks=time)
+    axis.set_yticks(np.arange(len(neurons)) * distance, [f"neuron {neuron}" for neuron in neurons])
+    return axis.figure
+
+
+def affinity(matrix, rows=None, columns=None, axis=None):
+    """How near each sample's representation is to each prototype or teacher.
+
+    Args:
+        matrix: `(samples, prototypes)` in [-1, 1]; see `keras_bsd.losses.cosine_affinity`.
+        rows, columns: labels of samples and of prototypes, or None.
+        axis: matplotlib axis.
+    """
+    axis = _axis(axis)
+    image = axis.imshow(np.asarray(matrix), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    for labels, ticks in ((rows, axis.set_yticks), (columns, axis.set_xticks)):
+        if labels is not None:
+            ticks(np.arange(len(labels)), [str(label) for label in labels])
+    axis.set(xlabel="backward network", ylabel="feedforward network")
+    axis.figure.colorbar(image, ax=axis, label="affinity (cosine)")
+    return axis.figure
+
+
+def energy(reports, axis=None):
+    """Energy of one sample by stage: bars of spiking networks, and of their like without time.
+
+    Args:
+        reports: dict from a label to an `keras_bsd.audit.EnergyReport`, all by the same costs.
+        axis: matplotlib axis.
+
+    Raises:
+        ValueError: the reports have different costs, whose energies cannot be compared.
+    """
+    names = {report.costs.name for report in reports.values()}
+    if len(names) != 1:
+        raise ValueError(f"Energies by different costs cannot be compared. Received: costs {sorted(names)}")
+    axis = _axis(axis)
+    bars = {}
+    for label, report in reports.items():
+        stages = [layer.stage or layer.name for layer in report.layers]
+        for kind, priced in ((label, report.energy), (f"{label}, ANN", report.ann_energy)):
+            values = [priced(layer) for layer in report.layers]
+            if None not in values:
+                bars[kind] = dict.fromkeys(stages, 0.0)
+                for stage, value in zip(stages, values, strict=True):
+                    bars[kind][stage] += value / 1e3
+    stages = list(dict.fromkeys(stage for values in bars.values() for stage in values))
+    for i, (kind, values) in enumerate(bars.items()):
+        where = np.arange(len(stages)) + (i - (len(bars) - 1) / 2) * 0.8 / len(bars)
+        axis.bar(where, [values.get(stage, 0.0) for stage in stages], 0.8 / len(bars), label=kind)
+    axis.set_xticks(np.arange(len(stages)), stages, rotation=30, ha="right")
+    axis.set(ylabel=f"nJ a sample, costs '{names.pop()}'")
+    axis.legend()
+    return axis.figure
+
+
 def stimuli(images, labels=None, columns=10, axis=None):
     """Stimuli side by side, say those recalled for each concept.
 
@@ -119,22 +201,13 @@ def stimuli(images, labels=None, columns=10, axis=None):
         columns: int, images in a row.
         axis: matplotlib axis.
     """
-    images = np.clip(images, 0, 1)
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise ValueError(
-            f"`images` must have shape (samples, height, width, 1 or 3). Received: shape={images.shape}"
-        )
-    axis = _axis(axis)
-    samples, height, width, channels = images.shape
-    columns = min(columns, samples)
+    images = np.asarray(images)
+    height, width = images.shape[1:3] if images.ndim == 4 else (0, 0)
     above = 1 if labels is None else max(height // 3, 1)  # white space, and where the label goes
-    grid = np.ones((math.ceil(samples / columns) * (height + above), columns * (width + 1), channels))
-    for i, image in enumerate(images):
-        row, column = divmod(i, columns)
-        top, left = row * (height + above) + above, column * (width + 1)
-        grid[top : top + height, left : left + width] = image
-        if labels is not None:
-            axis.text(left + width / 2, top - 1, labels[i], ha="center", va="bottom")
+    grid, corners = tiled(images, columns, above)
+    axis = _axis(axis)
+    for label, (top, left) in zip(labels or (), corners, strict=labels is not None):
+        axis.text(left + width / 2, top - 1, label, ha="center", va="bottom")
     axis.imshow(grid, cmap="gray", vmin=0, vmax=1)
     axis.set_axis_off()
     return axis.figure

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from keras_bsd import plots
+from keras_bsd.audit import energy
+from tests.models import pairs
 
 
 def test_learning_curves():
@@ -71,3 +73,49 @@ def test_an_axis_of_ones_own():
 def test_stimuli_of_another_shape():
     with pytest.raises(ValueError, match=r"Received: shape=\(2, 3, 3\)"):
         plots.stimuli(np.zeros((2, 3, 3)))
+
+
+def test_membranes():
+    traces = np.array([[0.2, 1.5, 0.0], [1.0, 0.1, 0.5]])
+    figure = plots.membranes(traces, traces >= 1, threshold=1.0, neurons=(1, 2))
+    (axis,) = figure.axes
+    first, threshold, second, _ = axis.lines
+    np.testing.assert_allclose(first.get_xydata(), [[1, 1.5], [2, 0.1]])
+    assert threshold.get_ydata()[0] == 1
+    np.testing.assert_allclose(np.diff(second.get_ydata()), [0.5])
+    assert [len(marks.get_offsets()) for marks in axis.collections] == [1, 0]
+    np.testing.assert_allclose(axis.collections[0].get_offsets(), [[1, 1.5]])
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["neuron 1", "neuron 2"]
+    with pytest.raises(ValueError, match=r"Received: shapes \(2, 3\) and \(2, 2\)"):
+        plots.membranes(traces, traces[:, :2], threshold=1.0)
+
+
+def test_affinity():
+    matrix = np.array([[1.0, -0.5], [0.25, 0.0], [-1.0, 0.5]])
+    axis, colours = plots.affinity(matrix, rows="abc", columns=[7, 8]).axes
+    np.testing.assert_array_equal(axis.images[0].get_array(), matrix)
+    assert axis.images[0].get_clim() == (-1, 1)
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b", "c"]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["7", "8"]
+    assert colours.get_ylabel() == "affinity (cosine)"
+
+
+def test_energy_bars_are_the_stages_sums():
+    model = pairs.dense_pair()
+    x, _ = pairs.samples(model)
+    report = energy(model, x)
+    (axis,) = plots.energy({"net": report}).axes
+    bars = {container.get_label(): [bar.get_height() for bar in container] for container in axis.containers}
+    assert list(bars) == ["net", "net, ANN"]
+    for heights, priced in zip(bars.values(), (report.energy, report.ann_energy), strict=True):
+        by_stage = [
+            sum(priced(layer) for layer in report.layers if layer.stage == stage)
+            for stage in ("first", "second", "third")
+        ]
+        np.testing.assert_allclose(heights[:3], np.array(by_stage) / 1e3)
+        np.testing.assert_allclose(sum(heights), priced() / 1e3)
+    assert "costs '45nm'" in axis.get_ylabel()
+    loihi = energy(model, x, costs="loihi")
+    assert len(plots.energy({"net": loihi}).axes[0].containers) == 1  # no ANN runs there
+    with pytest.raises(ValueError, match=r"cannot be compared. Received: costs \['45nm', 'loihi'\]"):
+        plots.energy({"net": report, "other": loihi})

@@ -5,7 +5,7 @@ import time
 import keras
 import numpy as np
 
-STAGE_LOGS = ("alignment", "firing_rate")
+STAGE_LOGS = ("alignment", "firing_rate", "spike_cosine", "spike_hamming", "weight_cosine")
 
 
 def stage_logs(logs, of):
@@ -13,7 +13,7 @@ def stage_logs(logs, of):
 
     Args:
         logs: dict by name, as `fit` gives it.
-        of: `"alignment"` or `"firing_rate"`.
+        of: `"alignment"`, `"firing_rate"`, or what `LayerAlignment` adds, such as `"spike_cosine"`.
     """
     return {name.removesuffix(f"_{of}"): value for name, value in logs.items() if name.endswith(f"_{of}")}
 

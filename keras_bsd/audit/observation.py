@@ -1,0 +1,110 @@
+"""Watching layers at work, and leaving the model as it was."""
+
+import contextlib
+import functools
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bsd.audit.backend import compiled
+from keras_bsd.layers.stages import SpikingStage, Stage, flatten_stages
+
+
+@contextlib.contextmanager
+def observed(layers, observer):
+    """Within the block every call of one of `layers` is shown to `observer`.
+
+    Args:
+        layers: Keras layers.
+        observer: function `(layer, inputs, outputs)` that gives the outputs to go on with.
+    """
+    layers = list({id(layer): layer for layer in layers}.values())
+    for layer in layers:
+        layer.__dict__["call"] = _shown(layer, layer.call, observer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.__dict__["call"]
+
+
+def _shown(layer, call, observer):
+    @functools.wraps(call)
+    def shown(inputs, *args, **kwargs):
+        return observer(layer, inputs, call(inputs, *args, **kwargs))
+
+    return shown
+
+
+@contextlib.contextmanager
+def unchanged(model):
+    """Within the block a compiled model may learn: afterwards its variables are as they were."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    before = [np.array(array) for array in arrays(variables)]
+    try:
+        yield
+    finally:
+        model.reset_metrics()  # of metrics that were made meanwhile
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+def arrays(tensors):
+    """The tensors of a structure as a list of NumPy arrays."""
+    return [np.asarray(ops.convert_to_numpy(tensor)) for tensor in keras.tree.flatten(tensors)]
+
+
+def stages_by_network(model):
+    """Dict from `"encoder"` and `"decoder"` to all stages of that network, readouts included."""
+    return {name: flatten_stages(getattr(model, name), Stage) for name in ("encoder", "decoder")}
+
+
+class Crossing(NamedTuple):
+    """A tensor on its way into a stage, or out of a spiking one."""
+
+    network: str  # "encoder" or "decoder"
+    stage: str
+    way: str  # "into" or "out of"
+    outer: bool  # stimulus or concept, from outside the network
+    values: np.ndarray
+
+    def __str__(self):
+        return f"{self.way} {self.network} stage '{self.stage}'"
+
+
+def crossings(model, x, y):
+    """What passes between stages while a pair compares its two networks on a batch.
+
+    Args:
+        model: `keras_bsd.BSDModel`, compiled.
+        x, y: stimuli and targets, `(batch, ...)`.
+
+    Returns:
+        List of `Crossing`, in the order in which they are made. The model stays as it is.
+    """
+    networks = {stage: name for name, stages in stages_by_network(model).items() for stage in stages}
+    first = {stages[0] for stages in stages_by_network(model).values()}
+    labels = []
+
+    def run(x, y):
+        tensors = []
+
+        def note(stage, inputs, outputs):
+            outer = stage in first or getattr(stage, "timesteps", None) is not None
+            ways = [("into", outer, inputs), ("out of", False, outputs)]
+            for way, outer, structure in ways if isinstance(stage, SpikingStage) else ways[:1]:
+                for tensor in keras.tree.flatten(structure):
+                    labels.append((networks[stage], stage.name, way, outer))
+                    tensors.append(tensor)
+            return outputs
+
+        with observed(networks, note), keras.StatelessScope():
+            model.distil(x, y)
+        return tensors
+
+    passed = arrays(compiled(run)(x, y))
+    return [Crossing(*label, values) for label, values in zip(labels, passed, strict=True)]

@@ -1,0 +1,167 @@
+"""How many operations a layer takes for the inputs that it gets.
+
+A sum of `k` products is `k` multiply-accumulates (MACs), or, where the inputs are spikes, an accumulate
+(AC) for each spike and weight. What else there is, for each value and time step:
+
+| | MACs | ACs |
+| --- | --- | --- |
+| bias | | 1 |
+| batch normalisation | 1 | |
+| layer normalisation (mean, variance; scale and shift) | 2 | 2 |
+| leaky membrane, threshold | 1 | 1 |
+| the same without leak (`beta=1`) or without memory (`beta=0`) | | 2 or 1 |
+| soft reset | | 1 a spike |
+| refractory neuron | | 1 |
+| largest of `k`, sum of `k` | | k - 1 |
+| mean of `k` | 1 | k - 1 |
+| ReLU | | 1 |
+| readout, once a stimulus | 1 | 1 a spike |
+"""
+
+import math
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bsd import encoders
+from keras_bsd.layers.readout import Readout
+from keras_bsd.layers.skip_conv import SkipConv2D
+from keras_bsd.layers.spiking_lif import SpikingLIF
+
+
+class Operations(NamedTuple):
+    """Operations on a batch, and what the layer's like in a network without time takes for it."""
+
+    macs: float = 0
+    acs: float = 0
+    synaptic_operations: float = 0  # those of the ACs that an arriving spike sets off
+    neuron_updates: float = 0
+    ann_macs: float = 0
+    ann_acs: float = 0
+
+
+KERNELS = (
+    keras.layers.Dense,
+    keras.layers.EinsumDense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    SkipConv2D,
+)
+MAX_POOLING = (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.MaxPooling3D)
+MEAN_POOLING = (keras.layers.AveragePooling1D, keras.layers.AveragePooling2D, keras.layers.AveragePooling3D)
+FREE = (
+    keras.layers.InputLayer,
+    keras.layers.Identity,
+    keras.layers.Dropout,
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Permute,
+    keras.layers.Concatenate,
+    keras.layers.ZeroPadding2D,
+    keras.layers.Cropping2D,
+    keras.layers.UpSampling2D,
+    encoders.DirectEncoder,
+)
+
+
+def connections(layer, active):
+    """How many weights of a layer meet an active input, counted at every place where they do.
+
+    The layer is applied with every weight one, and every active input.
+
+    Args:
+        layer: one of `KERNELS`.
+        active: booleans of the shape of its inputs.
+    """
+    config = {**layer.get_config(), "dtype": "float32"}
+    if "activation" in config:
+        config["activation"] = "linear"
+    copy = type(layer).from_config(config)
+    copy.build((None, *active.shape[1:]))
+    ones = [(weight, ops.full(weight.shape, float(weight.name != "bias"))) for weight in copy.weights]
+    # PyTorch would assign no weight here, while a layer of less precision runs.
+    with keras.StatelessScope(ones):
+        sums = ops.convert_to_numpy(copy(ops.convert_to_tensor(active.astype("float32"))))
+    return float(np.rint(sums).sum(dtype="float64"))
+
+
+def _kernel(layer, inputs, outputs, steps, spiking):
+    each = connections(layer, np.ones((1, *inputs.shape[1:]), bool))
+    samples = len(inputs) / steps
+    biases = outputs.size if getattr(layer, "use_bias", getattr(layer, "bias", None) is not None) else 0
+    met = connections(layer, inputs != 0) if spiking else 0
+    macs = 0 if spiking else each * len(inputs)
+    return Operations(macs, met + biases, met, 0, each * samples, biases / steps)
+
+
+def _neuron(layer, inputs, outputs, steps, spiking):
+    cell, count = layer.cell, inputs.size
+    leaky = cell.trainable_leak or cell.beta not in (0.0, 1.0)
+    acs = count * (1 + (not leaky and cell.beta == 1.0) + (cell.refractory_steps > 0))
+    if cell.reset == "soft":
+        acs += float(outputs.sum(dtype="float64"))
+    rectified = count / inputs.shape[1]
+    return Operations(count if leaky else 0, acs, 0, count, 0, rectified)
+
+
+def _readout(layer, inputs, outputs, steps, spiking):
+    """The mean over time; what follows is other layers'."""
+    summed = np.count_nonzero(inputs) if spiking else inputs.size
+    return Operations(inputs.size / inputs.shape[1], summed)
+
+
+def _elementwise(macs, acs):
+    def count(layer, inputs, outputs, steps, spiking):
+        each = inputs.size / steps
+        return Operations(macs * inputs.size, acs * inputs.size, 0, 0, macs * each, acs * each)
+
+    return count
+
+
+def _pooling(scaled):
+    def count(layer, inputs, outputs, steps, spiking):
+        size, strides = layer.pool_size, layer.strides
+        if tuple(size) == tuple(strides) and layer.padding == "same":
+            acs = inputs.size - outputs.size  # every input is in one window
+        else:
+            acs = outputs.size * (math.prod(size) - 1)
+        macs = outputs.size if scaled else 0
+        return Operations(macs, acs, 0, 0, macs / steps, acs / steps)
+
+    return count
+
+
+RULES = {
+    **dict.fromkeys(KERNELS, _kernel),
+    **dict.fromkeys(FREE, _elementwise(0, 0)),
+    **dict.fromkeys(MAX_POOLING, _pooling(scaled=False)),
+    **dict.fromkeys(MEAN_POOLING, _pooling(scaled=True)),
+    keras.layers.BatchNormalization: _elementwise(1, 0),
+    keras.layers.LayerNormalization: _elementwise(2, 2),
+    keras.layers.GroupNormalization: _elementwise(2, 2),
+    keras.layers.Rescaling: _elementwise(1, 0),
+    keras.layers.ReLU: _elementwise(0, 1),
+    SpikingLIF: _neuron,
+    Readout: _readout,
+}
+
+
+def count(layer, inputs, outputs, steps, spiking):
+    """Operations of one call of a layer, or None if its kind is not known. Activations come on top.
+
+    Args:
+        layer: Keras layer.
+        inputs, outputs: NumPy arrays, of `SpikingLIF` and `Readout` with a time axis.
+        steps: how many rows of `inputs` belong to one sample: its time steps.
+        spiking: bool, whether the inputs are spikes.
+    """
+    rule = RULES.get(type(layer))
+    return None if rule is None else rule(layer, inputs, outputs, steps, spiking)

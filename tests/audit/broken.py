@@ -1,0 +1,107 @@
+"""Pairs that each break one criterion of plausibility."""
+
+import keras
+from keras import ops
+
+import keras_bsd
+from keras_bsd.layers import Readout, SpikingStage
+from tests.models import pairs
+
+
+def _pair(
+    between=(), stage=SpikingStage, first=None, second=None, back=None, kind=keras_bsd.BSDModel, **kwargs
+):
+    """Four inputs, two stages of six neurons, three classes; `between` are layers from one to the other."""
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            stage(keras.layers.Dense(6), timesteps=3, normalization="batch", name="lower"),
+            *between,
+            stage(second or keras.layers.Dense(6), normalization="batch", name="upper"),
+            Readout(keras.layers.Dense(3), "softmax", name="scores"),
+        ]
+    )
+    decoder = keras.Sequential(
+        [
+            keras.Input((3,)),
+            stage(keras.layers.Dense(6), timesteps=3, normalization="batch", name="upper_back"),
+            stage(back or keras.layers.Dense(6), normalization="batch", name="lower_back"),
+            Readout(keras.layers.Dense(4), name="stimulus"),
+        ]
+    )
+    model = kind(encoder, decoder, **kwargs)
+    model.compile()
+    return model
+
+
+def shared_weight():
+    """Both networks run through one and the same matrix."""
+    both = keras.layers.Dense(6)
+    return _pair(second=both, back=both)
+
+
+def copied_weight():
+    """The backward matrix is the feedforward one's transpose, carried over."""
+    model = _pair()
+    upper, lower_back = model.encoder_stages[1].synapse.layers[0], model.decoder_stages[0].synapse.layers[0]
+    lower_back.kernel.assign(ops.transpose(upper.kernel))
+    return model
+
+
+class Uncut(SpikingStage):
+    """A stage that forgot to cut its input off."""
+
+    def call(self, inputs, training=False):
+        return self.drive(inputs, training)
+
+
+def missing_stop_gradient():
+    return _pair(stage=Uncut, rule="surrogate")
+
+
+def analogue_between_stages():
+    return _pair([keras.layers.Rescaling(0.5)])
+
+
+def signed_between_stages():
+    return _pair([keras.layers.Rescaling(2.0, offset=-1.0)])
+
+
+class TwoPhases(keras_bsd.BSDModel):
+    """The decoder first recalls what the encoder says; both then learn from a stimulus moved that way."""
+
+    def distil(self, x, y, sample_weight=None):
+        recalled = self.decoder(self.encoder(x, training=True), training=True)
+        return super().distil(0.5 * (x + ops.stop_gradient(recalled)), y, sample_weight)
+
+
+def two_phases():
+    return _pair(kind=TwoPhases)
+
+
+class WaitingDecoder(keras_bsd.BSDModel):
+    """One pass each, but the decoder's concepts follow from the stimuli."""
+
+    def distil(self, x, y, sample_weight=None):
+        return super().distil(x, ops.cast(x[:, 0] > x[:, 1], y.dtype), sample_weight)
+
+
+def waiting_decoder():
+    return _pair(kind=WaitingDecoder, codebook=False)
+
+
+class ForeignError(keras_bsd.BSDModel):
+    """The first stage's loss counts the size of its weights too, which no presynaptic spike tells."""
+
+    def distil(self, x, y, sample_weight=None):
+        step = super().distil(x, y, sample_weight)
+        kernel = self.encoder_stages[0].synapse.layers[0].kernel
+        return step._replace(stage_losses=[step.stage_losses[0] + ops.sum(kernel**2), step.stage_losses[1]])
+
+
+def foreign_error():
+    return _pair(kind=ForeignError)
+
+
+def batch():
+    return pairs.samples(_pair())

@@ -1,0 +1,240 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_bsd
+from keras_bsd.audit import Costs, energy
+from keras_bsd.layers import Readout, SpikingConv2D, SpikingLIF, SpikingStage
+from tests.models import pairs
+
+
+def two_layers(neuron=None):
+    """Two inputs, three neurons and then two, four time steps, one output; no spike is left to chance.
+
+    The first stage's currents are 1, 0.3 and 0 for the stimulus (0.5, 0): with threshold 1 and half the
+    membrane left after a step, its first neuron fires at all four steps and the others never. The second
+    stage's neurons get 1 and 0.3 from it.
+    """
+    neurons = [SpikingLIF(beta=0.5, threshold=1.0, **(neuron or {})) for _ in range(2)]
+    network = keras.Sequential(
+        [
+            keras.Input((2,)),
+            SpikingStage(keras.layers.Dense(3, use_bias=False), neurons[0], timesteps=4, name="first"),
+            SpikingStage(keras.layers.Dense(2), neurons[1], normalization="batch", name="second"),
+            Readout(keras.layers.Dense(1), name="value"),
+        ]
+    )
+    first, second, _ = (stage.synapse.layers[0] for stage in network.layers)
+    first.kernel.assign([[2.0, 0.6, 0.0], [0.0, 0.0, 0.0]])
+    second.kernel.assign([[1.1, 0.3], [5.0, 5.0], [5.0, 5.0]])
+    return network
+
+
+def test_agrees_with_a_hand_count():
+    report = energy(two_layers(), np.array([[0.5, 0.0]], "float32"))
+    counted = {layer.name.split("/")[0] + " " + layer.kind: layer for layer in report.layers}
+    by_hand = {  # MACs, ACs, synaptic operations, neuron updates, MACs and ACs of the ANN
+        "first Dense": (2 * 3, 0, 0, 0, 6, 0),  # a held current, once
+        "first SpikingLIF": (4 * 3, 4 * 3, 0, 4 * 3, 0, 3),
+        "second Dense": (0, 4 * 2 + 4 * 2, 4 * 2, 0, 6, 2),  # one neuron fires 4 times on 2; 2 biases
+        "second BatchNormalization": (4 * 2, 0, 0, 0, 2, 0),
+        "second SpikingLIF": (4 * 2, 4 * 2, 0, 4 * 2, 0, 2),
+        "value Readout": (2, 4, 0, 0, 0, 0),  # one neuron fired 4 times
+        "value Dense": (2, 1, 0, 0, 2, 1),
+    }
+    found = {name: layer[-6:] for name, layer in counted.items()}
+    assert found == by_hand
+    assert counted["first SpikingLIF"].neurons == 3
+    assert counted["first SpikingLIF"].firing_rate == pytest.approx(1 / 3)
+    assert counted["second Dense"].synapses == 6
+    macs, acs = 6 + 12 + 8 + 8 + 2 + 2, 12 + 16 + 8 + 4 + 1
+    assert (report.total.macs, report.total.acs, report.total.neurons) == (macs, acs, 5)
+    assert report.energy() == pytest.approx(4.6 * macs + 0.9 * acs)
+    assert report.ann_energy() == pytest.approx(4.6 * (6 + 6 + 2 + 2) + 0.9 * (3 + 2 + 2 + 1))
+    assert report.total.firing_rate == pytest.approx((4 + 4) / (4 * 5))
+    assert not report.unknown
+    assert not report.training
+
+
+@pytest.mark.parametrize(
+    ("neuron", "macs", "acs"),
+    [
+        ({"reset": "soft"}, 12, 12 + 4),
+        ({"beta": 1.0}, 0, 2 * 12),
+        ({"beta": 0.0}, 0, 12),
+        ({"refractory_steps": 1}, 12, 24),
+        ({"trainable_leak": True, "beta": 1.0}, 12, 12),
+    ],
+)
+def test_what_a_neuron_costs(neuron, macs, acs):
+    network = keras.Sequential(
+        [
+            keras.Input((1,)),
+            SpikingStage(
+                keras.layers.Dense(3, use_bias=False), SpikingLIF(**neuron), timesteps=4, name="stage"
+            ),
+        ]
+    )
+    network.layers[0].synapse.layers[0].kernel.assign([[5.0, 0.0, 0.0]])
+    refractory = "refractory_steps" in neuron
+    report = energy(network, np.ones((1, 1), "float32"))
+    (layer,) = (layer for layer in report.layers if layer.kind == "SpikingLIF")
+    assert (layer.macs, layer.acs) == (macs, acs)
+    assert layer.firing_rate == (2 if refractory else 4) / 12
+
+
+def test_synaptic_operations_are_the_spikes_that_arrive():
+    """Every spike of real maps is followed along every kernel entry that leads to a neuron."""
+    encoder = keras.Sequential(
+        [
+            keras.Input((5, 6, 1)),
+            SpikingConv2D(3, timesteps=3, name="lower"),
+            SpikingStage(keras.layers.Conv2D(2, 3, strides=2, padding="same"), name="strided"),
+            SpikingStage(keras.layers.Conv2DTranspose(2, 2, strides=2), name="back"),
+            Readout([keras.layers.Flatten(), keras.layers.Dense(2)]),
+        ]
+    )
+    x = np.random.default_rng(0).normal(size=(4, 5, 6, 1)).astype("float32") * 3
+    outputs = {stage.name: stage.output for stage in encoder.layers[:-1]}
+    spikes = keras.Model(encoder.inputs, outputs).predict(x, verbose=0)
+    assert spikes["lower"].sum() > 20
+    assert spikes["strided"].sum() > 5
+    report = energy(encoder, x, batch_size=3)
+    counted = {
+        layer.stage: layer.synaptic_operations for layer in report.layers if layer.kind.startswith("Conv")
+    }
+
+    strided = 0  # 5 x 6 to 3 x 3 by strides of 2: one row of padding on both sides, one column on the right
+    for _, _, row, column, _ in np.argwhere(spikes["lower"]):
+        rows = sum(0 <= row + 1 - 2 * i < 3 for i in range(3))
+        columns = sum(0 <= column - 2 * j < 3 for j in range(3))
+        strided += rows * columns * 2
+    assert counted["strided"] == pytest.approx(strided / 4)
+    assert counted["back"] == pytest.approx(spikes["strided"].sum() * 2 * 2 * 2 / 4)
+    assert counted["lower"] == 0
+    # Of 3 x 3 kernels on 5 x 6 places, padded by one: rows meet 2 + 3 + 3 + 3 + 2 others, columns likewise.
+    assert next(layer.macs for layer in report.layers if layer.stage == "lower") == 13 * 16 * 3
+
+
+def test_pooling_and_layers_between_stages():
+    stimulus = keras.Input((4, 4, 1))
+    spikes = SpikingConv2D(2, pool_size=2, normalization="layer", timesteps=3, name="stage")(stimulus)
+    spikes = keras.layers.MaxPooling3D((1, 2, 2), name="between")(spikes)
+    network = keras.Model(stimulus, keras.layers.AveragePooling3D((3, 1, 1), name="mean")(spikes))
+    layers = {layer.name.split("/")[-1]: layer for layer in energy(network, np.ones((2, 4, 4, 1))).layers}
+    pooling, normalisation = (next(v for k, v in layers.items() if k.startswith(s)) for s in ("max_p", "group"))
+    assert (pooling.macs, pooling.acs, pooling.ann_acs) == (0, (16 - 4) * 2, (16 - 4) * 2)  # of a held current
+    assert (normalisation.macs, normalisation.acs) == (2 * 8, 2 * 8)
+    assert (layers["between"].acs, layers["between"].ann_acs) == (3 * 2 * 3, 2 * 3)
+    assert (layers["mean"].macs, layers["mean"].acs) == (2, 2 * 2)
+
+
+def test_training_by_hand():
+    """4-9-8-7-3 neurons, three time steps; the first synapse and the readout are applied once."""
+    model = pairs.dense_pair()
+    x, _ = pairs.samples(model)
+    training = energy(model, x, batch_size=6).training
+    up, top, share = 72 + 56, 21, 3 / 6
+    assert training["backprop"].products == 2 * 36 + 3 * 3 * up + 3 * top
+    encoder, decoder = 2 * 36 + 4 * up + 2 * top, 2 * 21 + 4 * up + 2 * 36
+    assert training["rate"].products == pytest.approx(encoder + share * decoder)
+    encoder, decoder = 2 * 36 + 6 * up + 2 * top, 2 * 21 + 6 * up + 2 * 36
+    assert training["surrogate"].products == pytest.approx(encoder + share * decoder)
+    assert energy(pairs.dense_pair(codebook=False), x).training["rate"].products == 2 * (72 + 4 * up + 42)
+
+
+def test_unknown_layers_are_named_and_not_taken_for_nothing():
+    class Own(keras.layers.Dense):
+        pass
+
+    class OwnStage(SpikingStage):
+        pass
+
+    network = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras_bsd.encoders.PoissonEncoder(3, seed=0),
+            SpikingStage([Own(5), keras.layers.UnitNormalization()], name="one"),
+            OwnStage(keras.layers.Dense(6, "tanh"), name="two"),
+            Readout(keras.layers.Dense(2), "softmax", name="scores"),
+        ]
+    )
+    report = energy(network, np.full((2, 4), 0.5, "float32"))
+    told = "\n".join(report.unknown)
+    for text in (
+        r"(PoissonEncoder): all of it",
+        r"(Own): all of it",
+        r"(UnitNormalization): all of it",
+        r"'two' (OwnStage): what it does beside its synapse and its neurons",
+        r"(Dense): its activation tanh",
+        r"'scores' (Readout): its activation softmax",
+    ):
+        assert text in told
+    assert f"Not counted: {report.unknown[0]}" in str(report)
+    assert "one/" not in " ".join(layer.name for layer in report.layers if layer.kind != "SpikingLIF")
+
+
+def test_costs():
+    x = np.array([[0.5, 0.0]], "float32")
+    loihi = energy(two_layers(), x, costs="loihi")
+    assert loihi.energy() == pytest.approx(23.6 * 8 + 81 * (12 + 8))
+    assert loihi.ann_energy() is None
+    left = {name.split("/")[0]: count for name, count in loihi.unpriced.items() if "dense" in name}
+    assert left == {"first": 6, "second": 8, "value": 3}
+    assert "without a price in 'loihi': first/dense" in str(loihi)
+    assert "must not be compared" in str(loihi)
+    own = Costs("mine", 2.0, 1.0, None, None, "measured here")
+    report = energy(two_layers(), x, costs=own)
+    assert report.energy() == 2 * report.total.macs + report.total.acs
+    assert not report.unpriced
+
+
+def test_can_be_read_by_people_and_machines():
+    model = pairs.dense_pair()
+    report = energy(model, pairs.samples(model)[0])
+    kept = json.loads(json.dumps(report.to_dict()))
+    assert kept["energy"] == pytest.approx(sum(layer["energy"] for layer in kept["layers"]))
+    assert kept["training"]["rate"]["products"] > 0
+    assert kept["unknown"] == list(report.unknown)
+    lines = str(report).splitlines()
+    header = next(i for i, line in enumerate(lines) if line.startswith("layer"))
+    assert lines[header + len(report.layers) + 1].startswith("total")
+    assert len({len(line) for line in lines[header : header + len(report.layers) + 2]}) == 1
+
+
+def test_counting_leaves_the_model_as_it_was():
+    model = pairs.conv_pair()
+    x, _ = pairs.samples(model)
+    before, scores = model.get_weights(), model.predict(x, verbose=0)
+    energy(model, x)
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    np.testing.assert_array_equal(ops.convert_to_numpy(model(x)), scores)
+    assert not any("call" in layer.__dict__ for stage in model.encoder_stages for layer in stage.synapse.layers)
+
+
+def test_counts_are_whole_in_half_precision_too():
+    dense = keras.layers.Dense(3, use_bias=False, dtype="mixed_bfloat16")
+    stage = SpikingStage(dense, timesteps=2, dtype="mixed_bfloat16", name="wide")
+    network = keras.Sequential([keras.Input((1001,)), stage])
+    assert energy(network, np.ones((1, 1001), "float32")).layers[0].synaptic_operations == 3003
+
+
+def test_bad_input():
+    model = pairs.dense_pair()
+    x, _ = pairs.samples(model)
+    with pytest.raises(ValueError, match=r"must be a built Keras model of stages. Received: model=<Sequential"):
+        energy(keras.Sequential([keras.layers.Dense(2)]), x)
+    with pytest.raises(ValueError, match=r"has no spiking stage. Received: \['dense"):
+        energy(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), x)
+    with pytest.raises(ValueError, match=r"one stimulus at least, \(samples, 4\). Received: shape=\(0, 4\)"):
+        energy(model, x[:0])
+    with pytest.raises(ValueError, match=r"Received: shape=\(12, 3\)"):
+        energy(model, x[:, :3])
+    with pytest.raises(ValueError, match=r"Unknown `costs`: .* '45nm', 'loihi'. Received: costs='7nm'"):
+        energy(model, x, costs="7nm")
+    with pytest.raises(ValueError, match=r"`batch_size` must be an integer of at least 1"):
+        energy(model, x, batch_size=0)

@@ -1,0 +1,72 @@
+import csv
+
+import keras
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from keras_bsd.audit import plausibility, twins
+from keras_bsd.callbacks import LayerAlignment
+from tests.models import pairs
+
+
+def test_measures_the_pair_and_reaches_files_and_tensorboard(tmp_path):
+    model = pairs.dense_pair()
+    model.compile()
+    x, y = pairs.samples(model)
+    callbacks = [
+        LayerAlignment(x, y, every=2),
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        keras.callbacks.TensorBoard(tmp_path / "tensorboard"),
+    ]
+    history = model.fit(x, y, epochs=3, callbacks=callbacks, verbose=0).history
+
+    recalled = keras.Model(model.decoder.inputs, [stage.output for stage in model.decoder_stages])
+    spikes = model.spikes(x)
+    for stage, mirrored in zip(model.encoder_stages, recalled.predict(np.eye(3), verbose=0), strict=True):
+        mine, others = spikes[stage.name], mirrored[y]
+        agree = np.mean([np.mean(a == b) for a, b in zip(mine, others, strict=True)])
+        assert history[f"{stage.name}_spike_hamming"][-1] == pytest.approx(agree)
+        cosines = [
+            np.sum(a * b) / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9)
+            for a, b in zip(mine, others, strict=True)
+        ]
+        assert history[f"{stage.name}_spike_cosine"][-1] == pytest.approx(np.mean(cosines), abs=1e-6)
+    for pair in twins.compare(model):
+        assert history[f"{pair.forward}_weight_cosine"][-1] == pytest.approx(pair.cosine)
+
+    kept = history["second_spike_hamming"]
+    assert kept[0] == kept[1] != kept[2]
+    rows = list(csv.DictReader((tmp_path / "log.csv").open()))
+    assert [float(row["second_spike_hamming"]) for row in rows] == pytest.approx(kept)
+    logged = EventAccumulator(str(tmp_path / "tensorboard" / "train")).Reload()
+    assert "epoch_second_spike_hamming" in logged.Tags()["tensors"] + logged.Tags()["scalars"]
+
+    report = plausibility(model, x, y)
+    course = report.criteria["C1"].measured["cosines_over_training"]
+    assert course["second"] == pytest.approx(history["second_weight_cosine"])
+    assert "first epoch" in str(report)
+
+
+@pytest.mark.parametrize("make", [pairs.residual_pair, pairs.own_layers_pair, pairs.regression_pair])
+def test_of_any_pair(make):
+    model = make()
+    model.compile()
+    x, y = pairs.samples(model)
+    callback = LayerAlignment(x[:5], y[:5])
+    callback.set_model(model)
+    callback.on_train_begin()
+    logs = {}
+    callback.on_epoch_end(0, logs)
+    assert sum(name.endswith("_spike_hamming") for name in logs) == len(model.encoder_stages)
+    assert all(-1 <= value <= 1 for value in logs.values())
+
+
+def test_bad_input():
+    x, y = pairs.samples(pairs.dense_pair())
+    with pytest.raises(ValueError, match="Received: 12 stimuli, 11 targets"):
+        LayerAlignment(x, y[:11])
+    with pytest.raises(ValueError, match="Received: 0 stimuli, 0 targets"):
+        LayerAlignment(x[:0], y[:0])
+    with pytest.raises(ValueError, match="`every` must be an integer of at least 1"):
+        LayerAlignment(x, y, every=0)
