@@ -1,0 +1,35 @@
+"""The loop over time that neurons and recurrent stages share."""
+
+from keras import ops
+
+# Up to here a neuron's loop is written out, which every compiler fuses; beyond, the graph stays small.
+LONGEST_UNROLLED = 32
+
+
+def over_time(step, states, sequences, unroll=None):
+    """Carry states along the time axis of sequences.
+
+    Args:
+        step: function `(states, inputs) -> (outputs, states)` of lists of tensors without the time axis.
+            Outputs are as many as states and of the same shapes, which every backend's loop can stack.
+        states: list of tensors `(batch, ...)`.
+        sequences: list of tensors `(batch, time, ...)`.
+        unroll: int, up to how many steps are written out (default 32).
+
+    Returns:
+        List of outputs `(batch, time, ...)`, and the last states.
+    """
+    steps = sequences[0].shape[1]
+    if isinstance(steps, int) and steps <= (LONGEST_UNROLLED if unroll is None else unroll):
+        outputs = []
+        for t in range(steps):
+            output, states = step(states, [sequence[:, t] for sequence in sequences])
+            outputs.append(output)
+        return [ops.stack(output, axis=1) for output in zip(*outputs, strict=True)], states
+    states, outputs = ops.scan(
+        lambda states, inputs: step(states, inputs)[::-1],
+        states,
+        [ops.swapaxes(sequence, 0, 1) for sequence in sequences],
+        length=steps,
+    )
+    return [ops.swapaxes(output, 0, 1) for output in outputs], states
