@@ -8,7 +8,10 @@ from keras_bsd import layers as layers
 from keras_bsd import losses as losses
 from keras_bsd import surrogates as surrogates
 from keras_bsd.environment import environment as environment
+from keras_bsd.models import BSDForecastModel as BSDForecastModel
 from keras_bsd.models import BSDModel as BSDModel
+from keras_bsd.models import BSDSequenceModel as BSDSequenceModel
+from keras_bsd.models import Streamer as Streamer
 from keras_bsd.models import mirror as mirror
 from keras_bsd.models import paper_configuration as paper_configuration
 from keras_bsd.models import with_timesteps as with_timesteps

@@ -15,7 +15,7 @@ _active = contextvars.ContextVar("keras_bsd_local_learning", default=None)
 
 def surrogate_rule(stage, inputs, training):
     """Firing rates with their exact surrogate gradient, through the time loop of this stage."""
-    spikes = stage.fire(stage.respond(inputs, training))
+    spikes = stage.run(inputs, training)
     return spikes, stage.firing_rates(spikes)
 
 

@@ -10,3 +10,5 @@ from keras_bsd.layers.spiking_recurrent import SpikingRecurrent as SpikingRecurr
 from keras_bsd.layers.stages import SpikingStage as SpikingStage
 from keras_bsd.layers.stages import Stage as Stage
 from keras_bsd.layers.stages import flatten_stages as flatten_stages
+from keras_bsd.layers.standardization import CausalStandardization as CausalStandardization
+from keras_bsd.layers.standardization import FromLastElement as FromLastElement

@@ -1,9 +1,11 @@
 """The recurrent stage: sequences of elements, and a state that is carried from each to the next."""
 
+from typing import NamedTuple
+
 import keras
 from keras import ops
 
-from keras_bsd import checks, learning
+from keras_bsd import carrying, checks
 from keras_bsd.layers.stages import MadeToMeasure, with_value
 from keras_bsd.layers.time_loop import over_time
 
@@ -38,9 +40,8 @@ class SpikingRecurrent(MadeToMeasure):
     Call arguments:
         inputs: spikes `(batch, elements, time, features)`, or with `timesteps` stimuli
             `(batch, elements, features)`. Gives spikes `(batch, elements, time, units)`.
-        states: list as `get_initial_state` gives it: the inputs before, the membranes, the spikes of the
-            element before. With it the call gives the spikes and the list of states after the last
-            element.
+
+    Its state is carried within a `keras_bsd.carrying.CarriedState` scope.
 
     Raises:
         ValueError: an argument is out of range or unknown, or the input has other axes.
@@ -103,49 +104,26 @@ class SpikingRecurrent(MadeToMeasure):
         return (*input_shape[:2], self.timesteps or input_shape[2], self.units)
 
     def get_initial_state(self, batch_size):
-        """State before the first element: no input, membranes at rest, no spikes."""
+        """State before the first element: no input before it, membranes at rest, no spikes."""
         return [
             ops.zeros((batch_size, self.delays - 1, *self.input_features), self.compute_dtype),
             *self.neuron.cell.get_initial_state(batch_size),
             ops.zeros((batch_size, self._steps, self.units), self.compute_dtype),
         ]
 
-    def call(self, inputs, states=None, training=False):
-        if states is None:
-            return super().call(inputs, training=training)
-        inputs = self._with_past(inputs, states[0])
-        _, spikes, later = self._loop(self._affine(inputs, training), states[1:])
-        return spikes, [inputs[:, inputs.shape[1] - self.delays + 1 :], *later]
-
-    def compute_output_spec(self, inputs, states=None, training=False):
-        spikes = keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
-        if states is None:
-            return spikes
-        return spikes, [keras.KerasTensor(state.shape, state.dtype) for state in states]
-
-    def weigh(self, inputs, training):
-        """The input's part of every element's current, before normalisation, `(batch, elements, units)`."""
-        return self._affine(self._with_past(inputs), training)
-
-    def settle(self, weighed, training):
-        """Nothing yet: currents are normalised within the loop, with the recurrent part."""
-        return weighed
-
-    def fire(self, weighed):
-        return self._loop(weighed)[1]
+    def run(self, inputs, training):
+        return self._loop(inputs, training).spikes
 
     def observe(self, inputs, training):
-        inputs = self._with_past(inputs)
-        weighed = ops.stop_gradient(self._affine(inputs, training))
-        fed_back, spikes, _ = map_stop(self._loop(weighed))
-        rates = ops.mean(spikes, axis=2)
-        before = ops.concatenate([ops.zeros_like(rates[:, :1]), rates[:, :-1]], axis=1)
+        loop = keras.tree.map_structure(ops.stop_gradient, self._loop(inputs, training))
+        before = ops.concatenate([loop.spikes_before, loop.spikes[:, :-1]], axis=1)
+        inputs, weighed, fed_back = loop.inputs, loop.weighed, loop.fed_back
         if self.learns_from == "last":
-            inputs, weighed = inputs[:, -self.delays :], weighed[:, -1:]
-            before, fed_back = before[:, -1:], fed_back[:, -1:]
+            inputs, before = inputs[:, -self.delays :], before[:, -1:]
+            weighed, fed_back = weighed[:, -1:], fed_back[:, -1:]
         current = with_value(self._affine(inputs, training), weighed)
-        current += with_value(self.recurrent(before), fed_back)
-        return spikes, self._samples(self._rest(current, training))
+        current += with_value(self.recurrent(ops.mean(before, axis=2)), fed_back)
+        return loop.spikes, self._samples(self._rest(current, training))
 
     def firing_rates(self, spikes):
         spikes = spikes[:, -1:] if self.learns_from == "last" else spikes
@@ -155,22 +133,18 @@ class SpikingRecurrent(MadeToMeasure):
         """Of what each element has, `(batch * elements, units)`."""
         return ops.reshape(values, (-1, self.units))
 
-    def _with_past(self, inputs, past=None):
-        """The elements' rates behind those that came before, `(batch, delays - 1 + elements, features)`."""
+    def _loop(self, inputs, training):
+        """Run over all elements, from the state that is carried here, if any, or from rest."""
+        past, *states = carrying.begin(self, ops.shape(inputs)[0])
         rates = inputs if self.timesteps else ops.mean(inputs, axis=2)
-        if past is None:
-            past = self.get_initial_state(ops.shape(rates)[0])[0]
-        return ops.concatenate([ops.cast(past, rates.dtype), rates], axis=1)
-
-    def _loop(self, weighed, states=None):
-        """Recurrent part of the currents, spikes, and the last states."""
-        if states is None:
-            states = self.get_initial_state(ops.shape(weighed)[0])[1:]
+        rates = ops.cast(rates, self.compute_dtype)
+        inputs = ops.concatenate([past, rates], axis=1)
+        weighed = self._affine(inputs, training)
 
         def element(states, inputs):
             *membranes, spikes = states
             fed_back = self.recurrent(ops.mean(spikes, axis=1))
-            current = self._rest(inputs[0] + fed_back, False)
+            current = self._rest(inputs[0] + fed_back, training)
             fired = []
             for _ in range(self._steps):
                 spikes, membranes = self.neuron.cell(current, membranes)
@@ -178,12 +152,19 @@ class SpikingRecurrent(MadeToMeasure):
             fired = ops.stack(fired, axis=1)
             return [fed_back, *membranes[1:], fired], [*membranes, fired]
 
-        outputs, states = over_time(element, states, [weighed], unroll=1)
-        return outputs[0], outputs[-1], states
+        (fed_back, *_, spikes), ended = over_time(element, states, [weighed], unroll=1)
+        carrying.end(self, [inputs[:, ops.shape(inputs)[1] - self.delays + 1 :], *ended])
+        return _Loop(inputs, weighed, fed_back, spikes, states[-1][:, None])
 
     def backward_synapse(self):
         return [keras.layers.Dense(*self.input_features)]
 
 
-def map_stop(tensors):
-    return keras.tree.map_structure(ops.stop_gradient, tensors)
+class _Loop(NamedTuple):
+    """What a loop over the elements of a sequence leaves behind."""
+
+    inputs: object  # rates, those before the sequence ahead, (batch, delays - 1 + elements, features)
+    weighed: object  # the inputs' part of the currents before normalisation, (batch, elements, units)
+    fed_back: object  # the recurrent part, likewise
+    spikes: object  # (batch, elements, time, units)
+    spikes_before: object  # of the element before the sequence, (batch, 1, time, units)

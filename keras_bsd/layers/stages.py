@@ -124,6 +124,10 @@ class SpikingStage(Stage):
         scope = learning.active()
         if scope is not None:
             return scope.fire(self, inputs, training)
+        return self.run(inputs, training)
+
+    def run(self, inputs, training):
+        """Spikes `(batch, time, ...)`, through which gradients pass."""
         return self.fire(self.respond(inputs, training))
 
     def respond(self, inputs, training):

@@ -45,17 +45,22 @@ class BatchGuard:
 
     def check_classes(self, y):
         """Raise unless all classes of `y`, sparse or one-hot, are known."""
-        each = ", ".join(["batch", *("elements" for _ in self._elements)])
+        samples = ", ".join(["batch", *("elements" for _ in self._elements)])
         classes = y.shape[len(self._elements) + 1 :]
         if y.ndim <= len(self._elements) or classes not in ((), (1,), (self._outputs,)):
             raise ValueError(
-                f"Targets must be class numbers ({each},) or of shape ({each}, {self._outputs}). "
+                f"Targets must be class numbers ({samples}) or of shape ({samples}, {self._outputs}). "
                 f"Received: shape={y.shape}"
             )
-        one_hot = classes == (self._outputs,)
-        if not one_hot and y.size and not (y.min() >= 0 and y.max() < self._outputs):
+        if classes != (self._outputs,):
+            self.check_known(y)
+
+    def check_known(self, classes):
+        """Raise unless these are numbers of classes."""
+        if classes.size and not (classes.min() >= 0 and classes.max() < self._outputs):
             raise ValueError(
-                f"Classes must lie in [0, {self._outputs - 1}]. Received: classes from {y.min()} to {y.max()}"
+                f"Classes must lie in [0, {self._outputs - 1}]. "
+                f"Received: classes from {classes.min()} to {classes.max()}"
             )
 
     def watch(self, train_function, steps, restore):

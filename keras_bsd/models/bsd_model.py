@@ -286,7 +286,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
         concepts = np.asarray(concepts)
         shape = self.decoder.input_shape[1:]
         if self.task == "classification" and concepts.ndim == 1:
-            self._guard.check_classes(concepts)
+            self._guard.check_known(concepts)
             concepts = np.eye(shape[-1], dtype="float32")[concepts.astype("int64")]
         if concepts.shape[1:] != shape or not len(concepts):
             expected = f"(batch, {', '.join(map(str, shape))})"

@@ -16,6 +16,8 @@ PAIRS = {
     "residual": pairs.residual_pair,
     "own layers": pairs.own_layers_pair,
     "regression": pairs.regression_pair,
+    "forecast": pairs.forecast_pair,
+    "characters": pairs.character_pair,
     "no codebook": lambda **kwargs: pairs.dense_pair(codebook=False, **kwargs),
 }
 
