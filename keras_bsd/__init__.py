@@ -2,10 +2,12 @@
 
 from keras_bsd import applications as applications
 from keras_bsd import callbacks as callbacks
+from keras_bsd import carrying as carrying
 from keras_bsd import datasets as datasets
 from keras_bsd import encoders as encoders
 from keras_bsd import layers as layers
 from keras_bsd import losses as losses
+from keras_bsd import sequences as sequences
 from keras_bsd import surrogates as surrogates
 from keras_bsd.environment import environment as environment
 from keras_bsd.models import BSDForecastModel as BSDForecastModel
