@@ -18,10 +18,10 @@ import keras_bsd
 from keras_bsd.files import replacing, write_json
 
 RULES = {  # what a rule is called, and AdamW's learning rate with it
-    "rate": ("BSD", 6e-3),
-    "surrogate": ("BSD, surrogate rule", 6e-3),
+    "rate": ("BSD", 1.2e-2),
+    "surrogate": ("BSD, surrogate rule", 1.2e-2),
     "backprop": ("backpropagation through time", 3e-3),
-    "reservoir": ("untrained stages, trained readout", 6e-3),
+    "reservoir": ("untrained stages, trained readout", 1.2e-2),
 }
 BSD = ("rate", "surrogate")
 TASKS = {"forecast": Forecast, "text": Text}

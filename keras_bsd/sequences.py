@@ -102,7 +102,7 @@ def mackey_glass(length, tau=17.0, washout=1000, step=0.1):
         k3 = change(x[t] + step / 2 * k2, middle)
         k4 = change(x[t] + step * k3, after)
         x[t + 1] = x[t] + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return x[lag + 1 + washout * a_unit :: a_unit].astype("float32")
+    return x[lag + (washout + 1) * a_unit :: a_unit].astype("float32")
 
 
 def standardized_parts(series, window, horizon):

@@ -14,6 +14,7 @@ from keras_bsd.layers.spiking_lif import SpikingLIF
 from keras_bsd.layers.spiking_recurrent import SpikingRecurrent
 from keras_bsd.layers.standardization import CausalStandardization, FromLastElement
 from keras_bsd.losses.reco import ReCo
+from keras_bsd.losses.similarity import SimilarityMatching
 from keras_bsd.models.forecast_model import BSDForecastModel
 
 
@@ -48,7 +49,8 @@ def SpikingForecaster(
             of the same network, or `None`.
         neuron: dict of `SpikingLIF` arguments (default: its own defaults).
         name: of the model.
-        **kwargs: further arguments of `keras_bsd.BSDForecastModel`.
+        **kwargs: further arguments of `keras_bsd.BSDForecastModel`. Its `layer_loss` is
+            `SimilarityMatching()` here.
 
     Returns:
         A `keras_bsd.BSDForecastModel`, to be compiled: windows `(batch, window, variables)` to forecasts
@@ -89,7 +91,8 @@ def SpikingForecaster(
         forecast = FromLastElement(name="forecast")([forecast, series, scale])
     encoder = keras.Model(series, forecast, name="encoder")
     decoder = _decoder((horizon, variables), (window, variables), arguments)
-    model = BSDForecastModel(encoder, decoder, name=name, **kwargs)
+    options = {"layer_loss": SimilarityMatching(), **kwargs}
+    model = BSDForecastModel(encoder, decoder, name=name, **options)
     if weights is not None:
         presets.load_weights(model, weights)
     return model
