@@ -51,7 +51,7 @@ class Forecast:
 
     def baselines(self):
         """Scores of the last element held, and of ridge regression on the window, its penalty by validation."""
-        (x, y), (x_validation, y_validation), (x_test, y_test) = (
+        (x, y), (x_validation, y_validation), (x_test, _) = (
             (x.reshape(len(x), -1), y.reshape(len(y), -1))
             for x, y in (self.training, self.validation, self.test)
         )
@@ -98,6 +98,12 @@ class Text:
     def __init__(self, dataset, data_dir, window, alphabet=None):
         parts = sequences.load_text(dataset, data_dir)
         self.alphabet, self.window = alphabet or "".join(sorted({*"".join(parts)})), window
+        unknown = sorted({*"".join(parts)} - {*self.alphabet})
+        if unknown:
+            raise ValueError(
+                f"The model knows the characters {self.alphabet!r} alone. Received: {dataset} with "
+                f"{''.join(unknown)!r}. Leave them out, or put others in their place."
+            )
         numbers = {character: i for i, character in enumerate(self.alphabet)}
         self.training, validation, test = (
             np.array([numbers[character] for character in part], "int32") for part in parts

@@ -276,6 +276,8 @@ def results(data, folder):
     measured = ("test_accuracy", "seconds", "parameters")
     metrics = {
         **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
+        "task": "recognition",
+        "data": FLAGS.dataset,
         "application": NETWORKS[FLAGS.network][0].__name__,
         "arguments": network_arguments(data),
         "command": command(),

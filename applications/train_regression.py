@@ -46,7 +46,9 @@ flags.DEFINE_enum("normalization", "instance", ["instance", "none"], "forecast: 
 flags.DEFINE_list("rule", ["rate", "backprop", "reservoir"], f"How to train, one or several of {list(RULES)}.")
 flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "Windows a batch.", lower_bound=1)
-flags.DEFINE_float("learning_rate", None, "AdamW's highest, which falls to zero as a cosine (default: by rule).")
+flags.DEFINE_float(
+    "learning_rate", None, "AdamW's highest, which falls to zero as a cosine (default: by rule)."
+)
 flags.DEFINE_float("weight_decay", 0.004, "AdamW's.", lower_bound=0)
 flags.DEFINE_bool("jit_compile", None, "Compile by XLA (default: Keras decides).")
 flags.DEFINE_integer("seed", 0, "Of weights and order of windows.")

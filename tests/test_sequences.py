@@ -16,7 +16,9 @@ def test_mackey_glass():
     later = sequences.mackey_glass(400)
     assert 0.2 < later.min() < 0.6
     assert 1.1 < later.max() < 1.5
-    np.testing.assert_array_equal(sequences.mackey_glass(50, washout=10), sequences.mackey_glass(60, washout=0)[10:])
+    np.testing.assert_array_equal(
+        sequences.mackey_glass(50, washout=10), sequences.mackey_glass(60, washout=0)[10:]
+    )
     # Up to the delay, x' = c - 0.1 x has the solution below.
     first = 0.2 * 1.2 / (1 + 1.2**10)
     t = np.arange(1, 18)

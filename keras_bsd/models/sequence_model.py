@@ -33,9 +33,11 @@ class BSDSequenceModel(BSDModel):
     def _check_ends(self):
         (*elements, classes), (*axes, _) = self.encoder.output_shape, self.decoder.input_shape
         expected = (None, classes)
-        if len(elements) != 2 or len(axes) != 1 or {self.decoder.input_shape, self.decoder.output_shape} != {
-            expected
-        }:
+        if (
+            len(elements) != 2
+            or len(axes) != 1
+            or {self.decoder.input_shape, self.decoder.output_shape} != {expected}
+        ):
             raise ValueError(
                 "A pair for sequences has an encoder (batch, elements) -> (batch, elements, classes) and a "
                 f"decoder (batch, classes) -> (batch, classes). Received: {self.encoder.input_shape} -> "

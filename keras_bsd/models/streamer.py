@@ -72,7 +72,7 @@ class Streamer:
                 f"An element of the stream must be finite. Received: {element}. The stream's state is as "
                 "it was: fill the gap, for example with the last element, and go on."
             )
-        if self._classes and not (0 <= element.min() and element.max() < self._classes):
+        if self._classes and not (element.min() >= 0 and element.max() < self._classes):
             raise ValueError(
                 f"An element of the stream must be a class in [0, {self._classes - 1}]. Received: {element}. "
                 "The stream's state is as it was."

@@ -101,7 +101,10 @@ def test_saved_and_loaded(network, tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SpikingForecaster(12, 0, 2), "`horizon` must be an integer of at least 1. Received: horizon=0"),
+        (
+            lambda: SpikingForecaster(12, 0, 2),
+            "`horizon` must be an integer of at least 1. Received: horizon=0",
+        ),
         (lambda: SpikingForecaster(1, 3, 2), "`window` must be an integer of at least 2"),
         (lambda: SpikingForecaster(12, 3), "SpikingForecaster needs `variables`, or a preset"),
         (lambda: SpikingForecaster(12, 3, 2, units=()), "at least one stage"),

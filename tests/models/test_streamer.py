@@ -65,5 +65,5 @@ def test_bad_characters_and_streams():
     for number in (3, -1):
         with pytest.raises(ValueError, match=r"must be a class in \[0, 2\]. Received: "):
             model.streamer().push(number)
-    with pytest.raises(ValueError, match="`streams` must be an integer of at least 1. Received: streams=0"):
+    with pytest.raises(ValueError, match="Received: streams=0"):
         model.streamer(streams=0)
