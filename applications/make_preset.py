@@ -1,8 +1,8 @@
-"""Make a preset of the library of what `train_recognition.py` trained.
+"""Make a preset of the library of what `train_recognition.py` or `train_regression.py` trained.
 
     python applications/make_preset.py --run=runs/mnist-dense --name=mnist_dense
 
-Weights are written in float16 if the test accuracy does not suffer. Beside them stands a JSON file with
+Weights are written in float16 if the score on test data does not suffer. Beside them stands a JSON file with
 the command, the metrics and the weights' SHA-256.
 """
 
@@ -13,6 +13,7 @@ import h5py
 import keras
 import numpy as np
 from absl import app, flags
+from regression_tasks import Forecast, Text
 
 import keras_bsd
 from keras_bsd.applications import presets
@@ -21,7 +22,7 @@ from keras_bsd.files import replacing, write_json
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder where the training's results are.", required=True)
 flags.DEFINE_string("name", None, "Of the preset.", required=True)
-flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
+flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets, or of the published series.")
 flags.DEFINE_string("output_dir", str(presets.FOLDER), "Where presets are.")
 
 
@@ -42,45 +43,70 @@ def halve(path, halved):
         source.visititems(copy)
 
 
+class Recognition:
+    """Test images of a data set."""
+
+    name, score = "recognition", "accuracy"
+
+    def __init__(self, flags):
+        _, self.test = keras_bsd.datasets.load_images(flags["dataset"], FLAGS.data_dir)
+        self.labels = keras_bsd.datasets.class_labels(flags["dataset"], FLAGS.data_dir)
+
+    def scores(self, model):
+        model.compile(metrics=["accuracy"])
+        return model.evaluate(*self.test, batch_size=500, verbose=0, return_dict=True)
+
+
+def task_of(metrics):
+    """What the network was trained for, with its test data."""
+    flags, data = metrics["flags"], metrics.get("data")
+    if metrics["task"] == "forecast":
+        return Forecast(
+            data, FLAGS.data_dir, metrics["arguments"]["window"], flags["horizon"], flags["missing"]
+        )
+    if metrics["task"] == "text":
+        return Text(data, FLAGS.data_dir, flags["window"] or Text.defaults["window"])
+    return Recognition(flags)
+
+
 def main(_):
     run, folder = pathlib.Path(FLAGS.run), pathlib.Path(FLAGS.output_dir)
     metrics = json.loads((run / "metrics.json").read_text())
-    if "rate" not in metrics["test_accuracy"]:
+    if "rate" not in metrics["parameters"]:
         raise ValueError(f"A preset is trained by BSD: by --rule=rate. Received: {metrics['command']}")
-    dataset = metrics["flags"]["dataset"]
-    _, test = keras_bsd.datasets.load_images(dataset, FLAGS.data_dir)
-    labels = keras_bsd.datasets.class_labels(dataset, FLAGS.data_dir)
+    task = task_of(metrics)
     builder = getattr(keras_bsd.applications, metrics["application"])
     trained = keras.saving.load_model(run / "rate.keras", compile=False)
 
-    def accuracy(path):
-        model = builder(**metrics["arguments"], weights=path)
-        model.compile(metrics=["accuracy"])
-        return model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)["accuracy"]
+    def score(path):
+        return float(task.scores(builder(**metrics["arguments"], weights=path))[task.score])
 
     with replacing(folder / f"{FLAGS.name}{presets.SUFFIX}") as weights:
         whole = weights.with_name(f"whole{presets.SUFFIX}")
         trained.save_weights(whole)
         halve(whole, weights)
-        full, half = accuracy(whole), accuracy(weights)
-        published_accuracy = half
-        if half < full - 5e-4:
+        full, half = score(whole), score(weights)
+        suffers = half < full - 5e-4 if task.score == "accuracy" else half > full * 1.005
+        if suffers:
             whole.replace(weights)
-            published_accuracy = full
         published = {
             "application": metrics["application"],
             "arguments": {**metrics["arguments"], "neuron": {}},
-            "task": "recognition",
-            "data": dataset,
-            "labels": labels or [str(i) for i in range(metrics["arguments"]["classes"])],
-            "test_accuracy": published_accuracy,
+            "task": task.name,
+            "data": metrics["data"],
+            "labels": getattr(task, "labels", None) or _numbered(metrics["arguments"]),
+            f"test_{task.score}": full if suffers else half,
             "parameters": trained.encoder.count_params(),
             "sha256": presets.digest(weights),
             "command": metrics["command"],
             "metrics": metrics,
         }
     write_json(folder / f"{FLAGS.name}.json", published)
-    print(f"{FLAGS.name}: {half:.2%} of the test samples with float16 weights, {full:.2%} with float32")
+    print(f"{FLAGS.name}: test {task.score} {half:.5g} with float16 weights, {full:.5g} with float32")
+
+
+def _numbered(arguments):
+    return [str(i) for i in range(arguments.get("classes", 0))]
 
 
 if __name__ == "__main__":

@@ -222,6 +222,8 @@ def metrics(found, data):
     measured = ("test_accuracy", "seconds", "parameters")
     return {
         **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
+        "task": "recognition",
+        "data": FLAGS.dataset,
         "application": NETWORKS[FLAGS.network][0].__name__,
         "arguments": network_arguments(data),
         "command": runs.command(),

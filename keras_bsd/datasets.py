@@ -1,5 +1,6 @@
 """Image sets as arrays, split for training and testing, and in batches."""
 
+import contextlib
 import difflib
 import math
 import pathlib
@@ -105,14 +106,21 @@ def _from_tfds(name, data_dir):
     if name not in known:
         alike = ", ".join(map(repr, difflib.get_close_matches(name, known))) or "'digits', 'mnist', 'cifar10'"
         raise ValueError(f"Unknown data set; there are {alike} and others of TFDS. Received: name={name!r}")
-    try:
+    with refusing(name, data_dir):
         splits = tfds.load(name, split=["train", "test"], data_dir=data_dir, batch_size=-1, as_supervised=True)
+    return tuple((_unit_range(x), np.asarray(y, "int32")) for x, y in tfds.as_numpy(splits))
+
+
+@contextlib.contextmanager
+def refusing(name, data_dir):
+    """Say what to do if TFDS has not got a data set, and cannot download it."""
+    try:
+        yield
     except (OSError, ConnectionError, AssertionError) as error:
         raise ValueError(
             f"The data set {name!r} is not in {data_dir or 'the default folder'} and could not be "
             "downloaded. Point data_dir, or TFDS_DATA_DIR, to a folder where TFDS has prepared it."
         ) from error
-    return tuple((_unit_range(x), np.asarray(y, "int32")) for x, y in tfds.as_numpy(splits))
 
 
 def _unit_range(images):

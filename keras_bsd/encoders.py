@@ -250,6 +250,33 @@ class ClassEncoder(_RandomEncoder):
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
+class OneHotEncoder(keras.layers.Layer):
+    """The elements of a sequence of classes, such as the characters of a text, as one-hot vectors.
+
+    Args:
+        classes: int, at least 2.
+
+    Call arguments:
+        inputs: class numbers `(batch, elements)`. Gives `(batch, elements, classes)`.
+
+    Example:
+
+    >>> keras_bsd.encoders.OneHotEncoder(5)(keras.ops.array([[3, 0]])).shape
+    (1, 2, 5)
+    """
+
+    def __init__(self, classes, **kwargs):
+        super().__init__(**kwargs)
+        self.classes = checks.integer("classes", classes, low=2)
+
+    def call(self, inputs):
+        return ops.one_hot(ops.cast(inputs, "int32"), self.classes, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "classes": self.classes}
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
 class PopulationEncoder(_RandomEncoder):
     """Continuous values as spikes of neurons with overlapping Gaussian tuning curves.
 

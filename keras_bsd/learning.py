@@ -15,8 +15,8 @@ _active = contextvars.ContextVar("keras_bsd_local_learning", default=None)
 
 def surrogate_rule(stage, inputs, training):
     """Firing rates with their exact surrogate gradient, through the time loop of this stage."""
-    spikes = stage.fire(stage.respond(inputs, training))
-    return spikes, ops.mean(ops.cast(spikes, "float32"), axis=1)
+    spikes = stage.run(inputs, training)
+    return spikes, stage.firing_rates(spikes)
 
 
 def rate_rule(stage, inputs, training):
@@ -26,14 +26,11 @@ def rate_rule(stage, inputs, training):
     centred where a neuron fires at every other step. A weight's update is then one product of
     presynaptic rate and local error, whatever the number of time steps.
     """
-    weighed = ops.stop_gradient(stage.weigh(inputs, training))
-    spikes = stage.fire(ops.stop_gradient(stage.settle(weighed, training)))
-    spikes = ops.stop_gradient(spikes)  # a learned leak or threshold would still pass a gradient
-    rates = ops.mean(ops.cast(spikes, "float32"), axis=1)
+    spikes, mean_current = stage.observe(inputs, training)
+    rates = stage.firing_rates(spikes)
     cell = stage.neuron.cell
     half_rate = cell.threshold / (1 + cell.leak)  # the constant current that fires at every other step
-    response = cell.surrogate(stage.mean_current(inputs, weighed, training) - half_rate)
-    response = ops.cast(response, rates.dtype)
+    response = ops.cast(cell.surrogate(mean_current - half_rate), rates.dtype)
     return spikes, ops.stop_gradient(rates - response) + response
 
 

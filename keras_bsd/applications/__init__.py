@@ -1,3 +1,4 @@
+from keras_bsd.applications.character_model import CharacterModel as CharacterModel
 from keras_bsd.applications.generation import SpikingAutoencoder as SpikingAutoencoder
 from keras_bsd.applications.presets import list_presets as list_presets
 from keras_bsd.applications.recognition import SpikingConvNet as SpikingConvNet
@@ -5,3 +6,5 @@ from keras_bsd.applications.recognition import SpikingMLP as SpikingMLP
 from keras_bsd.applications.recognition import SpikingResNet as SpikingResNet
 from keras_bsd.applications.recognition import decode_predictions as decode_predictions
 from keras_bsd.applications.recognition import preprocess_input as preprocess_input
+from keras_bsd.applications.regression import SpikingCharRNN as SpikingCharRNN
+from keras_bsd.applications.regression import SpikingForecaster as SpikingForecaster

@@ -7,6 +7,7 @@ import zipfile
 
 FOLDER = pathlib.Path(__file__).parent / "weights"
 SUFFIX = ".weights.h5"
+SCORES = {"test_accuracy": "{:.2%}", "test_mse": "MSE {:.4f}"}  # how a record's score is told
 
 
 def names():
@@ -54,7 +55,7 @@ def digest(path):
 
 
 def list_presets():
-    """Print every preset's task, data, test accuracy, parameters and size.
+    """Print every preset's task, data, score on test data, parameters and size.
 
     Returns:
         Their names.
@@ -63,7 +64,7 @@ def list_presets():
 
     >>> keras_bsd.applications.list_presets()
     """
-    columns = ("preset", "application", "task", "data", "accuracy", "parameters", "size")
+    columns = ("preset", "application", "task", "data", "test score", "parameters", "size")
     rows = [columns, *map(_row, names())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -79,7 +80,7 @@ def _row(name):
         known["application"],
         known["task"],
         known["data"],
-        f"{known['test_accuracy']:.2%}",
+        next(told.format(known[score]) for score, told in SCORES.items() if score in known),
         f"{known['parameters']:,}",
         f"{size / 1e6:.1f} MB",
     )

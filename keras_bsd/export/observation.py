@@ -5,7 +5,7 @@ import contextlib
 import keras
 from keras import ops
 
-from keras_bsd.layers.spiking_lif import unrolled
+from keras_bsd.layers.time_loop import unrolled
 from keras_bsd.learning import LocalLearning
 
 
@@ -59,7 +59,7 @@ def observe(model, stimulus, rule):
 
 def spike_trains(stage, inputs, training):
     """Spikes `(batch, time, ...)`."""
-    spikes = stage.fire(stage.respond(inputs, training))
+    spikes = stage.run(inputs, training)
     return spikes, spikes
 
 

@@ -57,3 +57,44 @@ class Readout(Stage):
     @classmethod
     def from_config(cls, config):
         return cls(**{**config, "synapse": restored(config["synapse"])})
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
+class SequenceReadout(Readout):
+    """The readout of recurrent stages: an output for every element, or for the last one alone.
+
+    Args:
+        synapse, activation: see `Readout`.
+        elements: `"all"` or `"last"`.
+
+    Call arguments:
+        inputs: spikes `(batch, elements, time, features)`. Gives `(batch, elements, ...)` or, for the
+            last element, `(batch, ...)`.
+
+    Example:
+
+    >>> keras_bsd.layers.SequenceReadout(keras.layers.Dense(10))(keras.ops.ones((2, 7, 4, 8))).shape
+    (2, 7, 10)
+    """
+
+    def __init__(self, synapse, activation=None, elements="all", **kwargs):
+        super().__init__(synapse, activation, **kwargs)
+        self.elements = checks.one_of("elements", elements, ("all", "last"))
+
+    def build(self, input_shape):
+        if len(input_shape) != 4:
+            raise ValueError(
+                f"SequenceReadout '{self.name}' expects inputs of shape (batch, elements, time, features). "
+                f"Received: shape={tuple(input_shape)}"
+            )
+        super().build((input_shape[0], *input_shape[2:]))
+
+    def drive(self, inputs, training):
+        shape = ops.shape(inputs)
+        if self.elements == "last":
+            return super().drive(inputs[:, -1], training)
+        outputs = super().drive(ops.reshape(inputs, (-1, *inputs.shape[2:])), training)
+        return ops.reshape(outputs, (-1, shape[1], *outputs.shape[1:]))
+
+    def get_config(self):
+        return {**super().get_config(), "elements": self.elements}

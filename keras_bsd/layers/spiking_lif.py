@@ -1,30 +1,15 @@
 """Leaky integrate-and-fire neurons: one time step (the cell) and a whole sequence (the layer)."""
 
-import contextlib
-import contextvars
 import math
 
 import keras
 from keras import ops
 
 from keras_bsd import checks, surrogates
+from keras_bsd.layers.time_loop import over_time
 
 RESETS = ("hard", "soft", "none")
-# Up to here the time loop is written out, which every compiler fuses; beyond, the graph stays small.
-LONGEST_UNROLLED = 32
 DEFAULT_BETA = 0.5
-
-_longest_unrolled = contextvars.ContextVar("keras_bsd_longest_unrolled", default=LONGEST_UNROLLED)
-
-
-@contextlib.contextmanager
-def unrolled():
-    """Within this scope time loops of every known length are written out."""
-    token = _longest_unrolled.set(math.inf)
-    try:
-        yield
-    finally:
-        _longest_unrolled.reset(token)
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -284,23 +269,12 @@ class SpikingLIF(keras.layers.Layer):
         return [ops.cast(state, currents.dtype) for state in states]
 
     def _run(self, currents, states, mask):
-        steps = currents.shape[1]
-        if isinstance(steps, int) and steps <= _longest_unrolled.get():
-            spikes = []
-            for t in range(steps):
-                fired, states = self._step(currents[:, t], states, None if mask is None else mask[:, t])
-                spikes.append(fired)
-            return ops.stack(spikes, axis=1), states
-
         def step(states, inputs):
             fired, states = self._step(inputs[0], states, inputs[1] if mask is not None else None)
-            # `scan` wants outputs of the same structure as the state.
-            return states, [fired, *states[1:]]
+            return [fired, *states[1:]], states
 
-        inputs = [currents] if mask is None else [currents, mask]
-        inputs = [ops.swapaxes(sequence, 0, 1) for sequence in inputs]
-        states, outputs = ops.scan(step, states, inputs, length=steps)
-        return ops.swapaxes(outputs[0], 0, 1), states
+        outputs, states = over_time(step, states, [currents] if mask is None else [currents, mask])
+        return outputs[0], states
 
     def _step(self, currents, states, mask):
         spikes, new_states = self.cell(currents, states)

@@ -61,7 +61,7 @@ def _apply(layers, inputs, training):
 
 
 # `value`, with the gradient going to `tensor`.
-_with_value = custom_gradient(
+with_value = custom_gradient(
     forward=lambda tensor, value: value,
     backward=lambda upstream, tensor, value: (upstream, ops.zeros_like(upstream)),
 )
@@ -130,6 +130,10 @@ class SpikingStage(Stage):
         scope = learning.active()
         if scope is not None:
             return scope.fire(self, inputs, training)
+        return self.run(inputs, training)
+
+    def run(self, inputs, training):
+        """Spikes `(batch, time, ...)`, through which gradients pass."""
         return self.fire(self.respond(inputs, training))
 
     def respond(self, inputs, training):
@@ -146,6 +150,17 @@ class SpikingStage(Stage):
         """Currents `(batch, time, ...)` from what `weigh` gave, by the rest of the synapse."""
         return self._each_step(self._rest, weighed, training)
 
+    def observe(self, inputs, training):
+        """For the rate rule: spikes without a gradient, and the mean current, with its own, they answer."""
+        weighed = ops.stop_gradient(self.weigh(inputs, training))
+        spikes = self.fire(ops.stop_gradient(self.settle(weighed, training)))
+        # A learned leak or threshold would still pass a gradient.
+        return ops.stop_gradient(spikes), self.mean_current(inputs, weighed, training)
+
+    def firing_rates(self, spikes):
+        """What the stage says of a sample: spikes per time step, `(batch, ...)`, in float32."""
+        return ops.mean(ops.cast(spikes, "float32"), axis=1)
+
     def mean_current(self, inputs, weighed, training):
         """Current `(batch, ...)` that the time-averaged input gives, leaving statistics untouched.
 
@@ -158,7 +173,7 @@ class SpikingStage(Stage):
         state = [(variable, variable.value) for variable in self.synapse.variables]
         with keras.StatelessScope(state):  # nor does an activity regulariser count twice
             averaged = self._affine(averaged, training)
-            averaged = _with_value(averaged, ops.stop_gradient(ops.mean(weighed, axis=1)))
+            averaged = with_value(averaged, ops.stop_gradient(ops.mean(weighed, axis=1)))
             return self._rest(averaged, training)
 
     def _affine(self, inputs, training):

@@ -23,6 +23,7 @@ class BatchGuard:
         self.stimulus_range = stimulus_range
         self._input_shape = encoder.input_shape[1:]
         self._outputs = encoder.output_shape[-1]
+        self._elements = encoder.output_shape[1:-1]  # of a sequence, each with a class of its own
         self._classification = classification
         self._local_values = local_values
         self._started = self._in_memory = False
@@ -44,15 +45,22 @@ class BatchGuard:
 
     def check_classes(self, y):
         """Raise unless all classes of `y`, sparse or one-hot, are known."""
-        if y.ndim > 1 and y.shape[-1] not in (1, self._outputs):
+        samples = ", ".join(["batch", *("elements" for _ in self._elements)])
+        classes = y.shape[len(self._elements) + 1 :]
+        if y.ndim <= len(self._elements) or classes not in ((), (1,), (self._outputs,)):
             raise ValueError(
-                f"Targets must be class numbers (batch,) or of shape (batch, {self._outputs}). "
+                f"Targets must be class numbers ({samples}) or of shape ({samples}, {self._outputs}). "
                 f"Received: shape={y.shape}"
             )
-        one_hot = y.ndim > 1 and y.shape[-1] == self._outputs
-        if not one_hot and y.size and not (y.min() >= 0 and y.max() < self._outputs):
+        if classes != (self._outputs,):
+            self.check_known(y)
+
+    def check_known(self, classes):
+        """Raise unless these are numbers of classes."""
+        if classes.size and not (classes.min() >= 0 and classes.max() < self._outputs):
             raise ValueError(
-                f"Classes must lie in [0, {self._outputs - 1}]. Received: classes from {y.min()} to {y.max()}"
+                f"Classes must lie in [0, {self._outputs - 1}]. "
+                f"Received: classes from {classes.min()} to {classes.max()}"
             )
 
     def watch(self, train_function, steps, restore):
@@ -123,11 +131,18 @@ class BatchGuard:
             )
 
     def _check_shape(self, x):
-        if tuple(x.shape[1:]) != self._input_shape:
+        if not _fits(x.shape[1:], self._input_shape):
             raise ValueError(
                 f"Stimuli must have shape (batch, {', '.join(map(str, self._input_shape))}). "
                 f"Received: shape={tuple(x.shape)}"
             )
+
+
+def _fits(shape, expected):
+    """Whether a shape is the expected one, in which None stands for any number."""
+    return len(shape) == len(expected) and all(
+        of in (None, axis) for axis, of in zip(shape, expected, strict=True)
+    )
 
 
 def _length(x):

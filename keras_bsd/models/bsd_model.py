@@ -112,6 +112,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
         self.recall_loss = keras.losses.MeanSquaredError() if recall_loss is None else recall_loss
         self.encoder, self.decoder = encoder, decoder
         self.encoder_stages, self.decoder_stages = _paired_stages(encoder, decoder)
+        self._check_ends()
         self._monitor = StageMonitor([stage.name for stage in self.encoder_stages])
         self.stimulus_range = _interval(stimulus_range)
         self._guard = BatchGuard(
@@ -191,7 +192,8 @@ class BSDModel(_backend.TrainStep, keras.Model):
         Returns:
             `Distillation`. The gradient of each of its losses stays within one pair of stages.
         """
-        targets = self._targets(y)
+        stimuli, targets = self._decoder_views(x, y)
+        weights = self._each_sample(sample_weight)
         rule = learning.RULES[self.rule]
         with learning.LocalLearning(rule) as backward:
             concepts = ops.eye(targets.shape[-1], dtype=targets.dtype) if self.codebook else targets
@@ -209,17 +211,35 @@ class BSDModel(_backend.TrainStep, keras.Model):
             rates = forward.representations[stage.name]
             prototypes = backward.representations[teacher.name]
             losses, affinity = self.layer_loss.compare(rates, prototypes, positives, negatives)
-            stage_losses.append(_MEAN(losses, losses, sample_weight))
+            stage_losses.append(_MEAN(losses, losses, weights))
             alignments.append(ops.mean(ops.sum(positives * affinity, axis=-1)))
             firing_rates.append(ops.mean(rates))
         return Distillation(
             scores,
             self.compute_loss(x, y, scores, sample_weight, training=True),
-            self.recall_loss(ops.cast(x, recalled.dtype), recalled, sample_weight),
+            self.recall_loss(ops.cast(stimuli, recalled.dtype), recalled, weights),
             stage_losses,
             alignments,
             firing_rates,
         )
+
+    def _check_ends(self):
+        """Raise unless the decoder takes what the encoder gives and gives what the encoder takes."""
+        encoder, decoder = self.encoder, self.decoder
+        for name, given, taken in (
+            ("the encoder's output", encoder.output_shape, decoder.input_shape),
+            ("the encoder's input", encoder.input_shape, decoder.output_shape),
+        ):
+            if given[1:] != taken[1:]:
+                raise ValueError(f"The decoder does not match {name}. Received: {given[1:]} and {taken[1:]}")
+
+    def _decoder_views(self, x, y):
+        """Stimuli and targets, sample by sample, as the decoder gives and takes them."""
+        return x, self._targets(y)
+
+    def _each_sample(self, sample_weight):
+        """Weights of the samples that the stages compare, or None."""
+        return sample_weight
 
     def _targets(self, y):
         """Targets as the decoder takes them: `(batch, classes)`, or of the encoder's output shape."""
@@ -266,7 +286,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
         concepts = np.asarray(concepts)
         shape = self.decoder.input_shape[1:]
         if self.task == "classification" and concepts.ndim == 1:
-            self._guard.check_classes(concepts)
+            self._guard.check_known(concepts)
             concepts = np.eye(shape[-1], dtype="float32")[concepts.astype("int64")]
         if concepts.shape[1:] != shape or not len(concepts):
             expected = f"(batch, {', '.join(map(str, shape))})"
@@ -342,12 +362,6 @@ def _paired_stages(encoder, decoder):
                 f"stage '{stage.name}' {stage.output_features}, decoder stage '{teacher.name}' "
                 f"{teacher.output_features}"
             )
-    for name, given, taken in (
-        ("the encoder's output", encoder.output_shape, decoder.input_shape),
-        ("the encoder's input", encoder.input_shape, decoder.output_shape),
-    ):
-        if given[1:] != taken[1:]:
-            raise ValueError(f"The decoder does not match {name}. Received: {given[1:]} and {taken[1:]}")
     return forward, backward
 
 

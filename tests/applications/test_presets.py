@@ -53,7 +53,8 @@ def test_a_preset_without_top(folder):
 def test_list_presets(folder, capsys):
     assert keras_bsd.applications.list_presets() == ["small", "wide"]
     header, small, _ = capsys.readouterr().out.splitlines()
-    assert header.split() == ["preset", "application", "task", "data", "accuracy", "parameters", "size"]
+    columns = ["preset", "application", "task", "data", "test", "score", "parameters", "size"]
+    assert header.split() == columns
     assert small.split()[:6] == ["small", "SpikingMLP", "recognition", "toys", "50.00%", "91"]
 
 

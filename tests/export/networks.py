@@ -5,7 +5,7 @@ import numpy as np
 
 from keras_bsd import encoders
 from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingLIFCell, SpikingStage
-from keras_bsd.layers.spiking_lif import LONGEST_UNROLLED
+from keras_bsd.layers.time_loop import LONGEST_UNROLLED
 from tests.models import pairs
 
 

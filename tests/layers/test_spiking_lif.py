@@ -87,7 +87,7 @@ def test_loop_equals_unrolled(monkeypatch, reset, masked):
         return outputs, gradients(lambda data: ops.sum(layer(data, mask=mask)[0]), [data_tensor])
 
     unrolled = results()
-    monkeypatch.setattr("keras_bsd.layers.spiking_lif.LONGEST_UNROLLED", 3)
+    monkeypatch.setattr("keras_bsd.layers.time_loop.LONGEST_UNROLLED", 3)
     for one, other in zip(keras.tree.flatten(unrolled), keras.tree.flatten(results()), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 

@@ -80,9 +80,20 @@ def autoencoder(**kwargs):
     )
 
 
+def forecast_pair(**kwargs):
+    return keras_bsd.applications.SpikingForecaster(6, 2, 3, units=(9, 8), delays=2, timesteps=3, **kwargs)
+
+
+def character_pair(**kwargs):
+    return keras_bsd.applications.SpikingCharRNN("abc", units=(9, 8), delays=2, timesteps=3, **kwargs)
+
+
 def samples(model, count=12, seed=0):
     """Random stimuli of the model's shape, and classes or values."""
     generator = np.random.default_rng(seed)
+    if isinstance(model, keras_bsd.BSDSequenceModel):
+        text = generator.integers(0, 3, (count, 6)).astype("int32")
+        return text[:, :-1], text[:, 1:]
     x = generator.random((count, *model.encoder.input_shape[1:])).astype("float32")
     if model.task == "regression":
         return x, generator.random((count, *model.encoder.output_shape[1:])).astype("float32")

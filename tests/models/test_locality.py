@@ -21,6 +21,8 @@ PAIRS = {
     "dense autoencoder, bands": lambda **kwargs: pairs.autoencoder(
         units=(6,), layer_loss=keras_bsd.losses.FrequencyReCo(), **kwargs
     ),
+    "forecast": pairs.forecast_pair,
+    "characters": pairs.character_pair,
     "no codebook": lambda **kwargs: pairs.dense_pair(codebook=False, **kwargs),
 }
 

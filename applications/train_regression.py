@@ -1,0 +1,177 @@
+"""Train a spiking forecaster or character model by BSD, and the same network by other rules to compare.
+
+    python applications/train_regression.py
+    python applications/train_regression.py --dataset=etth1 --data_dir=DIR --window=96 --horizon=24
+    python applications/train_regression.py --task=text --dataset=tiny_shakespeare --epochs=5
+
+Writes to `--output_dir` a trained model for each rule, pictures, sample text, and all figures.
+"""
+
+import pathlib
+import sys
+
+import keras
+from absl import app, flags
+from regression_tasks import Forecast, Text, draw_training
+
+import keras_bsd
+from keras_bsd.files import replacing, write_json
+
+RULES = {  # what a rule is called, and AdamW's learning rate with it
+    "rate": ("BSD", 1.2e-2),
+    "surrogate": ("BSD, surrogate rule", 1.2e-2),
+    "backprop": ("backpropagation through time", 3e-3),
+    "reservoir": ("untrained stages, trained readout", 1.2e-2),
+}
+BSD = ("rate", "surrogate")
+TASKS = {"forecast": Forecast, "text": Text}
+PATHS = ("data_dir", "output_dir")
+
+FLAGS = flags.FLAGS
+flags.DEFINE_enum("task", "forecast", list(TASKS), "Forecast a series, or foretell a text's next character.")
+flags.DEFINE_string(
+    "dataset",
+    None,
+    "forecast: mackey_glass (default), etth1, exchange_rate or the path of a CSV file; "
+    "text: tiny_shakespeare (default) or the path of a text file.",
+)
+flags.DEFINE_string("data_dir", None, "Folder of the published series, or of tensorflow_datasets.")
+flags.DEFINE_enum("missing", "error", keras_bsd.sequences.MISSING, "What becomes of gaps in a series.")
+flags.DEFINE_integer("window", None, "Elements in a window (default: forecast 48, text 32).", lower_bound=2)
+flags.DEFINE_integer("horizon", 6, "forecast: elements ahead.", lower_bound=1)
+flags.DEFINE_list("units", None, "Neurons of each stage (default: forecast 128,128; text 256).")
+flags.DEFINE_integer("delays", None, "Elements that synapses bring (default: forecast 24, text 8).")
+flags.DEFINE_integer("timesteps", 4, "Time steps an element.", lower_bound=1)
+flags.DEFINE_enum("normalization", "instance", ["instance", "none"], "forecast: of each window.")
+flags.DEFINE_list("rule", ["rate", "backprop", "reservoir"], f"How to train, one or several of {list(RULES)}.")
+flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 64, "Windows a batch.", lower_bound=1)
+flags.DEFINE_float(
+    "learning_rate", None, "AdamW's highest, which falls to zero as a cosine (default: by rule)."
+)
+flags.DEFINE_float("weight_decay", 0.004, "AdamW's.", lower_bound=0)
+flags.DEFINE_bool("jit_compile", None, "Compile by XLA (default: Keras decides).")
+flags.DEFINE_integer("seed", 0, "Of weights and order of windows.")
+flags.DEFINE_string("output_dir", None, "Where results go (default: runs/DATASET).")
+flags.register_validator("rule", lambda rules: rules and set(rules) <= set(RULES), f"of {', '.join(RULES)}")
+
+
+def load_task():
+    window = FLAGS.window or TASKS[FLAGS.task].defaults["window"]
+    if FLAGS.task == "text":
+        return Text(FLAGS.dataset or "tiny_shakespeare", FLAGS.data_dir, window)
+    dataset = FLAGS.dataset or "mackey_glass"
+    return Forecast(dataset, FLAGS.data_dir, window, FLAGS.horizon, FLAGS.missing)
+
+
+def network_arguments(task):
+    """What the network's builder is given."""
+    arguments = {
+        **task.data_arguments(),
+        "units": tuple(map(int, FLAGS.units or task.defaults["units"])),
+        "delays": FLAGS.delays or task.defaults["delays"],
+        "timesteps": FLAGS.timesteps,
+    }
+    return {**arguments, "normalization": FLAGS.normalization} if FLAGS.task == "forecast" else arguments
+
+
+def build(rule, task):
+    """The model that `rule` trains: a pair, or its encoder; the same first weights at every call."""
+    keras.utils.set_random_seed(FLAGS.seed)
+    build_pair = getattr(keras_bsd.applications, task.application)
+    pair = build_pair(**network_arguments(task), rule=rule if rule in BSD else "rate")
+    if rule == "reservoir":
+        for stage in pair.encoder_stages:
+            stage.trainable = False
+    return pair if rule in BSD else pair.encoder
+
+
+def train(rule, task, folder):
+    """Fit a model by one rule, save it, and give it with what is to be told of it."""
+    model, batches = build(rule, task), task.batches(FLAGS.batch_size, FLAGS.seed)
+    highest = FLAGS.learning_rate or RULES[rule][1]
+    schedule = keras.optimizers.schedules.CosineDecay(highest, FLAGS.epochs * len(batches))
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=FLAGS.weight_decay),
+        loss=task.loss,
+        metrics=task.metrics,
+        jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
+    )
+    history = model.fit(
+        batches,
+        epochs=FLAGS.epochs,
+        validation_data=task.validation,
+        validation_batch_size=500,
+        shuffle=False,  # batches come shuffled
+        verbose=2,
+        callbacks=[batches.follow(), keras_bsd.callbacks.EpochSeconds()],
+    ).history
+    with replacing(folder / f"{rule}.keras") as written:
+        model.save(written)
+    found = {
+        "scores": task.scores(model),
+        "seconds": sum(history["seconds"]),
+        "parameters": getattr(model, "encoder", model).count_params(),
+        "history": history,
+    }
+    return model, found
+
+
+def own_flags():
+    """This recipe's flags, without the paths of one machine."""
+    flags = FLAGS.get_key_flags_for_module(sys.argv[0])
+    return {flag.name: flag.value for flag in flags if flag.name not in PATHS}
+
+
+def command():
+    """What was run, without the paths of one machine."""
+    flags = FLAGS.get_key_flags_for_module(sys.argv[0])
+    given = [flag.serialize() for flag in flags if flag.present and flag.name not in PATHS]
+    return " ".join(["python applications/train_regression.py", *given])
+
+
+def save(figure, path):
+    with replacing(path) as written:
+        figure.savefig(written, dpi=120)
+
+
+def main(_):
+    task = load_task()
+    dataset = FLAGS.dataset or {"forecast": "mackey_glass", "text": "tiny_shakespeare"}[FLAGS.task]
+    folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(dataset).stem}")
+    models, found = {}, {}
+    for rule in FLAGS.rule:
+        print(f"{RULES[rule][0]}, {dataset}:")
+        models[rule], found[rule] = train(rule, task, folder)
+    scores = {rule: kept["scores"] for rule, kept in found.items()} | task.baselines()
+    write_json(
+        folder / "metrics.json",
+        {
+            "task": FLAGS.task,
+            "data": dataset,
+            "test": scores,
+            **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in ("seconds", "parameters")},
+            "history": {rule: kept["history"] for rule, kept in found.items()},
+            "application": task.application,
+            "arguments": network_arguments(task),
+            "command": command(),
+            "flags": own_flags(),
+            **keras_bsd.environment(["scikit-learn"]),
+        },
+    )
+    save(task.draw({RULES[rule][0]: model for rule, model in models.items()}, scores), folder / "report.png")
+    save(draw_training({RULES[rule][0]: kept["history"] for rule, kept in found.items()}), folder / "loss.png")
+    for name, kept in scores.items():
+        print(f"{RULES.get(name, (name,))[0]}: {task.tell(kept)}")
+    if FLAGS.task == "text" and FLAGS.rule[0] in BSD:
+        written = models[FLAGS.rule[0]].generate(task.prompt, 400, temperature=0.7, seed=FLAGS.seed)
+        with replacing(folder / "sample.txt") as path:
+            path.write_text(task.prompt + written, encoding="utf-8")
+        print(f"Sample: {folder / 'sample.txt'}")
+    print(f"Pictures: {folder / 'report.png'}, {folder / 'loss.png'}")
+    print(f"Models: {', '.join(str(folder / f'{rule}.keras') for rule in found)}")
+    print(f"Figures: {folder / 'metrics.json'}")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,53 @@
+"""The loop over time that neurons and recurrent stages share."""
+
+import contextlib
+import contextvars
+import math
+
+from keras import ops
+
+# Up to here a neuron's loop is written out, which every compiler fuses; beyond, the graph stays small.
+LONGEST_UNROLLED = 32
+
+
+_unrolled = contextvars.ContextVar("keras_bsd_unrolled", default=0)
+
+
+@contextlib.contextmanager
+def unrolled():
+    """Within this scope loops of every known length are written out."""
+    token = _unrolled.set(math.inf)
+    try:
+        yield
+    finally:
+        _unrolled.reset(token)
+
+
+def over_time(step, states, sequences, unroll=None):
+    """Carry states along the time axis of sequences.
+
+    Args:
+        step: function `(states, inputs) -> (outputs, states)` of lists of tensors without the time axis.
+            Outputs are as many as states and of the same shapes, which every backend's loop can stack.
+        states: list of tensors `(batch, ...)`.
+        sequences: list of tensors `(batch, time, ...)`.
+        unroll: int, up to how many steps are written out (default 32).
+
+    Returns:
+        List of outputs `(batch, time, ...)`, and the last states.
+    """
+    steps = sequences[0].shape[1]
+    longest = max(LONGEST_UNROLLED if unroll is None else unroll, _unrolled.get())
+    if isinstance(steps, int) and steps <= longest:
+        outputs = []
+        for t in range(steps):
+            output, states = step(states, [sequence[:, t] for sequence in sequences])
+            outputs.append(output)
+        return [ops.stack(output, axis=1) for output in zip(*outputs, strict=True)], states
+    states, outputs = ops.scan(
+        lambda states, inputs: step(states, inputs)[::-1],
+        states,
+        [ops.swapaxes(sequence, 0, 1) for sequence in sequences],
+        length=steps,
+    )
+    return [ops.swapaxes(output, 0, 1) for output in outputs], states

@@ -1,0 +1,307 @@
+"""Series and texts: where they come from, their standard splits, windows of them."""
+
+import csv
+import gzip
+import pathlib
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from keras_bsd import checks
+
+MISSING = ("error", "fill")
+DATE_COLUMNS = ("date", "time", "timestamp", "datetime")
+PUBLISHED = {  # files of the standard sets: where their publishers have them, and training and validation
+    "etth1": ("ETTh1.csv", "https://github.com/zhouhaoyi/ETDataset", (8640, 2880, 2880)),  # 12, 4, 4 months
+    "exchange_rate": (
+        "exchange_rate.txt",
+        "https://github.com/laiguokun/multivariate-time-series-data",
+        (0.6, 0.2, 0.2),
+    ),
+}
+
+
+class Series(NamedTuple):
+    """A multivariate series, its columns' names, and how many elements train, validate and test."""
+
+    values: np.ndarray  # (elements, variables), float32
+    names: list
+    split: tuple
+
+
+def load_series(name, data_dir=None, missing="error"):
+    """A series with its standard split.
+
+    Args:
+        name: `"mackey_glass"`, computed on the spot; `"etth1"` or `"exchange_rate"`, from their published
+            files in `data_dir`; or the path of a file of comma-separated numbers, gzipped or not, one
+            element a row, with or without a header. A first column of dates is left out.
+        data_dir: folder of the published files.
+        missing: what becomes of empty cells and NaN: `"error"`, or `"fill"` with the value before, or at
+            the beginning the first there is.
+
+    Returns:
+        `Series`. ETTh1 is split into 12, 4 and 4 months of 30 days, all others 60 to 20 to 20.
+
+    Raises:
+        ValueError: there is no such file, columns are not numeric, or values are missing.
+
+    Example:
+
+    >>> keras_bsd.sequences.load_series("mackey_glass").values.shape
+    (6000, 1)
+    """
+    checks.one_of("missing", missing, MISSING)
+    if name == "mackey_glass":
+        values, names, split = mackey_glass(6000)[:, None], ["x"], (0.6, 0.2, 0.2)
+    elif name in PUBLISHED:
+        file, source, split = PUBLISHED[name]
+        values, names = _read(_published(file, source, data_dir), missing)
+    else:
+        (values, names), split = _read(pathlib.Path(name), missing), (0.6, 0.2, 0.2)
+    if isinstance(split[0], float):
+        training, validation = (int(part * len(values)) for part in split[:2])
+        split = training, validation, len(values) - training - validation
+    return Series(values, names, split)
+
+
+def mackey_glass(length, tau=17.0, washout=1000, step=0.1):
+    """The chaotic series of a delay differential equation, one value a unit of time, float32 `(length,)`.
+
+        dx/dt = 0.2 x(t - tau) / (1 + x(t - tau)^10) - 0.1 x(t),    x(t) = 1.2 for t <= 0
+
+    by the Runge-Kutta method of fourth order.
+
+    Args:
+        length: positive int, values.
+        tau: positive float, the delay, in units of time.
+        washout: int, values at the beginning that are left out.
+        step: positive float, of the integration, in units of time; `1 / step` a whole number.
+
+    Example:
+
+    >>> keras_bsd.sequences.mackey_glass(500).shape
+    (500,)
+
+    Source: Mackey and Glass, "Oscillation and Chaos in Physiological Control Systems", Science 1977.
+    """
+    length = checks.integer("length", length, low=1)
+    washout = checks.integer("washout", washout)
+    a_unit, lag = round(1 / step), round(checks.real("tau", tau, low=0.0, low_open=True) / step)
+    x = np.full(lag + 1 + (washout + length) * a_unit, 1.2)
+
+    def change(value, delayed):
+        return 0.2 * delayed / (1 + delayed**10) - 0.1 * value
+
+    for t in range(lag, len(x) - 1):
+        before, after = x[t - lag], x[t - lag + 1]
+        middle = (before + after) / 2
+        k1 = change(x[t], before)
+        k2 = change(x[t] + step / 2 * k1, middle)
+        k3 = change(x[t] + step / 2 * k2, middle)
+        k4 = change(x[t] + step * k3, after)
+        x[t + 1] = x[t] + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return x[lag + (washout + 1) * a_unit :: a_unit].astype("float32")
+
+
+def standardized_parts(series, window, horizon):
+    """Training, validation and test part, each variable standardised by the training part.
+
+    The latter two begin `window` elements early, so that their first forecast is of their first element.
+
+    Args:
+        series: `Series`.
+        window, horizon: positive ints, elements that forecasts are made from, and that are forecast.
+
+    Returns:
+        List of three arrays `(elements, variables)`, float32.
+
+    Raises:
+        ValueError: a part has not even one window with the elements to forecast.
+    """
+    values, (training, validation, test) = series.values, series.split
+    mean, deviation = values[:training].mean(axis=0), values[:training].std(axis=0)
+    values = ((values - mean) / np.where(deviation > 0, deviation, 1)).astype("float32")
+    ends = np.cumsum((training, validation, test))
+    parts = [values[max(begin - window, 0) : end] for begin, end in zip((0, *ends), ends, strict=False)]
+    for part in parts:
+        _check_length(part, window, horizon)
+    return parts
+
+
+def windows(values, window, horizon):
+    """All windows of a series, and what follows each: views, which take no memory.
+
+    Args:
+        values: array `(elements, variables)`.
+        window, horizon: positive ints.
+
+    Returns:
+        Arrays `(samples, window, variables)` and `(samples, horizon, variables)`.
+
+    Raises:
+        ValueError: the series is shorter than one window and what follows it.
+
+    Example:
+
+    >>> x, y = keras_bsd.sequences.windows(np.arange(10.0)[:, None], window=4, horizon=2)
+    >>> x[0, :, 0], y[0, :, 0]
+    # [0, 1, 2, 3], [4, 5]
+    """
+    window = checks.integer("window", window, low=1)
+    horizon = checks.integer("horizon", horizon, low=1)
+    _check_length(values, window, horizon)
+    both = np.lib.stride_tricks.sliding_window_view(values, window + horizon, axis=0)
+    both = np.moveaxis(both, -1, 1)
+    return both[:, :window], both[:, window:]
+
+
+def _check_length(values, window, horizon):
+    if len(values) < window + horizon:
+        raise ValueError(
+            f"A series, and each part of it, needs {window + horizon} elements: one window and what follows "
+            f"it. Received: {len(values)} elements, window={window}, horizon={horizon}. Take a shorter window "
+            "or horizon, or more data."
+        )
+
+
+def load_text(name, data_dir=None):
+    """A text, split in order for training, validation and testing.
+
+    Args:
+        name: `"tiny_shakespeare"`, by `tensorflow_datasets` with its own split; or the path of a text
+            file in UTF-8, split 90 to 5 to 5.
+        data_dir: folder of `tensorflow_datasets` (default: its own, or `TFDS_DATA_DIR`).
+
+    Returns:
+        Three strings.
+
+    Raises:
+        ValueError: there is no such file, or the data set is not to be had.
+
+    Example:
+
+    >>> training, validation, test = keras_bsd.sequences.load_text("tiny_shakespeare")
+    """
+    if name == "tiny_shakespeare":
+        import tensorflow_datasets as tfds
+
+        from keras_bsd.datasets import refusing
+
+        with refusing(name, data_dir):
+            parts = tfds.load(name, split=["train", "validation", "test"], data_dir=data_dir)
+        return tuple(next(iter(tfds.as_numpy(part)))["text"].decode() for part in parts)
+    path = pathlib.Path(name)
+    if not path.exists():
+        raise ValueError(f"There is no such file; the name of a set is 'tiny_shakespeare'. Received: {path}")
+    text = path.read_text(encoding="utf-8")
+    first, second = int(0.9 * len(text)), int(0.95 * len(text))
+    return text[:first], text[first:second], text[second:]
+
+
+class TextWindows(keras.utils.PyDataset):
+    """Windows of a text, each with what follows every one of its characters, in batches.
+
+    The windows of an epoch lie side by side; where the first begins, and their order, follow from seed
+    and epoch alone. The epoch comes from `fit`, by way of the callback that `follow()` gives.
+
+    Args:
+        numbers: characters' numbers `(characters,)`.
+        window: positive int, characters.
+        batch_size: positive int, windows.
+        seed: int.
+
+    Raises:
+        ValueError: the text is too short for one batch.
+
+    Example:
+
+    >>> batches = keras_bsd.sequences.TextWindows(model.encode(text), window=32, batch_size=64)
+    >>> model.fit(batches, epochs=3, callbacks=[batches.follow()])
+    """
+
+    def __init__(self, numbers, window, batch_size, seed=0):
+        super().__init__()
+        self.numbers, self.batch_size, self.seed = np.asarray(numbers), batch_size, seed
+        self.window = checks.integer("window", window, low=1)
+        self._count = (len(self.numbers) - 1) // window - 1  # wherever the first begins
+        if self._count < batch_size:
+            raise ValueError(
+                f"The text is too short: a batch takes {(batch_size + 1) * window + 1} characters. "
+                f"Received: {len(self.numbers)} characters, window={window}, batch_size={batch_size}"
+            )
+        self._start(0)
+
+    def follow(self):
+        """A callback that starts each epoch's order."""
+        return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs=None: self._start(epoch))
+
+    def _start(self, epoch):
+        generator = np.random.default_rng([self.seed, epoch])
+        self._begins = generator.integers(self.window) + self.window * generator.permutation(self._count)
+
+    def __len__(self):
+        return self._count // self.batch_size
+
+    def __getitem__(self, index):
+        begins = self._begins[index * self.batch_size : (index + 1) * self.batch_size]
+        characters = self.numbers[begins[:, None] + np.arange(self.window + 1)]
+        return characters[:, :-1], characters[:, 1:]
+
+
+def _published(file, source, data_dir):
+    folder = pathlib.Path(data_dir or ".")
+    found = [path for path in (folder / file, folder / f"{file}.gz") if path.exists()]
+    if not found:
+        raise ValueError(f"There is no {file} or {file}.gz in {folder}. Download it from {source}.")
+    return found[0]
+
+
+def _read(path, missing):
+    """Values and names of the columns of a file of comma-separated numbers."""
+    if not path.exists():
+        known = ", ".join(map(repr, ("mackey_glass", *PUBLISHED)))
+        raise ValueError(f"There is no such file; the names of sets are {known}. Received: {path}")
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="") as file:
+        rows = [row for row in csv.reader(file) if row]
+    widths = {len(row) for row in rows}
+    if len(widths) != 1:
+        raise ValueError(f"{path} must have as many cells in every row. Received: rows of {sorted(widths)}")
+    header = not any(_is_number(cell) for cell in rows[0])
+    names = rows.pop(0) if header else [f"column {i + 1}" for i in range(widths.pop())]
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    if header and names[0].strip().lower() in DATE_COLUMNS:
+        del columns[names[0]]
+    text = [name for name, cells in columns.items() if not all(map(_is_number, cells))]
+    if text or not columns:
+        raise ValueError(
+            f"{path} must hold numbers, in its first column dates if it is called one of {DATE_COLUMNS}. "
+            f"Received: columns that are not numeric: {', '.join(map(repr, text)) or 'none, nor others'}"
+        )
+    values = np.array([[float(cell or "nan") for cell in cells] for cells in columns.values()]).T
+    return _without_gaps(values, list(columns), path, missing).astype("float32"), list(columns)
+
+
+def _is_number(cell):
+    try:
+        return cell.strip() == "" or float(cell) is not None
+    except ValueError:
+        return False
+
+
+def _without_gaps(values, names, path, missing):
+    gaps = ~np.isfinite(values)
+    if not gaps.any():
+        return values
+    lacking = [name for name, column in zip(names, gaps.T, strict=True) if column.any()]
+    if missing == "error" or gaps.all(axis=0).any():
+        raise ValueError(
+            f"{path} lacks {gaps.sum()} values, in {', '.join(map(repr, lacking))}, the first in row "
+            f'{gaps.any(axis=1).argmax()} of the data. Fill them, or load with `missing="fill"`, which takes '
+            "the value before. Received: NaN or empty cells"
+        )
+    index = np.where(gaps, -1, np.arange(len(values))[:, None])
+    index = np.maximum.accumulate(index, axis=0)
+    index = np.where(index < 0, (~gaps).argmax(axis=0), index)
+    return np.take_along_axis(values, index, axis=0)
