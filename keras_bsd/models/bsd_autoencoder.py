@@ -21,6 +21,10 @@ class BSDAutoencoder(BSDModel):
     reverse order, from the target. Train it by `fit(x, x)`, or by `fit(hidden, x)`, with parts of each
     stimulus hidden, for a model that is to complete them.
 
+    What is learned where: all pairs of stages learn from `layer_loss`; and of two that are paired, the one
+    with more stages between it and its data, stimulus or target, learns to follow the rates of the
+    other, neuron by neuron. In convolutions this ties rates to places, which similarity alone does not.
+
     What the latent neurons say of a stimulus is their firing rates. `fit_prior` describes by a Gaussian
     what rates the stimuli of each concept have; `recall` and `generate` draw rates from it, turn them
     into evenly spaced spikes, and let the upper half of the feedforward network make stimuli of these.
@@ -31,6 +35,8 @@ class BSDAutoencoder(BSDModel):
         latent: name of the encoder's stage, of neurons in one row, whose spikes are the latent ones.
         concepts: positive int, how many kinds of stimuli the prior tells apart.
         layer_loss: between paired stages (default: `keras_bsd.losses.SimilarityMatching()`).
+        following: non-negative float, the weight of the mean squared difference of rates by which the
+            farther stage follows the nearer.
         **kwargs: further arguments of `BSDModel`.
 
     Raises:
@@ -40,9 +46,10 @@ class BSDAutoencoder(BSDModel):
     arXiv 2509.20284, for the pairing.
     """
 
-    def __init__(self, encoder, decoder, latent, concepts=1, layer_loss=None, **kwargs):
+    def __init__(self, encoder, decoder, latent, concepts=1, layer_loss=None, following=100.0, **kwargs):
         self.latent = latent
         self.concepts = checks.integer("concepts", concepts, low=1)
+        self.following = checks.real("following", following, low=0.0)
         layer_loss = SimilarityMatching() if layer_loss is None else layer_loss
         super().__init__(encoder, decoder, layer_loss=layer_loss, **{"task": "regression", **kwargs})
 
@@ -69,6 +76,15 @@ class BSDAutoencoder(BSDModel):
             generator=keras.Sequential([spikes, *layers[above:]], name="generator"),
         )
         super().build(input_shape)
+
+    def _compare(self, i, rates, prototypes, positives, negatives):
+        losses, affinity = super()._compare(i, rates, prototypes, positives, negatives)
+        mirrored = len(self.encoder_stages) - 1 - i
+        if i == mirrored:
+            return losses, affinity
+        nearer, farther = (rates, prototypes) if i < mirrored else (prototypes, rates)
+        apart = ops.square(farther - ops.stop_gradient(nearer))
+        return losses + self.following * ops.mean(apart, axis=range(1, len(apart.shape))), affinity
 
     @property
     def perceiver(self):
@@ -280,7 +296,8 @@ class BSDAutoencoder(BSDModel):
         return mask
 
     def get_config(self):
-        return {**super().get_config(), "latent": self.latent, "concepts": self.concepts}
+        own = {"latent": self.latent, "concepts": self.concepts, "following": self.following}
+        return {**super().get_config(), **own}
 
 
 def _factor(rates):

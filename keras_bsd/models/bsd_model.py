@@ -207,10 +207,10 @@ class BSDModel(_backend.TrainStep, keras.Model):
         else:
             positives, negatives = self._pairs(targets)
         stage_losses, alignments, firing_rates = [], [], []
-        for stage, teacher in zip(self.encoder_stages, self.decoder_stages, strict=True):
+        for i, (stage, teacher) in enumerate(zip(self.encoder_stages, self.decoder_stages, strict=True)):
             rates = forward.representations[stage.name]
             prototypes = backward.representations[teacher.name]
-            losses, affinity = self.layer_loss.compare(rates, prototypes, positives, negatives)
+            losses, affinity = self._compare(i, rates, prototypes, positives, negatives)
             stage_losses.append(_MEAN(losses, losses, weights))
             alignments.append(ops.mean(ops.sum(positives * affinity, axis=-1)))
             firing_rates.append(ops.mean(rates))
@@ -222,6 +222,10 @@ class BSDModel(_backend.TrainStep, keras.Model):
             alignments,
             firing_rates,
         )
+
+    def _compare(self, i, rates, prototypes, positives, negatives):
+        """Loss `(batch,)` and affinity of the `i`-th pair of stages."""
+        return self.layer_loss.compare(rates, prototypes, positives, negatives)
 
     def _check_ends(self):
         """Raise unless the decoder takes what the encoder gives and gives what the encoder takes."""

@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 import keras_bsd
+from tests.gradients import gradients
 from tests.models import pairs
 
 
@@ -99,7 +100,7 @@ def test_saves_the_prior_too(model, x, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.generate(5, seed=0), model.generate(5, seed=0))
     np.testing.assert_array_equal(loaded.reconstruct(x), model.reconstruct(x))
-    assert (loaded.latent, loaded.concepts) == ("latent", 3)
+    assert (loaded.latent, loaded.concepts, loaded.following) == ("latent", 3, 100.0)
     fresh = pairs.autoencoder()
     model.save_weights(tmp_path / "model.weights.h5")
     fresh.load_weights(tmp_path / "model.weights.h5")
@@ -120,6 +121,22 @@ def test_learns_to_reconstruct(sizes, jit_compile, x):
     assert float(np.square(model.reconstruct(x) - x).mean()) < before
     assert history["loss"][-1] < 0.5 * history["loss"][0]
     assert history["latent_alignment"][-1] > history["latent_alignment"][0] + 0.1
+
+
+@pytest.mark.parametrize("position", range(5))
+def test_the_stage_farther_from_its_data_follows_the_nearer(position):
+    model = pairs.autoencoder(following=30.0)
+    rates, teacher = np.random.default_rng(0).random((2, 4, 3, 2)).astype("float32")
+    similarity = np.eye(4), np.zeros((4, 4), "float32")
+
+    def following(rates, teacher):
+        whole, _ = model._compare(position, rates, teacher, *similarity)
+        return ops.sum(whole - model.layer_loss.compare(rates, teacher, *similarity)[0])
+
+    apart = 0 if position == 2 else 30 * np.square(rates - teacher).mean(axis=(1, 2)).sum()
+    assert float(following(rates, teacher)) == pytest.approx(apart, rel=1e-4, abs=1e-4)
+    by_rates, by_teacher = (np.abs(g).max() > 1e-3 for g in gradients(following, [rates, teacher]))
+    assert (by_rates, by_teacher) == (position > 2, position < 2)
 
 
 def test_latent_must_be_a_row_of_neurons():
