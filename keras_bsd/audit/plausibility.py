@@ -16,7 +16,8 @@ from keras_bsd.layers.readout import Readout
 from keras_bsd.layers.stages import flatten_stages
 from keras_bsd.models.bsd_model import BSDModel
 
-SAME = 0.999  # a cosine from which on two kernels count as one
+SAME = 0.999  # a cosine from which on two kernels count as one,
+FEW = 0.3  # unless chance gives such to kernels as small
 # How far a rebuilt update may be off, by what the products are computed in.
 ROUNDING = {"float64": 1e-6, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.05}
 WHOLE_STAGE = (
@@ -107,8 +108,8 @@ def _independence(model):
     faults += [
         f"'{pair.forward}' and '{pair.backward}' hold the same weights (cosine {cosine:+.4f})"
         for pair in pairs
-        for cosine in pair.cosines
-        if abs(cosine) > SAME
+        for cosine, chance in zip(pair.cosines, pair.chance, strict=True)
+        if abs(cosine) > SAME and chance < FEW
     ]
     reservations = [
         f"not all weights of '{pair.forward}' and '{pair.backward}' could be compared ({pair.unpaired})"
@@ -162,7 +163,7 @@ def _not_quite_local(model, updates):
     yield f"a stage's loss compares a sample with {others}, and by a cosine over all neurons of the stage"
     for presynaptic, text in (
         ("spikes", "the update takes the spikes and errors of every time step, kept until the last"),
-        ("another layer of the stage", "an error passes back through a layer of the stage"),
+        ("other", "the update takes neither the stage's input nor its mean over time, but what is made of it"),
     ):
         names = [update.stage for update in updates if presynaptic in update.presynaptic]
         if names:

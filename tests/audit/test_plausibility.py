@@ -1,11 +1,13 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 import keras_bsd
 from keras_bsd.audit import plausibility
+from keras_bsd.layers import Readout, SpikingStage
 from tests.audit import broken
 from tests.models import pairs
 
@@ -20,6 +22,7 @@ FAULTS = {
         "C5": "the loss of stage 'upper' sends a gradient to other stages",
     },
     broken.analogue_between_stages: {"C4": "into encoder stage 'upper' is not 0 or 1 only.* 0.5$"},
+    broken.analogue_held_between_stages: {"C4": "into encoder stage 'upper' is not 0 or 1 only"},
     broken.signed_between_stages: {
         "C4": "into encoder stage 'upper' is not 0 or 1 only",
         "C5": "into encoder stage 'upper' is negative, down to -1",
@@ -81,6 +84,34 @@ def test_what_updates_are_made_of(rule, presynaptic):
     assert made_of[model.encoder.layers[-1].name] == made_of["stimulus"] == "rates"
     told = any("spikes and errors of every time step" in text for text in locality.reservations)
     assert told == (rule == "surrogate")
+
+
+def test_layers_between_input_and_kernel_are_told():
+    stage = SpikingStage([keras.layers.Dense(5), keras.layers.ReLU(), keras.layers.Dense(6)], timesteps=2)
+    encoder = keras.Sequential([keras.Input((4,)), stage, Readout(keras.layers.Dense(3), "softmax")])
+    decoder = [SpikingStage(keras.layers.Dense(6), timesteps=2), Readout(keras.layers.Dense(4))]
+    model = keras_bsd.BSDModel(encoder, keras.Sequential([keras.Input((3,)), *decoder]))
+    model.compile()
+    report = plausibility(model, *pairs.samples(model))
+    report.require()
+    told = f"neither the stage's input nor its mean over time, but what is made of it in {stage.name}"
+    assert any(told in text for text in report.criteria["C2"].reservations)
+
+
+def test_tiny_kernels_are_not_taken_for_one():
+    encoder = keras.Sequential(
+        [
+            keras.Input((1,)),
+            SpikingStage(keras.layers.Dense(1), timesteps=3),
+            Readout(keras.layers.Dense(2), "softmax"),
+        ]
+    )
+    decoder = [SpikingStage(keras.layers.Dense(1), timesteps=3), Readout(keras.layers.Dense(1))]
+    model = keras_bsd.BSDModel(encoder, keras.Sequential([keras.Input((2,)), *decoder]))
+    model.compile()
+    report = plausibility(model, [[0.5], [1.0]], [0, 1])
+    assert abs(report.criteria["C1"].measured["twins"][0]["cosines"][0]) == pytest.approx(1)
+    report.require("C1")
 
 
 def test_paper_configuration_compares_samples_with_each_other():
