@@ -58,6 +58,13 @@ def arrays(tensors):
     return [np.asarray(ops.convert_to_numpy(tensor)) for tensor in keras.tree.flatten(tensors)]
 
 
+def fits(x, network):
+    """Whether an array is a batch of what a network takes, whose axes may be of any length."""
+    expected = network.input_shape[1:]
+    sizes = zip(x.shape[1:], expected, strict=True) if x.ndim == len(expected) + 1 else [(0, 1)]
+    return all(wanted in (None, size) for size, wanted in sizes)
+
+
 def stages_by_network(model):
     """Dict from `"encoder"` and `"decoder"` to all stages of that network, readouts included."""
     return {name: flatten_stages(getattr(model, name), Stage) for name in ("encoder", "decoder")}

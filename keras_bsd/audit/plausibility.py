@@ -9,7 +9,7 @@ from keras import ops
 from keras_bsd.audit import twins
 from keras_bsd.audit.backend import train_step
 from keras_bsd.audit.locality import reach
-from keras_bsd.audit.observation import crossings, observed, stages_by_network, unchanged
+from keras_bsd.audit.observation import crossings, fits, observed, stages_by_network, unchanged
 from keras_bsd.audit.report import Criterion, PlausibilityReport
 from keras_bsd.audit.updates import rebuild
 from keras_bsd.layers.readout import Readout
@@ -86,7 +86,7 @@ def _checked(model, x, y):
     if not model.compiled:
         raise ValueError(f"Compile '{model.name}' first: its losses are part of what is measured.")
     x, y = np.asarray(x), np.asarray(y)
-    if x.shape[1:] != model.encoder.input_shape[1:] or len(x) != len(y):
+    if not fits(x, model.encoder) or len(x) != len(y):
         shape = ", ".join(map(str, model.encoder.input_shape[1:]))
         raise ValueError(
             f"Stimuli must have shape (batch, {shape}), with a target for each. "
