@@ -83,12 +83,13 @@ class Crossing(NamedTuple):
         return f"{self.way} {self.network} stage '{self.stage}'"
 
 
-def crossings(model, x, y):
+def crossings(model, x, y, silenced=None):
     """What passes between stages while a pair compares its two networks on a batch.
 
     Args:
         model: `keras_bsd.BSDModel`, compiled.
         x, y: stimuli and targets, `(batch, ...)`.
+        silenced: `"encoder"` or `"decoder"`, of whose stages nothing but zeros come; or None.
 
     Returns:
         List of `Crossing`, in the order in which they are made. The model stays as it is.
@@ -106,7 +107,8 @@ def crossings(model, x, y):
                 for tensor in keras.tree.flatten(structure):
                     labels.append((networks[stage], stage.name, way))
                     tensors.append(tensor)
-            return outputs
+            silent = networks[stage] == silenced
+            return keras.tree.map_structure(ops.zeros_like, outputs) if silent else outputs
 
         with observed(networks, note), keras.StatelessScope():
             model.distil(x, y)

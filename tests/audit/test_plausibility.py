@@ -28,7 +28,7 @@ FAULTS = {
         "C5": "into encoder stage 'upper' is negative, down to -1",
     },
     broken.two_phases: {"C3": "encoder stage 'lower' runs 2 times in a training step"},
-    broken.waiting_decoder: {"C3": "the decoder's spikes depend on the stimulus"},
+    broken.waiting_decoder: {"C3": "the decoder's spikes depend on those of the encoder: it waits for them"},
     broken.foreign_error: {"C2": "the update of 'dense.*' in stage 'lower' is not made of what is there"},
 }
 
@@ -160,10 +160,9 @@ def test_bad_input():
         plausibility(model, x[:, :3], y)
     with pytest.raises(ValueError, match=r"Received: shapes \(12, 4\) and \(5,\)"):
         plausibility(model, x, y[:5])
-    with pytest.raises(ValueError, match=r"two different stimuli at least. Received: 0 samples"):
-        plausibility(model, x[:0], y[:0])
-    with pytest.raises(ValueError, match=r"two different targets at least. Received: 12 samples, all alike"):
-        plausibility(model, x, np.zeros_like(y))
+    for count in (0, 1):
+        with pytest.raises(ValueError, match=f"Give two samples at least.* Received: {count} samples"):
+            plausibility(model, x[:count], y[:count])
     report = plausibility(model, x, y)
     with pytest.raises(ValueError, match=r"Unknown `criterion`.*'C5'. Received: criterion='C6'"):
         report.require("C6")
