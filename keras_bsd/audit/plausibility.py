@@ -165,6 +165,9 @@ def _not_quite_local(model, updates):
         names = [update.stage for update in updates if presynaptic in update.presynaptic]
         if names:
             yield f"{text} in {', '.join(names)}"
+    paths = [path for stage in stages for path in twins.outside_synapse(stage)]
+    if paths:
+        yield f"not made anew were the updates of {', '.join(paths)}, outside a synapse"
 
 
 def _one_pass(model, x, y, passed):

@@ -98,6 +98,30 @@ def test_layers_between_input_and_kernel_are_told():
     assert any(told in text for text in report.criteria["C2"].reservations)
 
 
+def test_kernels_outside_a_synapse_are_told():
+    class Gated(SpikingStage):
+        def build(self, input_shape):
+            super().build(input_shape)
+            self.gate = self.add_weight(shape=(6, 6), initializer="identity", name="gate")
+
+        def settle(self, weighed, training):
+            return super().settle(ops.matmul(weighed, self.gate), training)
+
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            Gated(keras.layers.Dense(6), timesteps=2, name="gated"),
+            Readout(keras.layers.Dense(3), "softmax"),
+        ]
+    )
+    decoder = [SpikingStage(keras.layers.Dense(6), timesteps=2), Readout(keras.layers.Dense(4))]
+    model = keras_bsd.BSDModel(encoder, keras.Sequential([keras.Input((3,)), *decoder]))
+    model.compile()
+    criteria = plausibility(model, *pairs.samples(model)).criteria
+    assert any("gated/gate: outside the synapse" in text for text in criteria["C1"].reservations)
+    assert any("not made anew were the updates of gated/gate" in text for text in criteria["C2"].reservations)
+
+
 def test_tiny_kernels_are_not_taken_for_one():
     encoder = keras.Sequential(
         [
