@@ -7,6 +7,7 @@ from keras_bsd import checks
 from keras_bsd.audit import costs as known_costs
 from keras_bsd.audit.counter import Counter, flat
 from keras_bsd.audit.energy_report import EnergyReport
+from keras_bsd.audit.observation import fits
 from keras_bsd.audit.training_costs import count_training
 from keras_bsd.layers.stages import SpikingStage
 from keras_bsd.models.bsd_model import BSDModel
@@ -65,7 +66,7 @@ def _checked(network, x):
     if not any(isinstance(layer, SpikingStage) for layer in flat(network)):
         raise ValueError(f"'{network.name}' has no spiking stage. Received: {[x.name for x in network.layers]}")
     x = np.asarray(x)
-    if not len(x) or x.shape[1:] != network.input_shape[1:]:
+    if not len(x) or not fits(x, network):
         shape = ", ".join(map(str, network.input_shape[1:]))
         raise ValueError(f"Give one stimulus at least, (samples, {shape}). Received: shape={x.shape}")
     return x

@@ -41,7 +41,7 @@ class EnergyReport:
             if field not in ("name", "kind", "stage", "firing_rate", "steps")
         }
         spikes = sum(layer.firing_rate * layer.neuron_updates for layer in self.layers if layer.neurons)
-        rate = spikes / summed["neuron_updates"]
+        rate = spikes / summed["neuron_updates"] if summed["neuron_updates"] else None
         return Layer(name="total", kind="", stage="", firing_rate=rate, steps=1, **summed)
 
     def energy(self, layer=None):

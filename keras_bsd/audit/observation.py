@@ -58,6 +58,13 @@ def arrays(tensors):
     return [np.asarray(ops.convert_to_numpy(tensor)) for tensor in keras.tree.flatten(tensors)]
 
 
+def fits(x, network):
+    """Whether an array is a batch of what a network takes, whose axes may be of any length."""
+    expected = network.input_shape[1:]
+    sizes = zip(x.shape[1:], expected, strict=True) if x.ndim == len(expected) + 1 else [(0, 1)]
+    return all(wanted in (None, size) for size, wanted in sizes)
+
+
 def stages_by_network(model):
     """Dict from `"encoder"` and `"decoder"` to all stages of that network, readouts included."""
     return {name: flatten_stages(getattr(model, name), Stage) for name in ("encoder", "decoder")}
@@ -69,42 +76,54 @@ class Crossing(NamedTuple):
     network: str  # "encoder" or "decoder"
     stage: str
     way: str  # "into" or "out of"
-    outer: bool  # stimulus or concept, from outside the network
+    outer: bool  # what the network's first stage got too: stimulus or concept, not another stage's work
     values: np.ndarray
 
     def __str__(self):
         return f"{self.way} {self.network} stage '{self.stage}'"
 
 
-def crossings(model, x, y):
+def crossings(model, x, y, silenced=None):
     """What passes between stages while a pair compares its two networks on a batch.
 
     Args:
         model: `keras_bsd.BSDModel`, compiled.
         x, y: stimuli and targets, `(batch, ...)`.
+        silenced: `"encoder"` or `"decoder"`, of whose stages nothing but zeros come; or None.
 
     Returns:
         List of `Crossing`, in the order in which they are made. The model stays as it is.
     """
-    networks = {stage: name for name, stages in stages_by_network(model).items() for stage in stages}
-    first = {stages[0] for stages in stages_by_network(model).values()}
+    by_network = stages_by_network(model)
+    networks = {stage: name for name, stages in by_network.items() for stage in stages}
     labels = []
 
     def run(x, y):
         tensors = []
 
         def note(stage, inputs, outputs):
-            outer = stage in first or getattr(stage, "timesteps", None) is not None
-            ways = [("into", outer, inputs), ("out of", False, outputs)]
-            for way, outer, structure in ways if isinstance(stage, SpikingStage) else ways[:1]:
+            ways = {"into": inputs, "out of": outputs if isinstance(stage, SpikingStage) else []}
+            for way, structure in ways.items():
                 for tensor in keras.tree.flatten(structure):
-                    labels.append((networks[stage], stage.name, way, outer))
+                    labels.append((networks[stage], stage.name, way))
                     tensors.append(tensor)
-            return outputs
+            silent = networks[stage] == silenced
+            return keras.tree.map_structure(ops.zeros_like, outputs) if silent else outputs
 
         with observed(networks, note), keras.StatelessScope():
             model.distil(x, y)
         return tensors
 
-    passed = arrays(compiled(run)(x, y))
-    return [Crossing(*label, values) for label, values in zip(labels, passed, strict=True)]
+    passed = list(zip(labels, arrays(compiled(run)(x, y)), strict=True))
+    given = {
+        name: [values for label, values in passed if label == (name, stages[0].name, "into")]
+        for name, stages in by_network.items()
+    }
+
+    def outer(network, way, values):
+        return way == "into" and any(np.array_equal(values, other) for other in given[network])
+
+    return [
+        Crossing(network, stage, way, outer(network, way, values), values)
+        for (network, stage, way), values in passed
+    ]

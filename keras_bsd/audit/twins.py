@@ -88,9 +88,14 @@ def _kernels(stage):
             kernels.append(_adjoint(_array(layer.kernel)))
         elif any(len(weight.shape) > 1 for weight in layer.trainable_weights):
             others.append(f"{layer.name}: how a {kind.__name__} runs is not known")
+    return kernels, others + [f"{path}: outside the synapse" for path in outside_synapse(stage)]
+
+
+def outside_synapse(stage):
+    """Paths of the kernels that a stage has beside its synapse's."""
     inside = {id(weight) for weight in stage.synapse.weights}
-    own = [weight.path for weight in stage.weights if id(weight) not in inside and len(weight.shape) > 1]
-    return kernels, others + [f"{path}: outside the synapse" for path in own]
+    weights = (weight for weight in stage.trainable_weights if id(weight) not in inside)
+    return [weight.path for weight in weights if len(weight.shape) > 1]
 
 
 def _array(weight):

@@ -16,7 +16,7 @@ class Update(NamedTuple):
 
     stage: str
     layer: str
-    presynaptic: str  # "stimulus", "rates", "spikes", or "another layer of the stage"
+    presynaptic: str  # "stimulus", "rates", "spikes", or "other"
     difference: float  # from the training step's gradient, in units of the largest of it
 
 
@@ -125,7 +125,7 @@ def _kind(stage, inputs, presynaptic):
         return "stimulus"
     if not held and _equal(inputs, presynaptic.mean(axis=1, dtype="float32")):
         return "rates"
-    return "spikes" if _equal(inputs, presynaptic) else "another layer of the stage"
+    return "spikes" if _equal(inputs, presynaptic) else "other"
 
 
 def _equal(a, b):

@@ -63,6 +63,22 @@ def analogue_between_stages():
     return _pair([keras.layers.Rescaling(0.5)])
 
 
+def analogue_held_between_stages():
+    """The second stage holds the first one's rates as a current."""
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            SpikingStage(keras.layers.Dense(6), timesteps=3, normalization="batch", name="lower"),
+            keras.layers.GlobalAveragePooling1D(),
+            SpikingStage(keras.layers.Dense(6), timesteps=3, normalization="batch", name="upper"),
+            Readout(keras.layers.Dense(3), "softmax", name="scores"),
+        ]
+    )
+    model = keras_bsd.BSDModel(encoder, _pair().decoder)
+    model.compile()
+    return model
+
+
 def signed_between_stages():
     return _pair([keras.layers.Rescaling(2.0, offset=-1.0)])
 
@@ -80,10 +96,10 @@ def two_phases():
 
 
 class WaitingDecoder(keras_bsd.BSDModel):
-    """One pass each, but the decoder's concepts follow from the stimuli."""
+    """The decoder runs on what the encoder says of the samples."""
 
     def distil(self, x, y, sample_weight=None):
-        return super().distil(x, ops.cast(x[:, 0] > x[:, 1], y.dtype), sample_weight)
+        return super().distil(x, ops.stop_gradient(self.encoder(x, training=True)), sample_weight)
 
 
 def waiting_decoder():

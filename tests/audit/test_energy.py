@@ -238,3 +238,14 @@ def test_bad_input():
         energy(model, x, costs="7nm")
     with pytest.raises(ValueError, match=r"`batch_size` must be an integer of at least 1"):
         energy(model, x, batch_size=0)
+
+
+def test_a_network_whose_neurons_no_layer_stands_for():
+    class Silent(SpikingStage):
+        def fire(self, currents):
+            return ops.zeros_like(currents)
+
+    stage = Silent(keras.layers.Dense(3), timesteps=1, name="own")
+    report = energy(keras.Sequential([keras.Input((2,)), stage]), np.ones((1, 2), "float32"))
+    assert report.total.firing_rate is None
+    assert "'own' (Silent): what it does beside its synapse and its neurons" in str(report)

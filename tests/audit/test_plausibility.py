@@ -1,11 +1,13 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 import keras_bsd
 from keras_bsd.audit import plausibility
+from keras_bsd.layers import Readout, SpikingStage
 from tests.audit import broken
 from tests.models import pairs
 
@@ -20,12 +22,13 @@ FAULTS = {
         "C5": "the loss of stage 'upper' sends a gradient to other stages",
     },
     broken.analogue_between_stages: {"C4": "into encoder stage 'upper' is not 0 or 1 only.* 0.5$"},
+    broken.analogue_held_between_stages: {"C4": "into encoder stage 'upper' is not 0 or 1 only"},
     broken.signed_between_stages: {
         "C4": "into encoder stage 'upper' is not 0 or 1 only",
         "C5": "into encoder stage 'upper' is negative, down to -1",
     },
     broken.two_phases: {"C3": "encoder stage 'lower' runs 2 times in a training step"},
-    broken.waiting_decoder: {"C3": "the decoder's spikes depend on the stimulus"},
+    broken.waiting_decoder: {"C3": "the decoder's spikes depend on those of the encoder: it waits for them"},
     broken.foreign_error: {"C2": "the update of 'dense.*' in stage 'lower' is not made of what is there"},
 }
 
@@ -83,6 +86,59 @@ def test_what_updates_are_made_of(rule, presynaptic):
     assert told == (rule == "surrogate")
 
 
+def test_layers_between_input_and_kernel_are_told():
+    stage = SpikingStage([keras.layers.Dense(5), keras.layers.ReLU(), keras.layers.Dense(6)], timesteps=2)
+    encoder = keras.Sequential([keras.Input((4,)), stage, Readout(keras.layers.Dense(3), "softmax")])
+    decoder = [SpikingStage(keras.layers.Dense(6), timesteps=2), Readout(keras.layers.Dense(4))]
+    model = keras_bsd.BSDModel(encoder, keras.Sequential([keras.Input((3,)), *decoder]))
+    model.compile()
+    report = plausibility(model, *pairs.samples(model))
+    report.require()
+    told = f"neither the stage's input nor its mean over time, but what is made of it in {stage.name}"
+    assert any(told in text for text in report.criteria["C2"].reservations)
+
+
+def test_kernels_outside_a_synapse_are_told():
+    class Gated(SpikingStage):
+        def build(self, input_shape):
+            super().build(input_shape)
+            self.gate = self.add_weight(shape=(6, 6), initializer="identity", name="gate")
+
+        def settle(self, weighed, training):
+            return super().settle(ops.matmul(weighed, self.gate), training)
+
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            Gated(keras.layers.Dense(6), timesteps=2, name="gated"),
+            Readout(keras.layers.Dense(3), "softmax"),
+        ]
+    )
+    decoder = [SpikingStage(keras.layers.Dense(6), timesteps=2), Readout(keras.layers.Dense(4))]
+    model = keras_bsd.BSDModel(encoder, keras.Sequential([keras.Input((3,)), *decoder]))
+    model.compile()
+    criteria = plausibility(model, *pairs.samples(model)).criteria
+    assert any("gated/gate: outside the synapse" in text for text in criteria["C1"].reservations)
+    (told,) = (text for text in criteria["C2"].reservations if text.startswith("not made anew"))
+    assert told.endswith("gated/gate, outside a synapse")
+
+
+def test_tiny_kernels_are_not_taken_for_one():
+    encoder = keras.Sequential(
+        [
+            keras.Input((1,)),
+            SpikingStage(keras.layers.Dense(1), timesteps=3),
+            Readout(keras.layers.Dense(2), "softmax"),
+        ]
+    )
+    decoder = [SpikingStage(keras.layers.Dense(1), timesteps=3), Readout(keras.layers.Dense(1))]
+    model = keras_bsd.BSDModel(encoder, keras.Sequential([keras.Input((2,)), *decoder]))
+    model.compile()
+    report = plausibility(model, [[0.5], [1.0]], [0, 1])
+    assert abs(report.criteria["C1"].measured["twins"][0]["cosines"][0]) == pytest.approx(1)
+    report.require("C1")
+
+
 def test_paper_configuration_compares_samples_with_each_other():
     model = SHIPPED["mlp"](**keras_bsd.paper_configuration())
     model.compile()
@@ -129,10 +185,9 @@ def test_bad_input():
         plausibility(model, x[:, :3], y)
     with pytest.raises(ValueError, match=r"Received: shapes \(12, 4\) and \(5,\)"):
         plausibility(model, x, y[:5])
-    with pytest.raises(ValueError, match=r"two different stimuli at least. Received: 0 samples"):
-        plausibility(model, x[:0], y[:0])
-    with pytest.raises(ValueError, match=r"two different targets at least. Received: 12 samples, all alike"):
-        plausibility(model, x, np.zeros_like(y))
+    for count in (0, 1):
+        with pytest.raises(ValueError, match=f"Give two samples at least.* Received: {count} samples"):
+            plausibility(model, x[:count], y[:count])
     report = plausibility(model, x, y)
     with pytest.raises(ValueError, match=r"Unknown `criterion`.*'C5'. Received: criterion='C6'"):
         report.require("C6")
