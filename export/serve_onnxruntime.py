@@ -52,13 +52,15 @@ class Network:
         except Exception as error:  # ONNX Runtime's have no base of their own
             raise BadInput(f"{path} is not an ONNX file that can be run. Export it again. ({error})") from error
         stored = self.session.get_modelmeta().custom_metadata_map
-        (stimulus,) = self.session.get_inputs()
+        stimulus, *states = self.session.get_inputs()
         outputs = [output.name for output in self.session.get_outputs()]
         if stimulus.name != "stimulus" or "scores" not in outputs or "keras_bsd" not in stored:
             raise BadInput(
                 f"{path} was not written by keras_bsd.export.export_onnx, or without its output `scores`. "
                 f"Received: input {stimulus.name!r}, outputs {outputs}"
             )
+        if states:
+            raise BadInput(f"{path} is one time step of a network. Export it without `streaming` to serve it.")
         self.shape = tuple(stimulus.shape[1:])
         self.type = "float32" if stimulus.type == "tensor(float)" else "int32"
         self.labels = json.loads(stored["labels"]) if "labels" in stored else None

@@ -23,7 +23,12 @@ def graph(model, program, opset):
     Raises:
         ValueError: ONNX cannot say what a layer does.
     """
-    specs = [tf.TensorSpec((None, *shape), dtype) for shape, dtype in program.inputs.values()]
+    # TensorFlow allows no slash in an input's name.
+    names = {f"input_{i}": name for i, name in enumerate(program.inputs)}
+    specs = [
+        tf.TensorSpec((None, *shape), dtype, name)
+        for name, (shape, dtype) in zip(names, program.inputs.values(), strict=True)
+    ]
 
     @tf.function(input_signature=specs, autograph=False)
     def serve(*tensors):
@@ -38,19 +43,13 @@ def graph(model, program, opset):
     for node in _nodes(proto.graph):
         if not node.domain and not onnx.defs.has(node.op_type, max_inclusive_version=opset):
             raise _refusal(model, node.name, f"tf2onnx finds nothing in ONNX for its {node.op_type}")
-    _rename_inputs(proto.graph, list(program.inputs))
+    for value in proto.graph.input:
+        value.name = names[value.name]
+    for node in _nodes(proto.graph):
+        node.input[:] = [names.get(name, name) for name in node.input]
     for value in [*proto.graph.input, *proto.graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     return proto
-
-
-def _rename_inputs(graph, names):
-    """TensorFlow allows no slash in an input's name."""
-    renamed = {value.name: name for value, name in zip(graph.input, names, strict=True)}
-    for value in graph.input:
-        value.name = renamed[value.name]
-    for node in _nodes(graph):
-        node.input[:] = [renamed.get(name, name) for name in node.input]
 
 
 def _nodes(graph):

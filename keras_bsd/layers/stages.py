@@ -138,13 +138,11 @@ class SpikingStage(Stage):
 
     def respond(self, inputs, training):
         """Currents `(batch, time, ...)`; with a time axis of one for a held stimulus."""
-        return self.settle(self.weigh(inputs, training), training)
+        return self._each_step(self._whole, self._with_time(inputs), training)
 
     def weigh(self, inputs, training):
         """What the synapse's leading affine layers give at every time step, `(batch, time, ...)`."""
-        if self.timesteps is not None:
-            inputs = ops.expand_dims(inputs, 1)
-        return self._each_step(self._affine, inputs, training)
+        return self._each_step(self._affine, self._with_time(inputs), training)
 
     def settle(self, weighed, training):
         """Currents `(batch, time, ...)` from what `weigh` gave, by the rest of the synapse."""
@@ -175,6 +173,12 @@ class SpikingStage(Stage):
             averaged = self._affine(averaged, training)
             averaged = with_value(averaged, ops.stop_gradient(ops.mean(weighed, axis=1)))
             return self._rest(averaged, training)
+
+    def _with_time(self, inputs):
+        return inputs if self.timesteps is None else ops.expand_dims(inputs, 1)
+
+    def _whole(self, inputs, training):
+        return _apply(self.synapse.layers, inputs, training)
 
     def _affine(self, inputs, training):
         return _apply(self.synapse.layers[: self._affine_count], inputs, training)

@@ -19,8 +19,19 @@ def exported(tmp_path_factory, digits):
     model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(256, 256))
     model.compile(keras.optimizers.AdamW(6e-3))
     model.fit(*digits[0], batch_size=128, epochs=4, verbose=0)
-    export_onnx(model, path, labels=range(10))
+    export_onnx(model, path, labels=range(10), outputs=("scores", "spike_counts"))
     return model, path
+
+
+def test_the_original_over_a_whole_test_set(exported, digits):
+    model, path = exported
+    report = check_onnx(model, path, *digits[1])
+    assert report["samples"] == 360
+    scores = report["outputs"].pop("scores")
+    assert scores["same"] == 1
+    assert scores["largest_difference"] <= 1e-4
+    assert scores["accuracy"] == scores["keras_accuracy"] > 0.8
+    assert all(found["unexplained"] == 0 for found in report["outputs"].values())
 
 
 @pytest.mark.parametrize(("precision", "part", "most_lost"), [("float16", 0.55, 0.003), ("int8", 0.35, 0.003)])

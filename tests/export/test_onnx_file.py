@@ -6,6 +6,7 @@ import onnx
 import pytest
 
 import keras_bsd
+from keras_bsd.applications import presets
 from keras_bsd.export import check_onnx, export_onnx
 from keras_bsd.export.programs import OUTPUTS
 from keras_bsd.layers import Readout, SpikingDense, SpikingLIF, SpikingStage, flatten_stages
@@ -16,6 +17,10 @@ from tests.models import pairs
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "network.onnx"
+
+
+def _metadata(path):
+    return {entry.key: entry.value for entry in onnx.load(path).metadata_props}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -35,7 +40,16 @@ def test_what_leaves_computes_what_keras_computes(name, path):
         assert found["largest_difference"] <= 1e-5 or found["near_threshold"] > 0
 
 
-@pytest.mark.parametrize("name", ["dense", "conv", "residual"])
+@pytest.mark.parametrize("name", presets.names())
+def test_presets(name, path):
+    model = getattr(keras_bsd.applications, presets.record(name)["application"])(weights=name)
+    export_onnx(model, path, labels=name)
+    report = check_onnx(model, path, stimuli(model.encoder, 9) / 2)
+    assert report["outputs"]["scores"]["largest_difference"] <= 1e-4
+    assert json.loads(_metadata(path)["labels"]) == presets.record(name)["labels"]
+
+
+@pytest.mark.parametrize("name", ["dense", "conv"])
 def test_products(name, path):
     """One for each weight, over all time steps together, and none repeated for a held stimulus."""
     model = NETWORKS[name]()
@@ -82,7 +96,7 @@ def test_outputs_have_values(path):
 def test_metadata(path):
     model = NETWORKS["soft reset"]()
     export_onnx(model, path, labels=["a", "b", "c"], preprocess=(0, [1, 2, 3, 255]))
-    stored = {entry.key: json.loads(entry.value) for entry in onnx.load(path).metadata_props}
+    stored = {key: json.loads(value) for key, value in _metadata(path).items()}
     assert stored == {
         "labels": ["a", "b", "c"],
         "preprocess": [0.0, [1.0, 2.0, 3.0, 255.0]],
@@ -99,9 +113,9 @@ def test_metadata(path):
 def test_metadata_of_a_preset(path):
     export_onnx(keras_bsd.applications.SpikingMLP((4,), 10, units=(5,)), path, labels="mnist_dense", opset=13)
     proto = onnx.load(path)
-    stored = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
-    assert stored["preset"] == "mnist_dense"
-    assert stored["labels"] == [str(digit) for digit in range(10)]
+    stored = _metadata(path)
+    assert json.loads(stored["preset"]) == "mnist_dense"
+    assert json.loads(stored["labels"]) == [str(digit) for digit in range(10)]
     assert "preprocess" not in stored
     assert proto.opset_import[0].version == 13
 

@@ -9,17 +9,7 @@ from keras_bsd.export.programs import OUTPUTS
 from keras_bsd.layers import Readout, SpikingDense, Stage
 from tests.export.networks import NETWORKS, lively, stimuli
 
-STREAMED = [
-    "dense",
-    "dense, decoder",
-    "conv",
-    "residual",
-    "soft reset",
-    "refractory",
-    "series",
-    "tokens",
-    "maps",
-]
+STREAMED = ["dense, decoder", "conv", "residual", "soft reset", "refractory", "series", "tokens", "nested"]
 
 
 @pytest.mark.parametrize("name", STREAMED)
@@ -84,5 +74,5 @@ def test_layers_that_look_at_several_steps(name, tmp_path):
 
 def test_a_network_without_spikes(tmp_path):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-    with pytest.raises(ValueError, match=r"without spiking stages has no time steps\. Received: 'seq"):
+    with pytest.raises(ValueError, match="without spiking stages has no time steps"):
         export_onnx(model, tmp_path / "step.onnx", streaming=True)

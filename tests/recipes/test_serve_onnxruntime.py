@@ -79,7 +79,9 @@ def test_bad_input(served, tmp_path):
     (tmp_path / "words.csv").write_text("a,b\n")
     (tmp_path / "corrupt.onnx").write_bytes(network.read_bytes()[:300])
     export_onnx(pairs.dense_encoder(), tmp_path / "counts.onnx", outputs="spike_counts")
+    export_onnx(pairs.dense_encoder(), tmp_path / "step.onnx", streaming=True)
     for path, file, message in (
+        (tmp_path / "step.onnx", "nan.npy", "step.onnx is one time step of a network"),
         (network, "large.png", r"must hold samples of shape \(6, 5, 1\), or of 30 .* shape \(1, 7, 7, 1\)"),
         (network, "two.npz", r"must hold an array `x`, or a single one, and holds \['a', 'b'\]"),
         (network, "text.npy", "must hold numbers. Received: values of type <U1"),
