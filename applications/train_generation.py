@@ -50,6 +50,9 @@ flags.DEFINE_list(
 )
 flags.DEFINE_enum("layer_loss", "similarity", list(LOSSES), "Of BSD: what paired stages learn.")
 flags.DEFINE_float("sharpening", 0.5, "Of the layer loss `similarity`.", lower_bound=0)
+flags.DEFINE_float(
+    "following", 100, "Of BSD: how much the stage farther from its data follows the nearer one.", lower_bound=0
+)
 flags.DEFINE_integer("epochs", 30, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 128, "Samples a batch.", lower_bound=2)
 flags.DEFINE_float(
@@ -95,7 +98,7 @@ def trained(rule, data, run):
     keras.utils.set_random_seed(FLAGS.seed)
     own = {"sharpening": FLAGS.sharpening} if FLAGS.layer_loss == "similarity" else {}
     model = keras_bsd.applications.SpikingAutoencoder(
-        **arguments(data), layer_loss=LOSSES[FLAGS.layer_loss](**own)
+        **arguments(data), layer_loss=LOSSES[FLAGS.layer_loss](**own), following=FLAGS.following
     )
     learner = model if rule == "bsd" else model.encoder
     x = data[0][0][: FLAGS.samples]
