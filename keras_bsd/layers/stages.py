@@ -145,7 +145,7 @@ class SpikingStage(Stage):
         return self._each_step(self._rest, weighed, training)
 
     def observe(self, inputs, training):
-        """For the rate rule: spikes without a gradient, and the mean current, with its own, that they answer."""
+        """For the rate rule: spikes without a gradient, and the mean current that they answer, with its own."""
         weighed = ops.stop_gradient(self.weigh(inputs, training))
         spikes = self.fire(ops.stop_gradient(self.settle(weighed, training)))
         # A learned leak or threshold would still pass a gradient.
