@@ -25,10 +25,11 @@ flags.DEFINE_integer("repeats", 10, "Steps that are timed.")
 
 def build(name, window):
     """A pair with one batch for it, and the features and units of its stage."""
+    generator = np.random.default_rng(0)
     if name == "text":
-        batch = np.zeros((FLAGS.batch_size, window), "int32")
-        return SpikingCharRNN("".join(map(chr, range(40, 105)))), (batch, batch), 65 + 256
-    x = np.random.default_rng(0).normal(size=(FLAGS.batch_size, window, 7)).astype("float32")
+        text = generator.integers(0, 65, (FLAGS.batch_size, window + 1), dtype="int32")
+        return SpikingCharRNN("".join(map(chr, range(40, 105)))), (text[:, :-1], text[:, 1:]), 65 + 256
+    x = generator.normal(size=(FLAGS.batch_size, window, 7)).astype("float32")
     return SpikingForecaster(window, 1, 7, units=(128,)), (x, x[:, :1]), 7 + 128
 
 
