@@ -161,9 +161,6 @@ class SpikingRecurrent(MadeToMeasure):
         carrying.end(self, [inputs[:, ops.shape(inputs)[1] - self.delays + 1 :], *ended])
         return _Loop(inputs, weighed, fed_back, spikes, states[-1][:, None])
 
-    def backward_synapse(self):
-        return [keras.layers.Dense(*self.input_features)]
-
 
 class _Loop(NamedTuple):
     """What a loop over the elements of a sequence leaves behind."""

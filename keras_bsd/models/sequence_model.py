@@ -53,5 +53,9 @@ class BSDSequenceModel(BSDModel):
             return ops.reshape(ops.cast(y, "float32"), (-1, classes))
         return super()._targets(y)
 
-    def _each_sample(self, sample_weight):
-        return None if sample_weight is None else ops.reshape(sample_weight, (-1,))
+    def _each_sample(self, y, sample_weight):
+        if sample_weight is None:
+            return None
+        batch, elements = ops.shape(y)[:2]
+        weights = ops.reshape(sample_weight, (batch, -1))  # one for each sequence, or for each element
+        return ops.reshape(ops.broadcast_to(weights, (batch, elements)), (-1,))

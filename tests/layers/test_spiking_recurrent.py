@@ -41,6 +41,11 @@ def test_the_formula(delays):
     assert 0.05 < spikes.mean() < 0.95
 
 
+def test_has_no_mirror_image():
+    with pytest.raises(NotImplementedError, match="SpikingRecurrent has no mirror image of its own"):
+        SpikingRecurrent(6).backward_synapse()
+
+
 def test_the_gain_of_feedback():
     stage = SpikingRecurrent(6, timesteps=4, feedback_gain=0.2)
     stage(series())
