@@ -193,7 +193,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
             `Distillation`. The gradient of each of its losses stays within one pair of stages.
         """
         stimuli, targets = self._decoder_views(x, y)
-        weights = self._each_sample(y, sample_weight)
+        weights = self._each_sample(sample_weight)
         rule = learning.RULES[self.rule]
         with learning.LocalLearning(rule) as backward:
             concepts = ops.eye(targets.shape[-1], dtype=targets.dtype) if self.codebook else targets
@@ -237,7 +237,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
         """Stimuli and targets, sample by sample, as the decoder gives and takes them."""
         return x, self._targets(y)
 
-    def _each_sample(self, y, sample_weight):
+    def _each_sample(self, sample_weight):
         """Weights of the samples that the stages compare, or None."""
         return sample_weight
 

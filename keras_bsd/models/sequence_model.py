@@ -12,7 +12,7 @@ class BSDSequenceModel(BSDModel):
 
     Every element of a sequence is a sample: what the encoder's stages say of it is drawn to what the
     decoder, which knows nothing of time, says of the element's class. Arguments, training and logs are
-    those of `BSDModel`, but for the shapes.
+    those of `BSDModel`, but for the shapes; a sample weight is one of each element, `(batch, elements)`.
 
     Args:
         encoder: built Keras model from class numbers `(batch, elements)` to class probabilities
@@ -53,9 +53,5 @@ class BSDSequenceModel(BSDModel):
             return ops.reshape(ops.cast(y, "float32"), (-1, classes))
         return super()._targets(y)
 
-    def _each_sample(self, y, sample_weight):
-        if sample_weight is None:
-            return None
-        batch, elements = ops.shape(y)[:2]
-        weights = ops.reshape(sample_weight, (batch, -1))  # one for each sequence, or for each element
-        return ops.reshape(ops.broadcast_to(weights, (batch, elements)), (-1,))
+    def _each_sample(self, sample_weight):
+        return None if sample_weight is None else ops.reshape(sample_weight, (-1,))
