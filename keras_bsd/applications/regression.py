@@ -151,7 +151,7 @@ def SpikingCharRNN(
     classes = len(alphabet)
     characters = keras.Input((None,), dtype="int32", name="characters")
     one_hot = OneHotEncoder(classes, name="one_hot")(characters)
-    spikes = _recurrent_stages(one_hot, arguments, learns_from="all")
+    spikes = _recurrent_stages(one_hot, arguments, learns_from="all", feedback_gain=0.2)
     scores = SequenceReadout(keras.layers.Dense(classes), "softmax", name="scores")(spikes)
     encoder = keras.Model(characters, scores, name="encoder")
     decoder = _decoder((classes,), (classes,), arguments)
@@ -163,7 +163,7 @@ def SpikingCharRNN(
     return model
 
 
-def _recurrent_stages(elements, arguments, learns_from):
+def _recurrent_stages(elements, arguments, **learning):
     """Spikes of all stages, one behind the other, along the last axis: what a readout is to see."""
     if not arguments["units"]:
         raise ValueError("A spiking network needs at least one stage. Received: units=()")
@@ -174,7 +174,7 @@ def _recurrent_stages(elements, arguments, learns_from):
             count,
             delays=arguments["delays"],
             timesteps=None if spikes else timesteps,
-            learns_from=learns_from,
+            **learning,
             neuron=SpikingLIF(**arguments["neuron"]),
             name=f"recurrent_{i + 1}",
         )

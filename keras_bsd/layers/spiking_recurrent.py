@@ -34,6 +34,8 @@ class SpikingRecurrent(MadeToMeasure):
         timesteps: positive int, `k`, for the first stage: its input is a sequence of stimuli.
         learns_from: `"all"` elements of a sequence, each a sample with a target of its own, or the
             `"last"`, of which the sequence is a sample.
+        feedback_gain: non-negative float, the gain of the orthogonal feedback weights to begin with. At 1
+            a stage may hear itself more than its input.
         normalization: of each element's currents: `"layer"` or `None`.
         neuron: a `SpikingLIF` (default: `SpikingLIF()`).
 
@@ -57,7 +59,7 @@ class SpikingRecurrent(MadeToMeasure):
     of spiking neurons", Nature Communications 2020.
     """
 
-    _numbers = ("units", "delays", "learns_from", "normalization")
+    _numbers = ("units", "delays", "learns_from", "feedback_gain", "normalization")
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class SpikingRecurrent(MadeToMeasure):
         delays=1,
         timesteps=None,
         learns_from="all",
+        feedback_gain=1.0,
         normalization="layer",
         neuron=None,
         **kwargs,
@@ -72,6 +75,7 @@ class SpikingRecurrent(MadeToMeasure):
         self.units = checks.integer("units", units, low=1)
         self.delays = checks.integer("delays", delays, low=1)
         self.learns_from = checks.one_of("learns_from", learns_from, ELEMENTS)
+        self.feedback_gain = checks.real("feedback_gain", feedback_gain, low=0.0)
         self.normalization = checks.one_of("normalization", normalization, ("layer", None))
         dtype, use_bias = kwargs.get("dtype"), normalization is None
         synapse = [keras.layers.Conv1D(units, delays, use_bias=use_bias, dtype=dtype)]
@@ -82,10 +86,11 @@ class SpikingRecurrent(MadeToMeasure):
             raise ValueError(
                 f"Stage '{self.name}' carries its neurons' state itself. Received: a stateful `neuron`"
             )
+        feedback = keras.initializers.Orthogonal(self.feedback_gain)
         self.recurrent = keras.layers.Dense(
             units,
             use_bias=False,
-            kernel_initializer="orthogonal",
+            kernel_initializer=feedback,
             trainable=self.trainable,
             dtype=self.dtype_policy,
             name="recurrent",
@@ -161,9 +166,6 @@ class SpikingRecurrent(MadeToMeasure):
         (fed_back, *_, spikes), ended = over_time(element, states, [weighed], unroll=1)
         carrying.end(self, [inputs[:, ops.shape(inputs)[1] - self.delays + 1 :], *ended])
         return _Loop(inputs, weighed, fed_back, spikes, states[-1][:, None])
-
-    def backward_synapse(self):
-        return [keras.layers.Dense(*self.input_features)]
 
 
 class _Loop(NamedTuple):

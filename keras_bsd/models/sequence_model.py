@@ -12,7 +12,7 @@ class BSDSequenceModel(BSDModel):
 
     Every element of a sequence is a sample: what the encoder's stages say of it is drawn to what the
     decoder, which knows nothing of time, says of the element's class. Arguments, training and logs are
-    those of `BSDModel`, but for the shapes.
+    those of `BSDModel`, but for the shapes; a sample weight is one of each element, `(batch, elements)`.
 
     Args:
         encoder: built Keras model from class numbers `(batch, elements)` to class probabilities

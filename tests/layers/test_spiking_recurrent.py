@@ -41,6 +41,18 @@ def test_the_formula(delays):
     assert 0.05 < spikes.mean() < 0.95
 
 
+def test_has_no_mirror_image():
+    with pytest.raises(NotImplementedError, match="SpikingRecurrent has no mirror image of its own"):
+        SpikingRecurrent(6).backward_synapse()
+
+
+def test_the_gain_of_feedback():
+    stage = SpikingRecurrent(6, timesteps=4, feedback_gain=0.2)
+    stage(series())
+    feedback = ops.convert_to_numpy(stage.recurrent.kernel)
+    np.testing.assert_allclose(feedback @ feedback.T, 0.04 * np.eye(6), atol=1e-6)
+
+
 def test_a_later_stage_takes_the_rates_of_spikes():
     first, second = SpikingRecurrent(6, timesteps=4), SpikingRecurrent(5, delays=2)
     spikes = ops.convert_to_numpy(first(series()))
@@ -136,6 +148,7 @@ def test_compiled_and_saved(tmp_path):
     [
         (lambda: SpikingRecurrent(0), "`units` must be an integer of at least 1. Received: units=0"),
         (lambda: SpikingRecurrent(4, delays=0), "Received: delays=0"),
+        (lambda: SpikingRecurrent(4, feedback_gain=-1.0), r"in \[0.0, inf\]. Received: feedback_gain=-1.0"),
         (lambda: SpikingRecurrent(4, learns_from="first"), "choose one of 'all', 'last'"),
         (lambda: SpikingRecurrent(4, normalization="batch"), "choose one of 'layer', None"),
         (lambda: SpikingRecurrent(4, neuron=SpikingLIF(stateful=True)), "carries its neurons' state itself"),
