@@ -22,7 +22,7 @@ setup: .venv/.ready
 
 demo: setup
 	$(BIN)/python applications/train_recognition.py
-	$(BIN)/python applications/train_generation.py --rule=bsd
+	$(BIN)/python applications/train_generation.py --rule=rate
 	$(BIN)/python export/export_to_onnx.py --model=runs/digits/rate.keras
 
 test: setup

@@ -7,7 +7,6 @@ Writes both reports as text, all figures in JSON, and a picture to `--output_dir
 """
 
 import pathlib
-import sys
 
 import keras
 import numpy as np
@@ -15,7 +14,7 @@ from absl import app, flags
 from matplotlib.figure import Figure
 
 import keras_bsd
-from keras_bsd import audit, plots
+from keras_bsd import audit, plots, runs
 from keras_bsd.applications import presets
 from keras_bsd.audit import costs
 from keras_bsd.files import replacing, write_json
@@ -85,7 +84,7 @@ def main(_):
     record = {
         "plausibility": plausibility.to_dict(),
         "energy": energy.to_dict(),
-        "flags": {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])},
+        "flags": runs.settings(),
         **keras_bsd.environment(),
     }
     write_json(folder / "audit.json", record)

@@ -1,6 +1,6 @@
 """Measure what a spiking autoencoder reconstructs, generates and completes, and draw it.
 
-    python applications/evaluate_generation.py --model=runs/digits-generation/bsd.keras \
+    python applications/evaluate_generation.py --model=runs/digits-generation/rate.keras \
         --baseline=runs/digits-generation/backprop.keras --classifier=runs/digits/rate.keras
 
 The classifier, a preset or a file that `train_recognition.py` wrote, says what generated and completed stimuli

@@ -7,12 +7,13 @@ Writes tables in Markdown, pictures, sample text and all figures in JSON to `--o
 """
 
 import pathlib
-import sys
 
 from absl import app, flags
 from regression_tasks import Forecast, Text, load
+from tabulate import tabulate
 
 import keras_bsd
+from keras_bsd import runs
 from keras_bsd.files import replacing, write_json
 
 FLAGS = flags.FLAGS
@@ -68,8 +69,7 @@ def _number(value):
 
 
 def _table(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return tabulate(rows, header, tablefmt="pipe", disable_numparse=True)
 
 
 def main(_):
@@ -84,8 +84,9 @@ def main(_):
         path.write_text(tables(scores), encoding="utf-8")
     with replacing(written[1]) as path:
         task.draw(models, scores).savefig(path, dpi=120)
-    flags_given = {flag.name: flag.value for flag in FLAGS.get_key_flags_for_module(sys.argv[0])}
-    write_json(written[2], {"scores": scores, "flags": flags_given, **keras_bsd.environment(["scikit-learn"])})
+    write_json(
+        written[2], {"scores": scores, "flags": runs.settings(), **keras_bsd.environment(["scikit-learn"])}
+    )
     if hasattr(model, "generate"):
         prompt = FLAGS.prompt or task.prompt
         sample = model.generate(prompt, FLAGS.length, FLAGS.temperature, FLAGS.seed)

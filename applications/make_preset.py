@@ -1,4 +1,4 @@
-"""Make a preset of the library of what `train_recognition.py` or `train_regression.py` trained.
+"""Make a preset of the library of what one of the recipes for training trained.
 
     python applications/make_preset.py --run=runs/mnist-dense --name=mnist_dense
 
@@ -57,6 +57,16 @@ class Recognition:
         return model.evaluate(*self.test, batch_size=500, verbose=0, return_dict=True)
 
 
+class Generation(Recognition):
+    """Test images, to be reconstructed."""
+
+    name, score = "generation", "mse"
+
+    def scores(self, model):
+        x, _ = self.test
+        return {"mse": np.square(model.reconstruct(x, batch_size=500) - x, dtype="float64").mean()}
+
+
 def task_of(metrics):
     """What the network was trained for, with its test data."""
     flags, data = metrics["flags"], metrics.get("data")
@@ -66,7 +76,7 @@ def task_of(metrics):
         )
     if metrics["task"] == "text":
         return Text(data, FLAGS.data_dir, flags["window"] or Text.defaults["window"])
-    return Recognition(flags)
+    return {"generation": Generation, "recognition": Recognition}[metrics["task"]](flags)
 
 
 def main(_):

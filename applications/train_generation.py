@@ -22,10 +22,12 @@ from keras_bsd.datasets import Batches
 from keras_bsd.files import replacing, write_json
 
 RULES = {  # what a rule is called, and AdamW's best learning rate with it
-    "bsd": ("BSD", 6e-3),
+    "rate": ("BSD", 6e-3),
+    "surrogate": ("BSD, surrogate rule", 6e-3),
     "backprop": ("backpropagation through time", 3e-3),
     "random": ("random hidden layers", 6e-3),
 }
+BSD = ("rate", "surrogate")
 LOSSES = {
     "similarity": keras_bsd.losses.SimilarityMatching,
     "frequency": keras_bsd.losses.FrequencyReCo,
@@ -45,8 +47,9 @@ flags.DEFINE_list("units", None, "Neurons of fully connected stages instead (dig
 flags.DEFINE_integer("timesteps", 8, "Time steps.", lower_bound=1)
 flags.DEFINE_list(
     "rule",
-    ["bsd", "backprop"],
-    "How to train, one or several: bsd; backprop, backpropagation through time; random, the image layer alone.",
+    ["rate", "backprop"],
+    "How to train, one or several: BSD by the rate or the surrogate rule; backprop, backpropagation through "
+    "time; random, the image layer alone.",
 )
 flags.DEFINE_enum("layer_loss", "similarity", list(LOSSES), "Of BSD: what paired stages learn.")
 flags.DEFINE_float("sharpening", 0.5, "Of the layer loss `similarity`.", lower_bound=0)
@@ -81,14 +84,15 @@ flags.register_validator("rule", lambda rules: rules and set(rules) <= set(RULES
 def arguments(data):
     """What `SpikingAutoencoder` is given for data such as these."""
     (x, y), (_, y_test) = data
-    shape = {"filters": FLAGS.filters, "units": FLAGS.units}
-    if not any(shape.values()) and FLAGS.dataset == "digits":
-        shape["units"] = [256]
+    filters, units = (tuple(map(int, sizes or ())) for sizes in (FLAGS.filters, FLAGS.units))
+    if not filters and not units:
+        filters, units = ((), (256,)) if FLAGS.dataset == "digits" else ((32, 64), ())
     return {
         "input_shape": x.shape[1:],
         "latent_units": FLAGS.latent_units,
         "timesteps": FLAGS.timesteps,
-        **{name: tuple(map(int, counts)) for name, counts in shape.items() if counts},
+        "filters": filters,
+        "units": units,
         "concepts": int(max(y.max(), y_test.max())) + 1,
     }
 
@@ -98,9 +102,12 @@ def trained(rule, data, run):
     keras.utils.set_random_seed(FLAGS.seed)
     own = {"sharpening": FLAGS.sharpening} if FLAGS.layer_loss == "similarity" else {}
     model = keras_bsd.applications.SpikingAutoencoder(
-        **arguments(data), layer_loss=LOSSES[FLAGS.layer_loss](**own), following=FLAGS.following
+        **arguments(data),
+        rule=rule if rule in BSD else "rate",
+        layer_loss=LOSSES[FLAGS.layer_loss](**own),
+        following=FLAGS.following,
     )
-    learner = model if rule == "bsd" else model.encoder
+    learner = model if rule in BSD else model.encoder
     x = data[0][0][: FLAGS.samples]
     if rule == "random":
         for batch in Batches(x, x, FLAGS.batch_size):  # so that currents are normalised
@@ -170,6 +177,8 @@ def main(_):
         measured = ("test_mse", "seconds", "parameters")
         metrics = {
             **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
+            "task": "generation",
+            "data": FLAGS.dataset,
             "application": "SpikingAutoencoder",
             "arguments": arguments(data),
             "command": runs.command(),

@@ -4,17 +4,19 @@
     python applications/train_regression.py --dataset=etth1 --data_dir=DIR --window=96 --horizon=24
     python applications/train_regression.py --task=text --dataset=tiny_shakespeare --epochs=5
 
-Writes to `--output_dir` a trained model for each rule, pictures, sample text, and all figures.
+Writes to `--output_dir` a trained model for each rule, pictures, sample text, and all figures. The same command
+goes on with training that was interrupted.
 """
 
+import functools
 import pathlib
-import sys
 
 import keras
 from absl import app, flags
 from regression_tasks import Forecast, Text, draw_training
 
 import keras_bsd
+from keras_bsd import runs
 from keras_bsd.files import replacing, write_json
 
 RULES = {  # what a rule is called, and AdamW's learning rate with it
@@ -25,7 +27,6 @@ RULES = {  # what a rule is called, and AdamW's learning rate with it
 }
 BSD = ("rate", "surrogate")
 TASKS = {"forecast": Forecast, "text": Text}
-PATHS = ("data_dir", "output_dir")
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("task", "forecast", list(TASKS), "Forecast a series, or foretell a text's next character.")
@@ -86,8 +87,9 @@ def build(rule, task):
     return pair if rule in BSD else pair.encoder
 
 
-def train(rule, task, folder):
-    """Fit a model by one rule, save it, and give it with what is to be told of it."""
+def result(rule, task, run):
+    """Train by one rule, save the model, and give what is to be told of it."""
+    print(f"{RULES[rule][0]}, {dataset()}:")
     model, batches = build(rule, task), task.batches(FLAGS.batch_size, FLAGS.seed)
     highest = FLAGS.learning_rate or RULES[rule][1]
     schedule = keras.optimizers.schedules.CosineDecay(highest, FLAGS.epochs * len(batches))
@@ -97,37 +99,16 @@ def train(rule, task, folder):
         metrics=task.metrics,
         jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
     )
-    history = model.fit(
-        batches,
-        epochs=FLAGS.epochs,
-        validation_data=task.validation,
-        validation_batch_size=500,
-        shuffle=False,  # batches come shuffled
-        verbose=2,
-        callbacks=[batches.follow(), keras_bsd.callbacks.EpochSeconds()],
-    ).history
-    with replacing(folder / f"{rule}.keras") as written:
-        model.save(written)
-    found = {
+    history = run.fit(
+        rule, model, batches, FLAGS.epochs, validation_data=task.validation, validation_batch_size=500
+    )
+    run.save(rule, model, task.test[0][:500])
+    return {
         "scores": task.scores(model),
         "seconds": sum(history["seconds"]),
         "parameters": getattr(model, "encoder", model).count_params(),
         "history": history,
     }
-    return model, found
-
-
-def own_flags():
-    """This recipe's flags, without the paths of one machine."""
-    flags = FLAGS.get_key_flags_for_module(sys.argv[0])
-    return {flag.name: flag.value for flag in flags if flag.name not in PATHS}
-
-
-def command():
-    """What was run, without the paths of one machine."""
-    flags = FLAGS.get_key_flags_for_module(sys.argv[0])
-    given = [flag.serialize() for flag in flags if flag.present and flag.name not in PATHS]
-    return " ".join(["python applications/train_regression.py", *given])
 
 
 def save(figure, path):
@@ -135,42 +116,51 @@ def save(figure, path):
         figure.savefig(written, dpi=120)
 
 
-def main(_):
-    task = load_task()
-    dataset = FLAGS.dataset or {"forecast": "mackey_glass", "text": "tiny_shakespeare"}[FLAGS.task]
-    folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(dataset).stem}")
-    models, found = {}, {}
-    for rule in FLAGS.rule:
-        print(f"{RULES[rule][0]}, {dataset}:")
-        models[rule], found[rule] = train(rule, task, folder)
-    scores = {rule: kept["scores"] for rule, kept in found.items()} | task.baselines()
-    write_json(
-        folder / "metrics.json",
-        {
-            "task": FLAGS.task,
-            "data": dataset,
-            "test": scores,
-            **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in ("seconds", "parameters")},
-            "history": {rule: kept["history"] for rule, kept in found.items()},
-            "application": task.application,
-            "arguments": network_arguments(task),
-            "command": command(),
-            "flags": own_flags(),
-            **keras_bsd.environment(["scikit-learn"]),
-        },
-    )
+def dataset():
+    return FLAGS.dataset or {"forecast": "mackey_glass", "text": "tiny_shakespeare"}[FLAGS.task]
+
+
+def metrics(found, scores, task):
+    """All figures and circumstances of a run, from what `result` gave by rule and the scores of all."""
+    measured = ("seconds", "parameters", "history")
+    return {
+        "task": FLAGS.task,
+        "data": dataset(),
+        "test": scores,
+        **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
+        "application": task.application,
+        "arguments": network_arguments(task),
+        "command": runs.command(),
+        "flags": runs.settings(),
+        **keras_bsd.environment(["scikit-learn"]),
+    }
+
+
+def draw_report(found, scores, task, folder):
+    """Pictures and, of a character model, sample text; gives the files' paths."""
+    models = {rule: keras.saving.load_model(folder / f"{rule}.keras", compile=False) for rule in found}
     save(task.draw({RULES[rule][0]: model for rule, model in models.items()}, scores), folder / "report.png")
     save(draw_training({RULES[rule][0]: kept["history"] for rule, kept in found.items()}), folder / "loss.png")
+    if FLAGS.task != "text" or FLAGS.rule[0] not in BSD:
+        return [folder / "report.png", folder / "loss.png"]
+    text = models[FLAGS.rule[0]].generate(task.prompt, 400, temperature=0.7, seed=FLAGS.seed)
+    with replacing(folder / "sample.txt") as path:
+        path.write_text(task.prompt + text, encoding="utf-8")
+    return [folder / "report.png", folder / "loss.png", folder / "sample.txt"]
+
+
+def main(_):
+    task = load_task()
+    folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(dataset()).stem}")
+    with runs.Run(folder, RULES) as run:
+        found = {rule: run.result(rule, functools.partial(result, rule, task, run)) for rule in FLAGS.rule}
+        scores = {rule: kept["scores"] for rule, kept in found.items()} | task.baselines()
+        write_json(folder / "metrics.json", metrics(found, scores, task))
+        written = draw_report(found, scores, task, folder)
     for name, kept in scores.items():
         print(f"{RULES.get(name, (name,))[0]}: {task.tell(kept)}")
-    if FLAGS.task == "text" and FLAGS.rule[0] in BSD:
-        written = models[FLAGS.rule[0]].generate(task.prompt, 400, temperature=0.7, seed=FLAGS.seed)
-        with replacing(folder / "sample.txt") as path:
-            path.write_text(task.prompt + written, encoding="utf-8")
-        print(f"Sample: {folder / 'sample.txt'}")
-    print(f"Pictures: {folder / 'report.png'}, {folder / 'loss.png'}")
-    print(f"Models: {', '.join(str(folder / f'{rule}.keras') for rule in found)}")
-    print(f"Figures: {folder / 'metrics.json'}")
+    for path in [*written, *(folder / f"{rule}.keras" for rule in found), folder / "metrics.json"]:
+        print(path)
 
 
 if __name__ == "__main__":

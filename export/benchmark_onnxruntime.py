@@ -19,6 +19,7 @@ import time
 
 import numpy as np
 from absl import app, flags
+from tabulate import tabulate
 
 FLAGS = flags.FLAGS
 CONTENDERS = ("onnxruntime", "predict", "snntorch", "spikingjelly")
@@ -118,15 +119,13 @@ def measure_all(folder):
 
 def table(found):
     """Median and interquartile range in milliseconds, and the median against `predict`'s."""
-    lines = ["| network | batch | by | ms | quartiles | of predict |", "| --- | --- | --- | --- | --- | --- |"]
+    rows = []
     for (network, batch_size, contender), seconds in found.items():
         low, median, high = np.percentile(seconds, [25, 50, 75]) * 1e3
         predict = found.get((network, batch_size, "predict"))
         part = f"{median / (1e3 * np.median(predict)):.3f}" if predict else "-"
-        lines.append(
-            f"| {network} | {batch_size} | {contender} | {median:.2f} | {low:.2f}-{high:.2f} | {part} |"
-        )
-    return "\n".join(lines)
+        rows.append([network, batch_size, contender, f"{median:.2f}", f"{low:.2f}-{high:.2f}", part])
+    return tabulate(rows, ["network", "batch", "by", "ms", "quartiles", "of predict"], "pipe")
 
 
 def main(_):

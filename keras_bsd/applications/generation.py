@@ -59,7 +59,7 @@ def SpikingAutoencoder(
     >>> model.compile(keras.optimizers.AdamW(6e-3))
     >>> model.fit(x, x)
     """
-    if filters is not None and units is not None:
+    if filters and units:
         raise ValueError(f"Give `filters` or `units`, not both. Received: {filters=}, {units=}")
     arguments = presets.arguments(
         "SpikingAutoencoder",
@@ -67,7 +67,7 @@ def SpikingAutoencoder(
         input_shape=(input_shape, None),
         latent_units=(latent_units, 64),
         timesteps=(timesteps, 8),
-        filters=(filters, (32, 64) if units is None else ()),
+        filters=(filters, () if units else (32, 64)),
         units=(units, ()),
         concepts=(concepts, 10),
         neuron=(neuron, {}),

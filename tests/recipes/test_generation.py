@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -11,7 +13,7 @@ from tests.recipes.running import run
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    flags = ["--rule=bsd,backprop,random", "--units=24", "--latent_units=9", "--epochs=2", "--hide=0.5"]
+    flags = ["--rule=rate,backprop,random", "--units=24", "--latent_units=9", "--epochs=2", "--hide=0.5"]
     done = run("train_generation", *flags, f"--output_dir={folder}")
     assert done.returncode == 0, done.stderr
     return folder
@@ -20,7 +22,7 @@ def trained(tmp_path_factory):
 def test_trains_draws_and_saves(trained, digits):
     (x, y), (x_test, _) = digits
     metrics = json.loads((trained / "metrics.json").read_text())
-    assert list(metrics["test_mse"]) == ["bsd", "backprop", "random"]
+    assert list(metrics["test_mse"]) == ["rate", "backprop", "random"]
     assert metrics["arguments"]["units"] == [24]
     assert (trained / "report.png").stat().st_size > 10_000
     for rule, measured in metrics["test_mse"].items():
@@ -29,13 +31,16 @@ def test_trains_draws_and_saves(trained, digits):
         assert measured == pytest.approx(np.square(made - x_test).mean(), rel=1e-4)
         means = np.stack([model.latent_rates(x[y == concept]).mean(axis=0) for concept in range(10)])
         np.testing.assert_allclose(keras.ops.convert_to_numpy(model.prior_mean), means, atol=1e-5)
-    assert metrics["test_mse"]["backprop"] < metrics["test_mse"]["random"]
+        keras.utils.set_random_seed(0)
+        fresh = keras_bsd.applications.SpikingAutoencoder(**metrics["arguments"])
+        kernels = [each.encoder_stages[1].synapse.get_weights()[0] for each in (model, fresh)]
+        assert np.array_equal(*kernels) == (rule == "random")
 
 
 def test_measures_and_draws(trained, tmp_path, digits):
     classifier = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16,))
     classifier.save(tmp_path / "classifier.keras")
-    flags = [f"--model={trained / 'bsd.keras'}", f"--baseline={trained / 'backprop.keras'}", "--samples=80"]
+    flags = [f"--model={trained / 'rate.keras'}", f"--baseline={trained / 'backprop.keras'}", "--samples=80"]
     flags += [f"--classifier={tmp_path / 'classifier.keras'}", f"--output_dir={tmp_path}"]
     done = run("evaluate_generation", *flags)
     assert done.returncode == 0, done.stderr
@@ -50,6 +55,25 @@ def test_measures_and_draws(trained, tmp_path, digits):
         assert found["recognised as their concept"] == pytest.approx((shown == y).mean())
         assert found["Fréchet distance in features of the last stage of classifier"] > 0
         assert {"recognised from upper half: completed", "SSIM", "PSNR, dB", "precision"} < set(found)
-    for name in ("bsd.png", "backprop.png"):
+    for name in ("rate.png", "backprop.png"):
         assert (tmp_path / name).stat().st_size > 10_000
     assert "mean squared error" in (tmp_path / "evaluation.md").read_text()
+
+
+def test_a_preset_of_what_was_trained(trained, tmp_path, digits):
+    done = run("make_preset", f"--run={trained}", "--name=tiny", f"--output_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "tiny.json").read_text())
+    measured = json.loads((trained / "metrics.json").read_text())["test_mse"]["rate"]
+    assert record["test_mse"] == pytest.approx(measured, rel=1e-2)
+    assert record["labels"] == [str(digit) for digit in range(10)]
+    loads = f"""
+import keras_bsd
+keras_bsd.applications.presets.FOLDER = __import__("pathlib").Path({str(tmp_path)!r})
+keras_bsd.applications.list_presets()
+print(keras_bsd.applications.SpikingAutoencoder(weights="tiny").generate(3, seed=0).shape)
+"""
+    done = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True)
+    _, row, shape = done.stdout.splitlines()
+    assert f"MSE {record['test_mse']:.4f}" in row
+    assert shape == "(3, 8, 8, 1)"
