@@ -60,7 +60,8 @@ def main(_):
         if "same" in found:
             parts.append(f"{found['same']:.4%} the same")
         if "unexplained" in found:
-            parts.append(f"{found['near_threshold']} differ at a threshold, {found['unexplained']} otherwise")
+            explained = f"{found['near_threshold']} differ at a threshold or after an earlier stage"
+            parts.append(f"{explained}, {found['unexplained']} otherwise")
         print(f"  {name}: {', '.join(parts)}")
     if FLAGS.report:
         write_json(FLAGS.report, {**report, **keras_bsd.environment(["onnx", "tf2onnx", "onnxruntime"])})

@@ -46,8 +46,7 @@ def export_onnx(
 
     Raises:
         ValueError: an argument is out of range, the model is not built, or a layer cannot be exported or
-            streamed.
-            No file is left behind, and an earlier one stays as it was.
+            streamed. No file is left behind, and an earlier one stays as it was.
 
     The metadata, each value in JSON: `labels`, `preprocess`, `timesteps`, `thresholds` by stage,
     `preset`, `streaming`, `keras_bsd`, the library's version; those that are not known are left out.

@@ -32,7 +32,7 @@ def check_onnx(model, filepath, x, y=None):
           are no classes), of spike counts the part of the neurons' counts,
         - `accuracy` and `keras_accuracy`: of scores, if there is `y`,
         - `near_threshold`: of spike counts, how many differ in neurons whose membrane comes within 1e-5
-          of its threshold, or in stages after such a neuron in the same sample,
+          of its threshold, or in samples of which an earlier stage differs already,
         - `unexplained`: of spike counts, how many differ otherwise.
 
     Raises:
