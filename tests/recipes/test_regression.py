@@ -114,7 +114,7 @@ def test_trains_and_evaluates_a_character_model(tmp_path):
         (["--dataset=missing.csv"], "There is no such file; the names of sets are 'mackey_glass'"),
         (["--horizon=0"], "--horizon"),
         (["--rule=bsd"], "of rate, surrogate, backprop, reservoir"),
-        (["--window=2000"], "Take a shorter window or horizon"),
+        (["--window=4000"], "Take a shorter window or horizon"),
     ],
 )
 def test_bad_flags(flags, message, tmp_path):
