@@ -58,23 +58,28 @@ def observe(model, stimulus, rule):
 
 
 def spike_trains(stage, inputs, training):
-    """Spikes `(batch, time, ...)`."""
+    """Spikes `(batch, time, ...)`; of a sequence's elements the time steps follow each other."""
     spikes = stage.run(inputs, training)
-    return spikes, spikes
+    return spikes, _in_time(stage, spikes)
 
 
 def spike_counts_and_margins(stage, inputs, training):
     """Of every neuron how often it spikes, and how close its membrane comes to the threshold."""
-    currents, distances = stage.respond(inputs, training), []
-    surrogate = stage.neuron.cell.surrogate
+    surrogate, distances = stage.neuron.cell.surrogate, []
 
     def recording(distance):
         distances.append(distance)
         return surrogate(distance)
 
     with replaced(stage.neuron.cell, "surrogate", recording):
-        spikes = stage.fire(currents)
-    return spikes, (ops.sum(spikes, axis=1), ops.min(ops.abs(ops.stack(distances)), axis=0))
+        spikes = stage.run(inputs, training)
+    counts = ops.sum(_in_time(stage, spikes), axis=1)
+    return spikes, (counts, ops.min(ops.abs(ops.stack(distances)), axis=0))
+
+
+def _in_time(stage, spikes):
+    features = stage.output_features
+    return ops.reshape(spikes, (ops.shape(spikes)[0], -1, *features))
 
 
 @contextlib.contextmanager

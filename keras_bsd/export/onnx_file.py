@@ -98,6 +98,8 @@ def _labels(labels, output_shape):
         return {}
     preset = {"preset": labels} if isinstance(labels, str) else {}
     labels = presets.record(labels)["labels"] if preset else [str(label) for label in labels]
+    if preset and not labels:
+        return preset
     if len(labels) != output_shape[-1]:
         raise ValueError(
             f"`labels` must be one for each of the network's {output_shape[-1]} scores. "

@@ -1,6 +1,7 @@
 """Does an exported file compute what Keras computes?"""
 
 import functools
+import math
 
 import numpy as np
 from keras import ops
@@ -101,7 +102,8 @@ def _expected(network, chunk):
     """What Keras gives, by name as in the file, and by stage how close membranes come to the threshold."""
     _, stages = observation.observe(network, ops.convert_to_tensor(chunk), observation.spike_counts_and_margins)
     stages = {name: [ops.convert_to_numpy(part) for part in parts] for name, parts in stages.items()}
-    timesteps = {stage.name: stage.output.shape[1] for stage in flatten_stages(network, SpikingStage)}
+    stages_there = flatten_stages(network, SpikingStage)
+    timesteps = {s.name: math.prod(s.output.shape[1 : -len(s.output_features)]) for s in stages_there}
     expected = {"scores": network.predict_on_batch(chunk)}
     for name, (counts, _) in stages.items():
         expected[f"spike_counts/{name}"] = counts

@@ -51,7 +51,7 @@ class BSDSequenceModel(BSDModel):
         classes = self.encoder.output_shape[-1]
         if len(y.shape) == 3 and y.shape[-1] == classes:
             return ops.reshape(ops.cast(y, "float32"), (-1, classes))
-        return super()._targets(y)
+        return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
 
     def _each_sample(self, sample_weight):
         return None if sample_weight is None else ops.reshape(sample_weight, (-1,))
