@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 TESTS ?= tests
-PYTEST = $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup $(TESTS)
+PYTEST = $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup --durations 15 $(TESTS)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: setup demo test test-jax test-torch benchmark format clean
