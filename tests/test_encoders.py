@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
@@ -30,6 +30,7 @@ def test_regular_by_hand():
     np.testing.assert_array_equal(spikes[0].T, expected)
 
 
+@settings(deadline=None)
 @given(spikes=st.integers(0, 40), steps=st.integers(1, 40), timesteps=st.integers(1, 40))
 def test_regular_spikes_are_as_many_as_are_due(spikes, steps, timesteps):
     spikes = min(spikes, steps)
