@@ -133,7 +133,7 @@ class SpikingRecurrent(MadeToMeasure):
             inputs, before = inputs[:, -self.delays :], before[:, -1:]
             weighed, fed_back = weighed[:, -1:], fed_back[:, -1:]
         current = with_value(self._affine(inputs, training), weighed)
-        current += with_value(self.recurrent(ops.mean(before, axis=2)), fed_back)
+        current = current + with_value(self.recurrent(ops.mean(before, axis=2)), fed_back)
         return loop.spikes, self._samples(self._rest(current, training))
 
     def firing_rates(self, spikes):
