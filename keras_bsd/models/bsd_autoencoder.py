@@ -84,7 +84,7 @@ class BSDAutoencoder(BSDModel):
             return losses, affinity
         nearer, farther = (rates, prototypes) if i < mirrored else (prototypes, rates)
         apart = ops.square(farther - ops.stop_gradient(nearer))
-        return losses + self.following * ops.mean(apart, axis=range(1, len(apart.shape))), affinity
+        return losses + self.following * ops.mean(apart, axis=tuple(range(1, len(apart.shape)))), affinity
 
     @property
     def perceiver(self):
