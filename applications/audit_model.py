@@ -30,10 +30,7 @@ flags.DEFINE_string("output_dir", "runs/audit", "Where results go.")
 
 def load(name):
     """The pair, compiled."""
-    if name in presets.names():
-        model = getattr(keras_bsd.applications, presets.record(name)["application"])(weights=name)
-    else:
-        model = keras.saving.load_model(name)
+    model = presets.load(name, compile=True)
     if not model.compiled:
         model.compile()
     return model

@@ -42,17 +42,11 @@ flags.DEFINE_integer("seed", 0, "Of what is generated and of the cues to complet
 flags.DEFINE_string("output_dir", "runs/evaluation-generation", "Where results go.")
 
 
-def load(name):
-    if name in presets.names():
-        return getattr(keras_bsd.applications, presets.record(name)["application"])(weights=name)
-    return keras.saving.load_model(name, compile=False)
-
-
 class Judge:
     """Says what stimuli show, and gives features of them."""
 
     def __init__(self, name):
-        model = load(name)
+        model = presets.load(name)
         encoder = getattr(model, "encoder", model)
         stage = keras_bsd.layers.flatten_stages(encoder, keras_bsd.layers.SpikingStage)[-1]
         rates = keras.ops.mean(stage.output, axis=1)
@@ -168,7 +162,7 @@ def main(_):
     judge = Judge(FLAGS.classifier)
     found = {}
     for name in (FLAGS.model, *FLAGS.baseline):
-        model = load(name)
+        model = presets.load(name)
         found[name], strips = evaluation(model, judge, data)
         draw(model, strips, x, folder / f"{pathlib.Path(name).stem}.png")
         print(folder / f"{pathlib.Path(name).stem}.png")

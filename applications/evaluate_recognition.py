@@ -86,11 +86,8 @@ DROPPED = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
 def load(name):
-    """The classifier alone: a preset's or a file's, of a pair its encoder."""
-    if name in presets.names():
-        model = getattr(keras_bsd.applications, presets.record(name)["application"])(weights=name)
-    else:
-        model = keras.saving.load_model(name, compile=False)
+    """The classifier alone: of a pair its encoder."""
+    model = presets.load(name)
     return getattr(model, "encoder", model)
 
 

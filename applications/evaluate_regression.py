@@ -9,11 +9,12 @@ Writes tables in Markdown, pictures, sample text and all figures in JSON to `--o
 import pathlib
 
 from absl import app, flags
-from regression_tasks import Forecast, Text, load
+from regression_tasks import Forecast, Text
 from tabulate import tabulate
 
 import keras_bsd
 from keras_bsd import runs
+from keras_bsd.applications import presets
 from keras_bsd.files import replacing, write_json
 
 FLAGS = flags.FLAGS
@@ -75,7 +76,7 @@ def _table(header, rows):
 def main(_):
     folder = pathlib.Path(FLAGS.output_dir)
     names = [name for name in (FLAGS.model, FLAGS.baseline) if name]
-    models = {pathlib.Path(name).stem: load(name) for name in names}
+    models = {pathlib.Path(name).stem: presets.load(name) for name in names}
     model = next(iter(models.values()))
     task = task_of(model)
     scores = {name: task.scores(network) for name, network in models.items()} | task.baselines()

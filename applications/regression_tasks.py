@@ -1,11 +1,9 @@
 """What the recipes for series and texts share: data, networks, scores, baselines, pictures."""
 
-import keras
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.linear_model import Ridge
 
-import keras_bsd
 from keras_bsd import plots, sequences
 from keras_bsd.datasets import Batches
 
@@ -164,14 +162,6 @@ def _text_scores(model, x, y):
         "accuracy": float((probabilities.argmax(axis=-1) == y).mean()),
         "bits_per_character": float(-np.log2(np.maximum(right, 1e-12)).mean()),
     }
-
-
-def load(name):
-    """A trained network: a preset's or a file's."""
-    presets = keras_bsd.applications.presets
-    if name in presets.names():
-        return getattr(keras_bsd.applications, presets.record(name)["application"])(weights=name)
-    return keras.saving.load_model(name, compile=False)
 
 
 def draw_training(histories):

@@ -9,7 +9,6 @@ numbers from 0 to 255. Prints the comparison, and ends with an error if the two 
 
 import pathlib
 
-import keras
 from absl import app, flags
 
 import keras_bsd
@@ -33,16 +32,9 @@ flags.DEFINE_string("report", None, "Path of a .json file for the comparison.")
 CALIBRATION = 500  # training samples that int8 is calibrated on
 
 
-def load(name):
-    """A preset's model or a file's."""
-    if presets.is_preset(name):
-        return getattr(keras_bsd.applications, presets.record(name)["application"])(weights=name)
-    return keras.saving.load_model(name, compile=False)
-
-
 def main(_):
     path = pathlib.Path(FLAGS.output or pathlib.Path(FLAGS.model).with_suffix(".onnx"))
-    model = load(FLAGS.model)
+    model = presets.load(FLAGS.model)
     (x_train, _), (x, y) = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
     x, y = x[: FLAGS.samples], y[: FLAGS.samples]
     preset = presets.is_preset(FLAGS.model)

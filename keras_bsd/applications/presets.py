@@ -1,9 +1,12 @@
 """Trained networks that come with the library: for each a record in JSON beside its weights."""
 
 import hashlib
+import importlib
 import json
 import pathlib
 import zipfile
+
+import keras
 
 FOLDER = pathlib.Path(__file__).parent / "weights"
 SUFFIX = ".weights.h5"
@@ -46,6 +49,19 @@ def weights_path(name):
             f"Received: {found}. Install keras_bsd again."
         )
     return path
+
+
+def load(name, compile=False):
+    """The model of a preset, or of a `.keras` file.
+
+    Args:
+        name: of a preset, or path of a file.
+        compile: bool, whether a file's model comes compiled as it was saved.
+    """
+    if not is_preset(name):
+        return keras.saving.load_model(name, compile=compile)
+    applications = importlib.import_module("keras_bsd.applications")
+    return getattr(applications, record(name)["application"])(weights=name)
 
 
 def digest(path):

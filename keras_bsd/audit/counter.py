@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_bsd.audit import operations
 from keras_bsd.audit.observation import arrays, observed
+from keras_bsd.layers.affine import KERNEL_LAYERS
 from keras_bsd.layers.readout import Readout
 from keras_bsd.layers.spiking_conv import SpikingConv2D, SpikingResidualConv2D
 from keras_bsd.layers.spiking_dense import SpikingDense
@@ -115,7 +116,7 @@ class Counter:
             kind=type(layer).__name__,
             stage=stage.name if stage else "",
             neurons=neurons,
-            synapses=round(counted.ann_macs) if type(layer) in operations.KERNELS else 0,
+            synapses=round(counted.ann_macs) if type(layer) in KERNEL_LAYERS else 0,
             firing_rate=total / neurons / self._steps[layer] if neurons else None,
             steps=self._steps[layer],
             **counted._asdict(),

@@ -26,8 +26,8 @@ import numpy as np
 from keras import ops
 
 from keras_bsd import encoders
+from keras_bsd.layers.affine import KERNEL_LAYERS
 from keras_bsd.layers.readout import Readout
-from keras_bsd.layers.skip_conv import SkipConv2D
 from keras_bsd.layers.spiking_lif import SpikingLIF
 
 
@@ -42,19 +42,6 @@ class Operations(NamedTuple):
     ann_acs: float = 0
 
 
-KERNELS = (
-    keras.layers.Dense,
-    keras.layers.EinsumDense,
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3DTranspose,
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    SkipConv2D,
-)
 MAX_POOLING = (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.MaxPooling3D)
 MEAN_POOLING = (keras.layers.AveragePooling1D, keras.layers.AveragePooling2D, keras.layers.AveragePooling3D)
 FREE = (
@@ -78,7 +65,7 @@ def connections(layer, active):
     The layer is applied with every weight one, and every active input.
 
     Args:
-        layer: one of `KERNELS`.
+        layer: one of `KERNEL_LAYERS`.
         active: booleans of the shape of its inputs.
     """
     config = {**layer.get_config(), "dtype": "float32"}
@@ -140,7 +127,7 @@ def _pooling(scaled):
 
 
 RULES = {
-    **dict.fromkeys(KERNELS, _kernel),
+    **dict.fromkeys(KERNEL_LAYERS, _kernel),
     **dict.fromkeys(FREE, _elementwise(0, 0)),
     **dict.fromkeys(MAX_POOLING, _pooling(scaled=False)),
     **dict.fromkeys(MEAN_POOLING, _pooling(scaled=True)),

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from keras_bsd.audit.operations import KERNELS
+from keras_bsd.layers.affine import KERNEL_LAYERS
 
-KERNEL_NAMES = tuple(kind.__name__ for kind in KERNELS)
+KERNEL_NAMES = tuple(kind.__name__ for kind in KERNEL_LAYERS)
 RULES = ("backprop", "rate", "surrogate")
 
 

@@ -6,8 +6,7 @@ import keras
 
 from keras_bsd.layers.skip_conv import SkipConv2D
 
-# Affine in their input, or they only move values about.
-AFFINE_LAYERS = (
+KERNEL_LAYERS = (
     keras.layers.Dense,
     keras.layers.EinsumDense,
     keras.layers.Conv1D,
@@ -19,6 +18,9 @@ AFFINE_LAYERS = (
     keras.layers.DepthwiseConv1D,
     keras.layers.DepthwiseConv2D,
     SkipConv2D,
+)
+AFFINE_LAYERS = (  # those, and what averages values or only moves them about
+    *KERNEL_LAYERS,
     keras.layers.AveragePooling2D,
     keras.layers.ZeroPadding2D,
     keras.layers.Cropping2D,
