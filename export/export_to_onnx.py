@@ -20,7 +20,7 @@ from keras_bsd.files import write_json
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .keras file, or the name of a preset.", required=True)
 flags.DEFINE_string("output", None, "Path of the file (default: the model's, or its name, with .onnx).")
-flags.DEFINE_list("outputs", ["scores", "spike_counts"], "Of scores, spike_counts, firing_rates.")
+flags.DEFINE_list("outputs", ["scores", "spike_counts"], "Of scores, spike_counts, firing_rates, spikes.")
 flags.DEFINE_enum("precision", "float32", ["float32", *PRECISIONS], "float16 and int8 make small files.")
 flags.DEFINE_bool("streaming", False, "Write one time step, its states handed in and out.")
 flags.DEFINE_integer("opset", None, "Version of ONNX's operations (default: the newest that can be).")

@@ -63,8 +63,8 @@ def spike_trains(stage, inputs, training):
     return spikes, _in_time(stage, spikes)
 
 
-def spike_counts_and_margins(stage, inputs, training):
-    """Of every neuron how often it spikes, and how close its membrane comes to the threshold."""
+def spikes_and_margins(stage, inputs, training):
+    """Of every neuron its spikes in time, and how close its membrane comes to the threshold."""
     surrogate, distances = stage.neuron.cell.surrogate, []
 
     def recording(distance):
@@ -73,8 +73,7 @@ def spike_counts_and_margins(stage, inputs, training):
 
     with replaced(stage.neuron.cell, "surrogate", recording):
         spikes = stage.run(inputs, training)
-    counts = ops.sum(_in_time(stage, spikes), axis=1)
-    return spikes, (counts, ops.min(ops.abs(ops.stack(distances)), axis=0))
+    return spikes, (_in_time(stage, spikes), ops.min(ops.abs(ops.stack(distances)), axis=0))
 
 
 def _in_time(stage, spikes):

@@ -33,7 +33,9 @@ def export_onnx(
         outputs: what the file gives, one or several of `"scores"`, what the network gives, be it scores,
             values or a stimulus, `(batch, ...)`; `"spike_counts"`, how often each neuron spikes,
             `(batch, ...)`, named `spike_counts/STAGE` for each spiking stage; `"firing_rates"`, mean
-            spikes per neuron and time step, `(batch,)`, named `firing_rates/STAGE`.
+            spikes per neuron and time step, `(batch,)`, named `firing_rates/STAGE`; `"spikes"`, each
+            neuron's spikes, `(batch, time, ...)`, named `spikes/STAGE`. Of a sequence the time steps of
+            all elements follow each other.
         labels: name of a preset, or a sequence of one label for each class, for the file's metadata.
         preprocess: pair `(subtract, divide)` of numbers, or of sequences along the input's last axis,
             for the metadata: `(x - subtract) / divide` makes a stimulus of raw data. The file itself
@@ -42,7 +44,7 @@ def export_onnx(
         streaming: write one time step, for stimuli that come in step by step. The file then takes all
             states as further inputs `state/...`, which start at zero, and gives those for the next step
             as `next_state/...`. `stimulus` has no time axis; a held stimulus is given at every step.
-            Scores are those of the firing rates so far, counts and rates those of the step.
+            Scores are those of the firing rates so far; counts, rates and spikes, of time 1, those of the step.
 
     Raises:
         ValueError: an argument is out of range, the model is not built, or a layer cannot be exported or

@@ -1,13 +1,12 @@
 """Does an exported file compute what Keras computes?"""
 
+import collections
 import functools
-import math
 
 import numpy as np
 from keras import ops
 
 from keras_bsd.export import observation, streaming
-from keras_bsd.layers.stages import SpikingStage, flatten_stages
 
 NEAR_THRESHOLD = 1e-5
 BATCH_SIZES = (1, 7, 256)
@@ -30,11 +29,11 @@ def check_onnx(model, filepath, x, y=None):
 
         - `largest_difference`,
         - `same`: of scores the part of the samples whose highest score is the same (absent where there
-          are no classes), of spike counts the part of the neurons' counts,
+          are no classes), of spikes the part of them, of spike counts the part of the neurons' counts,
         - `accuracy` and `keras_accuracy`: of scores, if there is `y`,
-        - `near_threshold`: of spike counts, how many differ in neurons whose membrane comes within 1e-5
+        - `near_threshold`: of spikes and their counts, how many differ in neurons whose membrane comes within 1e-5
           of its threshold, or in samples of which an earlier stage differs already,
-        - `unexplained`: of spike counts, how many differ otherwise.
+        - `unexplained`: of spikes and their counts, how many differ otherwise.
 
     Raises:
         ValueError: the file is no whole ONNX file, or does not take the model's stimuli, or `x` or `y` is
@@ -100,28 +99,29 @@ def _run(session, network, states, batch):
 
 def _expected(network, chunk):
     """What Keras gives, by name as in the file, and by stage how close membranes come to the threshold."""
-    _, stages = observation.observe(network, ops.convert_to_tensor(chunk), observation.spike_counts_and_margins)
-    stages = {name: [ops.convert_to_numpy(part) for part in parts] for name, parts in stages.items()}
-    stages_there = flatten_stages(network, SpikingStage)
-    timesteps = {s.name: math.prod(s.output.shape[1 : -len(s.output_features)]) for s in stages_there}
-    expected = {"scores": network.predict_on_batch(chunk)}
-    for name, (counts, _) in stages.items():
-        expected[f"spike_counts/{name}"] = counts
-        expected[f"firing_rates/{name}"] = counts.reshape(len(chunk), -1).mean(axis=1) / timesteps[name]
-    return expected, {f"spike_counts/{name}": margin for name, (_, margin) in stages.items()}
+    _, stages = observation.observe(network, ops.convert_to_tensor(chunk), observation.spikes_and_margins)
+    expected, margins = {"scores": network.predict_on_batch(chunk)}, {}
+    for name, parts in stages.items():
+        spikes, margin = map(ops.convert_to_numpy, parts)
+        expected[f"spikes/{name}"], margins[f"spikes/{name}"] = spikes, margin[:, None]
+        expected[f"spike_counts/{name}"], margins[f"spike_counts/{name}"] = spikes.sum(axis=1), margin
+        expected[f"firing_rates/{name}"] = spikes.reshape(len(chunk), -1).mean(axis=1)
+    return expected, margins
 
 
 def _compared(served, expected, margins, classes):
-    """By output what is the same; spike counts in calling order, since a difference spreads from there."""
+    """By output what is the same; spikes in calling order, since a difference spreads from there."""
     found = {}
-    alike = np.ones(len(expected["scores"]), bool)  # samples whose stages have not differed so far
+    # Of spikes and of counts the samples whose stages have not differed so far.
+    alike = collections.defaultdict(lambda: np.ones(len(expected["scores"]), bool))
     for name in [name for name in expected if name in served]:
         found[name] = {"largest_difference": float(abs(served[name] - expected[name]).max())}
         if name in margins:
             differing = served[name] != expected[name]
-            behind = ~alike.reshape(-1, *[1] * (differing.ndim - 1))
+            kind = name.split("/")[0]
+            behind = ~alike[kind].reshape(-1, *[1] * (differing.ndim - 1))
             explained = differing & (behind | (margins[name] <= NEAR_THRESHOLD))
-            alike &= ~differing.reshape(len(alike), -1).any(axis=1)
+            alike[kind] &= ~differing.reshape(len(differing), -1).any(axis=1)
             found[name]["near_threshold"] = int(explained.sum())
             found[name]["unexplained"] = int(differing.sum() - explained.sum())
             found[name]["same"] = ~differing

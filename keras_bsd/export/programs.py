@@ -10,6 +10,7 @@ from keras_bsd.export import observation
 EXTRA_OUTPUTS = {  # what is made of a stage's spikes (batch, time, ...)
     "spike_counts": lambda spikes: ops.sum(spikes, axis=1),
     "firing_rates": lambda spikes: ops.mean(spikes, axis=tuple(range(1, len(spikes.shape)))),
+    "spikes": lambda spikes: spikes,
 }
 OUTPUTS = ("scores", *EXTRA_OUTPUTS)
 

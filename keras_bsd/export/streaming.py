@@ -67,7 +67,12 @@ def run(function, states, model, x):
         outputs = function({"stimulus": x[:, t] if takes_series(model) else x, **state})
         state = {name: outputs.pop(NEXT + name.removeprefix(STATE)) for name in states}
         given.append(outputs)
-    together = {"scores": lambda steps: steps[-1], "spike_counts": sum, "firing_rates": _mean}
+    together = {
+        "scores": lambda steps: steps[-1],
+        "spike_counts": sum,
+        "firing_rates": _mean,
+        "spikes": functools.partial(np.concatenate, axis=1),
+    }
     return {name: together[name.split("/")[0]]([step[name] for step in given]) for name in given[0]}
 
 

@@ -91,8 +91,10 @@ def test_outputs_have_values(path):
     )
     export_onnx(model, path, outputs=OUTPUTS)
     session = keras_bsd.export.parity.open_session(path)
-    names = ["scores", "spike_counts/only", "firing_rates/only"]
-    scores, counts, rates = session.run(names, {"stimulus": np.array([[0.5], [0.7], [0.1]], "float32")})
+    names = ["scores", *(f"{kind}/only" for kind in ("spikes", "spike_counts", "firing_rates"))]
+    given = session.run(names, {"stimulus": np.array([[0.5], [0.7], [0.1]], "float32")})
+    scores, spikes, counts, rates = given
+    np.testing.assert_array_equal(spikes[..., 0], [[0, 1, 0, 1, 0, 1], [1] * 6, [0] * 6])
     np.testing.assert_array_equal(counts, [[3], [6], [0]])
     np.testing.assert_allclose(rates, [0.5, 1, 0])
     np.testing.assert_allclose(scores, [[0.5], [1], [0]])

@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import keras
@@ -19,7 +20,7 @@ def exported(tmp_path_factory):
     model, path = lively(pairs.dense_encoder()), tmp_path_factory.mktemp("exported") / "network.onnx"
     *weights, kernel, bias = model.get_weights()
     model.set_weights([*weights, kernel, 0 * bias])  # decisions are the spikes' alone
-    export_onnx(model, path, outputs=("scores", "spike_counts"))
+    export_onnx(model, path, outputs=("scores", "spike_counts", "spikes"))
     return model, path, stimuli(model, 270)
 
 
@@ -33,8 +34,8 @@ def test_alike(exported):
     scores = check_onnx(model, path, x, y)["outputs"]["scores"]
     assert scores["accuracy"] == scores["keras_accuracy"] == pytest.approx(0.9)
     assert report["outputs"]["scores"] == {"same": 1.0, "largest_difference": pytest.approx(0, abs=1e-6)}
-    for stage in ("first", "second", "third"):
-        found = report["outputs"][f"spike_counts/{stage}"]
+    for kind, stage in itertools.product(("spike_counts", "spikes"), ("first", "second", "third")):
+        found = report["outputs"][f"{kind}/{stage}"]
         assert found == {"same": 1.0, "largest_difference": 0.0, "near_threshold": 0, "unexplained": 0}
 
 
@@ -52,11 +53,12 @@ def test_other_weights_are_found(exported, tmp_path):
     found = check_onnx(model, tmp_path / "changed.onnx", x)["outputs"]
     assert found["scores"]["largest_difference"] > 0.01
     assert found["scores"]["same"] < 1
-    assert found["spike_counts/first"]["same"] == 1
-    assert found["spike_counts/second"]["same"] < 0.99
-    assert found["spike_counts/second"]["unexplained"] > 0
-    # Wherever the third stage differs, the second did so already in the same sample.
-    assert found["spike_counts/third"]["near_threshold"] > 0
+    for kind in ("spike_counts", "spikes"):
+        assert found[f"{kind}/first"]["same"] == 1
+        assert found[f"{kind}/second"]["same"] < 0.99
+        assert found[f"{kind}/second"]["unexplained"] > 0
+        # Wherever the third stage differs, the second did so already in the same sample.
+        assert found[f"{kind}/third"]["near_threshold"] > 0
 
 
 def test_a_membrane_at_its_threshold_explains_a_difference(tmp_path):

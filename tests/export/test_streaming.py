@@ -19,7 +19,7 @@ def test_steps_give_what_the_whole_network_gives(name, tmp_path):
     report = check_onnx(model, path, stimuli(model, 20))["outputs"]
     assert report["scores"]["largest_difference"] <= 1e-4
     assert report["scores"].get("same", 1.0) == 1
-    counts = [found for name, found in report.items() if name.startswith("spike_counts")]
+    counts = [found for name, found in report.items() if name.startswith(("spike_counts", "spikes"))]
     assert counts
     assert all(found["unexplained"] == 0 for found in counts)
     assert sum(found["same"] for found in counts) >= 0.99 * len(counts)
