@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 TESTS ?= tests
+PORT ?= 8000
 PYTEST = $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup --durations 15 $(TESTS)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo test test-jax test-torch benchmark format clean
+.PHONY: setup demo demo-page test test-jax test-torch benchmark format clean
 
 setup: .venv/.ready
 
@@ -24,6 +25,11 @@ demo: setup
 	$(BIN)/python applications/train_recognition.py
 	$(BIN)/python applications/train_generation.py --rule=rate
 	$(BIN)/python export/export_to_onnx.py --model=runs/digits/rate.keras
+
+demo-page: setup
+	$(BIN)/python demo_page/build.py --output_dir=runs/demo_page
+	@echo "Draw a digit at http://localhost:$(PORT)/ (Ctrl-C ends the server)"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory runs/demo_page
 
 test: setup
 	$(PYTEST)

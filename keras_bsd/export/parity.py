@@ -31,8 +31,8 @@ def check_onnx(model, filepath, x, y=None):
         - `same`: of scores the part of the samples whose highest score is the same (absent where there
           are no classes), of spikes the part of them, of spike counts the part of the neurons' counts,
         - `accuracy` and `keras_accuracy`: of scores, if there is `y`,
-        - `near_threshold`: of spikes and their counts, how many differ in neurons whose membrane comes within 1e-5
-          of its threshold, or in samples of which an earlier stage differs already,
+        - `near_threshold`: of spikes and their counts, how many differ in neurons whose membrane comes
+          within 1e-5 of its threshold, or in samples of which an earlier stage differs already,
         - `unexplained`: of spikes and their counts, how many differ otherwise.
 
     Raises:

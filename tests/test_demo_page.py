@@ -1,0 +1,290 @@
+"""The page as a visitor has it: served, in a browser, drawn on by mouse and by finger."""
+
+import functools
+import http.server
+import json
+import shutil
+import subprocess
+import threading
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+from scipy import ndimage
+from selenium import webdriver
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+import keras_bsd
+from demo_page import build
+from tests.export.networks import lively
+from tests.recipes.running import ROOT, run
+
+pytestmark = pytest.mark.xdist_group("demo_page")
+
+QUIET = ("background-networking", "component-update", "sync", "gpu", "quic", "dev-shm-usage")
+# What the drawing becomes, and a row for each layer and step: its name, and which of its dots are bright.
+DRAWN = """
+const done = arguments[0];
+const { preprocess } = await import("./preprocess.js");
+const drawing = document.getElementById("drawing");
+const { data, width, height } = drawing.getContext("2d").getImageData(0, 0, drawing.width, drawing.height);
+const ink = Float32Array.from({ length: width * height }, (_, i) => data[4 * i] / 255);
+done([...preprocess(ink, width, height)]);
+"""
+BRIGHT = """
+return [...document.querySelectorAll("#spikes canvas")].map((picture) => {
+  const [across, down] = [picture.width / 5, picture.height / 5];
+  const { data } = picture.getContext("2d").getImageData(0, 0, picture.width, picture.height);
+  const dots = Array.from({ length: across * down }, (_, i) =>
+    data[4 * (picture.width * (5 * Math.floor(i / across) + 1) + 5 * (i % across) + 1)] > 128);
+  return [picture.ariaLabel.split(":")[0], dots];
+});
+"""
+
+
+def _needs(*programs):
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"needs {' and '.join(missing)}, which this machine doesn't have")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Folder of the page as the recipe builds it."""
+    _needs("npm")
+    folder = tmp_path_factory.mktemp("page")
+    done = run("build", f"--output_dir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page_of_maps(tmp_path_factory):
+    """Folder of the page of a network whose spikes are maps."""
+    _needs("npm")
+    folder = tmp_path_factory.mktemp("page_of_maps")
+    model = keras_bsd.applications.SpikingConvNet(
+        (28, 28, 1), 3, timesteps=3, filters=(2, 3), pool_sizes=(2, 4)
+    )
+    lively(model.encoder)
+    model.save(folder / "maps.keras")
+    build.build(str(folder / "maps.keras"), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    _needs("chromium", "chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    flags = ["headless", "no-sandbox", "no-first-run", *(f"disable-{name}" for name in QUIET)]
+    for flag in [*flags, f"user-data-dir={tmp_path_factory.mktemp('profile')}"]:
+        options.add_argument(f"--{flag}")
+    with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as driver:
+        yield driver
+
+
+class Visitor:
+    """Somebody before the page in a browser."""
+
+    def __init__(self, browser, address):
+        self.browser, self.address = browser, address
+        browser.get_log("browser")
+        browser.get(address)
+        self.read("Draw a digit.")
+
+    def find(self, selector):
+        return self.browser.find_element(By.CSS_SELECTOR, selector)
+
+    def read(self, decision):
+        WebDriverWait(self.browser, 20, 0.05).until(lambda _: self.find("#decision").text == decision)
+
+    def draw(self, kind, places, then):
+        """Put pen to paper, go through places from the middle, call `then`, and take the pen away."""
+        drawing, pointer = self.find("#drawing"), PointerInput(kind, kind)
+        down, up = (ActionBuilder(self.browser, mouse=pointer, duration=30) for _ in range(2))
+        down.pointer_action.move_to(drawing, *places[0]).pointer_down()
+        for place in places[1:]:
+            down.pointer_action.move_to(drawing, *place)
+        down.perform()
+        then()
+        pointer.clear_actions()
+        up.pointer_action.pointer_up()
+        up.perform()
+
+    def dots(self):
+        """Layer and step of each picture, and which of its dots are bright."""
+        return [(name, np.array(dots)) for name, dots in self.browser.execute_script(BRIGHT)]
+
+    def expected_dots(self, folder):
+        """The same by ONNX Runtime here, of what is drawn."""
+        stimulus = np.array(self.browser.execute_async_script(DRAWN), "float32").reshape(1, 28, 28, 1)
+        session = onnxruntime.InferenceSession(folder / "network.onnx")
+        outputs = [output.name for output in session.get_outputs()][1:]
+        expected = []
+        for name, spikes in zip(outputs, session.run(outputs, {"stimulus": stimulus}), strict=True):
+            for t, step in enumerate(spikes[0].reshape(spikes.shape[1], -1), 1):
+                shown = min(step.size, 256)
+                dots = step[np.arange(shown) * step.size // shown] == 1
+                expected.append((f"{name.removeprefix('spikes/')}, step {t}", dots))
+        return expected
+
+    def sees_the_networks_spikes(self, folder):
+        """Once the last of the drawing is in; a membrane at its threshold may differ between machines."""
+
+        def the_same(_):
+            pairs = list(zip(self.dots(), self.expected_dots(folder), strict=True))
+            assert all(name == expected for (name, _), (expected, _) in pairs)
+            same = [(dots[: len(wanted)] == wanted).mean() for (_, dots), (_, wanted) in pairs]
+            return min(same) > 0.98
+
+        WebDriverWait(self.browser, 10).until(the_same)
+        return self.dots()
+
+    def has_had_no_trouble(self):
+        assert not [entry for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
+        script = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+        fetched = self.browser.execute_script(script)
+        assert len(fetched) > 5
+        assert all(name.startswith(self.address) for name in fetched)
+
+
+@pytest.fixture
+def visit(browser):
+    """A function from a page's folder to its visitor."""
+    servers = []
+
+    def visitor(folder):
+        handler = functools.partial(Silent, directory=folder)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return Visitor(browser, f"http://127.0.0.1:{server.server_port}/")
+
+    yield visitor
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+class Silent(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+ONE = [(5, -80), (3, 0), (0, 80)]
+SEVEN = [(-55, -75), (0, -75), (55, -75), (20, 10), (-10, 85)]
+
+
+@pytest.mark.parametrize("kind", ["mouse", "touch"])
+def test_a_digit_is_seen_as_it_is_drawn(kind, visit, page):
+    visitor = visit(page)
+    assert not visitor.find("#recall").is_displayed()
+    visitor.draw(kind, ONE, then=lambda: visitor.read("This is a 1"))
+    there = visitor.sees_the_networks_spikes(page)
+    steps = [f"dense_{layer}, step {t}" for layer in range(1, 6) for t in range(1, 5)]
+    assert [name for name, _ in there] == steps
+    assert all(0 < dots.sum() < len(dots) == 256 for _, dots in there)
+    rows = visitor.browser.find_elements(By.CSS_SELECTOR, "#scores li")
+    assert [row.text.split()[0] for row in rows] == [str(digit) for digit in range(10)]
+    widths = [row.find_element(By.CSS_SELECTOR, ".bar span").size["width"] for row in rows]
+    assert np.argmax(widths) == 1
+    assert widths[1] > 0.8 * rows[1].find_element(By.CSS_SELECTOR, ".bar").size["width"]
+    picture = visitor.find("#recall img")
+    assert picture.is_displayed()
+    assert picture.get_attribute("src") == f"{visitor.address}recalled-1.png"
+    assert picture.get_property("naturalWidth") == 28
+
+    visitor.find("#clear").click()
+    visitor.read("Draw a digit.")
+    assert not any(dots.any() for _, dots in visitor.dots())
+    visitor.draw(kind, SEVEN, then=lambda: visitor.read("This is a 7"))
+    assert picture.get_attribute("alt") == "what the network recalls of 7"
+    visitor.has_had_no_trouble()
+
+
+def test_maps_are_shown_as_neurons_in_a_row(visit, page_of_maps):
+    visitor = visit(page_of_maps)
+    visitor.draw("mouse", SEVEN, then=lambda: None)
+    there = visitor.sees_the_networks_spikes(page_of_maps)
+    assert [len(dots) for _, dots in there] == [256] * 3 + [64] * 3  # the last row not full
+    assert sum(dots.sum() for _, dots in there) > 0
+    assert [size.text for size in visitor.browser.find_elements(By.CSS_SELECTOR, "th small")] == [
+        "392 neurons",
+        "48 neurons",
+    ]
+    visitor.has_had_no_trouble()
+
+
+def _preprocessed(drawing):
+    """As the page does it, by other means: of an image's sums from its corner, mean values of areas."""
+    ink = np.argwhere(drawing)
+    scale = (np.ptp(ink, axis=0) + 1).max() / 20
+    for axis, centre in enumerate(ndimage.center_of_mass(drawing)):
+        edges = centre + 0.5 + (np.arange(29) - 14.5) * scale
+        sums = np.pad(np.cumsum(drawing, axis), [(int(i == axis), 0) for i in range(2)])
+        places = np.arange(len(drawing) + 1 if axis == 0 else drawing.shape[1] + 1)
+        at = functools.partial(np.interp, edges, places)
+        drawing = np.diff(np.apply_along_axis(at, axis, sums), axis=axis) / scale
+    return drawing
+
+
+@pytest.fixture(scope="module")
+def drawings(digits):
+    """Real handwritten digits, off the middle of a larger sheet."""
+    sheets = np.zeros((24, 60, 75))
+    for i, image in enumerate(digits[1][0][:24, ..., 0]):
+        sheets[i, i % 7 : i % 7 + 48, i : i + 48] = ndimage.zoom(image, 6, order=1)
+    return np.clip(sheets, 0, 1)
+
+
+def test_preprocessing(drawings):
+    _needs("node")
+    program = f"""
+import {{ preprocess }} from {json.dumps((ROOT / "demo_page" / "preprocess.js").as_uri())};
+import {{ readFileSync }} from "node:fs";
+const stimuli = JSON.parse(readFileSync(0)).map((ink) => [...preprocess(ink, 75, 60)]);
+console.log(JSON.stringify([preprocess([0, 0, 0, 0], 2, 2), stimuli]));
+"""
+    command = ["node", "--input-type=module", "--eval", program]
+    given = json.dumps(drawings.reshape(24, -1).tolist())
+    done = subprocess.run(command, input=given, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    of_nothing, stimuli = json.loads(done.stdout)
+    assert of_nothing is None
+    stimuli = np.reshape(stimuli, (24, 28, 28))
+    np.testing.assert_allclose(stimuli, [_preprocessed(drawing) for drawing in drawings], atol=1e-6)
+    for stimulus in stimuli:
+        np.testing.assert_allclose(ndimage.center_of_mass(stimulus), 14, atol=0.05)
+        assert (np.ptp(np.argwhere(stimulus), axis=0) + 1).max() in (
+            20,
+            21,
+        )  # a box between pixels covers one more
+
+
+def test_the_page_has_the_preset(page, drawings):
+    model = keras_bsd.applications.SpikingMLP(weights="mnist_dense")
+    stimuli = np.array([_preprocessed(drawing) for drawing in drawings], "float32")[..., None]
+    found = keras_bsd.export.check_onnx(model, page / "network.onnx", stimuli)["outputs"]
+    assert found.pop("scores")["same"] == 1
+    assert list(found) == [f"spikes/dense_{layer}" for layer in range(1, 6)]
+    assert all(output["unexplained"] == 0 for output in found.values())
+    recalled = np.clip(model.recall(range(10)), 0, 1)[..., 0]
+    files = json.loads((page / "network.json").read_text())["recalled"]
+    there = [np.asarray(Image.open(page / file)) / 255 for file in files]
+    np.testing.assert_allclose(there, recalled, atol=1 / 255)
+
+
+def test_what_cannot_be_built(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match=r"classifiers of images \(28, 28, 1\).*--model=etth1_hourly"):
+        build.load("etth1_hourly")
+    shutil.copy(build.HERE / "package-lock.json", tmp_path)
+    monkeypatch.setattr(build, "HERE", tmp_path)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match=r"needs npm.*Install Node\.js"):
+        build.runtime()
