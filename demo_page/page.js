@@ -89,12 +89,12 @@ function decisionOf(labels) {
     });
     if (decided === before) return; // a screen reader speaks what is written anew
     before = decided;
-    $("decision").replaceChildren(...(decided === null ? ["Draw a digit."] : sentence(labels[decided])));
+    $("decision").replaceChildren(...(decided === null ? ["Draw a digit."] : reading(labels[decided])));
   };
 }
 
-function sentence(label) {
-  return ["This is a ", element("strong", label)];
+function reading(label) {
+  return ["It reads ", element("strong", label)];
 }
 
 function recallOf(labels, recalled) {

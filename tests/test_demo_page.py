@@ -185,7 +185,7 @@ SEVEN = [(-55, -75), (0, -75), (55, -75), (20, 10), (-10, 85)]
 def test_a_digit_is_seen_as_it_is_drawn(kind, visit, page):
     visitor = visit(page)
     assert not visitor.find("#recall").is_displayed()
-    visitor.draw(kind, ONE, then=lambda: visitor.read("This is a 1"))
+    visitor.draw(kind, ONE, then=lambda: visitor.read("It reads 1"))
     there = visitor.sees_the_networks_spikes(page)
     steps = [f"dense_{layer}, step {t}" for layer in range(1, 6) for t in range(1, 5)]
     assert [name for name, _ in there] == steps
@@ -203,7 +203,7 @@ def test_a_digit_is_seen_as_it_is_drawn(kind, visit, page):
     visitor.find("#clear").click()
     visitor.read("Draw a digit.")
     assert not any(dots.any() for _, dots in visitor.dots())
-    visitor.draw(kind, SEVEN, then=lambda: visitor.read("This is a 7"))
+    visitor.draw(kind, SEVEN, then=lambda: visitor.read("It reads 7"))
     assert picture.get_attribute("alt") == "what the network recalls of 7"
     visitor.has_had_no_trouble()
 
