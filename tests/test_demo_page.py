@@ -106,16 +106,18 @@ class Visitor:
 
     def draw(self, kind, places, then):
         """Put pen to paper, go through places from the middle, call `then`, and take the pen away."""
-        drawing, pointer = self.find("#drawing"), PointerInput(kind, kind)
-        down, up = (ActionBuilder(self.browser, mouse=pointer, duration=30) for _ in range(2))
-        down.pointer_action.move_to(drawing, *places[0]).pointer_down()
+        drawing = self.find("#drawing")
+        actions = ActionBuilder(self.browser, mouse=PointerInput(kind, kind), duration=30)
+        actions.pointer_action.move_to(drawing, *places[0]).pointer_down()
         for place in places[1:]:
-            down.pointer_action.move_to(drawing, *place)
-        down.perform()
+            actions.pointer_action.move_to(drawing, *place)
+        actions.perform()
         then()
-        pointer.clear_actions()
-        up.pointer_action.pointer_up()
-        up.perform()
+        actions.clear_actions()  # releases what is pressed
+
+    def stimulus(self):
+        """What the page makes of the drawing."""
+        return np.array(self.browser.execute_async_script(DRAWN), "float32").reshape(28, 28)
 
     def dots(self):
         """Layer and step of each picture, and which of its dots are bright."""
@@ -123,7 +125,7 @@ class Visitor:
 
     def expected_dots(self, folder):
         """The same by ONNX Runtime here, of what is drawn."""
-        stimulus = np.array(self.browser.execute_async_script(DRAWN), "float32").reshape(1, 28, 28, 1)
+        stimulus = self.stimulus().reshape(1, 28, 28, 1)
         session = onnxruntime.InferenceSession(folder / "network.onnx")
         outputs = [output.name for output in session.get_outputs()][1:]
         expected = []
@@ -204,6 +206,7 @@ def test_a_digit_is_seen_as_it_is_drawn(kind, visit, page):
     visitor.read("Draw a digit.")
     assert not any(dots.any() for _, dots in visitor.dots())
     visitor.draw(kind, SEVEN, then=lambda: visitor.read("It reads 7"))
+    assert not visitor.stimulus()[12:20, :10].any()  # no line from where the pen was lifted before
     assert picture.get_attribute("alt") == "what the network recalls of 7"
     visitor.has_had_no_trouble()
 
