@@ -9,6 +9,8 @@ import pytest
 import keras_bsd
 from tests.recipes.running import run
 
+pytestmark = pytest.mark.xdist_group("generation")  # of tests that share what takes long to make
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
