@@ -64,7 +64,7 @@ def spike_trains(stage, inputs, training):
 
 
 def spike_counts_and_margins(stage, inputs, training):
-    """Of every neuron how often it spikes, and how close its membrane comes to the threshold."""
+    """Of every neuron how often it spikes in how many steps, and how close its membrane is to the threshold."""
     surrogate, distances = stage.neuron.cell.surrogate, []
 
     def recording(distance):
@@ -73,8 +73,9 @@ def spike_counts_and_margins(stage, inputs, training):
 
     with replaced(stage.neuron.cell, "surrogate", recording):
         spikes = stage.run(inputs, training)
-    counts = ops.sum(_in_time(stage, spikes), axis=1)
-    return spikes, (counts, ops.min(ops.abs(ops.stack(distances)), axis=0))
+    trains = _in_time(stage, spikes)
+    margins = ops.min(ops.abs(ops.stack(distances)), axis=0)
+    return spikes, (ops.sum(trains, axis=1), ops.shape(trains)[1], margins)
 
 
 def _in_time(stage, spikes):
