@@ -140,3 +140,9 @@ def test_text_windows():
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_pieces_of_a_text_and_what_follows():
+    x, y = sequences.pieces(np.arange(8), length=3)
+    assert x.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert y.tolist() == [[1, 2, 3], [4, 5, 6]]
