@@ -134,6 +134,7 @@ def test_text_windows():
         (lambda: sequences.load_series("etth2"), "names of sets are 'mackey_glass', 'etth1', 'exchange_rate'"),
         (lambda: sequences.load_series("mackey_glass", missing="drop"), "choose one of 'error', 'fill'"),
         (lambda: sequences.load_text("missing.txt"), "no such file; the name of a set is 'tiny_shakespeare'"),
+        (lambda: sequences.pieces(np.arange(4), 4), "take 5 characters. Received: 4 characters, length=4"),
         (lambda: sequences.TextWindows(np.arange(30), 10, 4), "a batch takes 51 characters. Received: 30"),
     ],
 )
