@@ -22,7 +22,7 @@ class EnergyReport:
         costs: `Costs`.
         layers: tuple of `Layer`, in the network's order.
         unknown: what could not be counted, in words.
-        training: dict from a rule to `Training`; empty if the model is no pair.
+        training: dict from a rule to `Training`; empty if the model is no pair, or has recurrent stages.
     """
 
     model: str
