@@ -50,6 +50,7 @@ flags.DEFINE_integer("latent_units", 64, "Latent neurons.", lower_bound=1)
 flags.DEFINE_list("filters", None, "Channels of the convolutional stages (default: 32,64; digits: none).")
 flags.DEFINE_list("units", None, "Neurons of fully connected stages instead (digits: 256).")
 flags.DEFINE_integer("timesteps", 8, "Time steps.", lower_bound=1)
+flags.DEFINE_integer("components", 1, "Gaussians in the prior of each class.", lower_bound=1)
 flags.DEFINE_enum("layer_loss", "similarity", list(LOSSES), "Of BSD: what paired stages learn.")
 flags.DEFINE_float("sharpening", 0.5, "Of the layer loss `similarity`.", lower_bound=0)
 flags.DEFINE_float(
@@ -78,6 +79,7 @@ def arguments(data):
         "filters": filters,
         "units": units,
         "concepts": int(max(y.max(), y_test.max())) + 1,
+        "components": FLAGS.components,
     }
 
 
