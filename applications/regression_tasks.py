@@ -107,14 +107,9 @@ class Text:
             np.array([numbers[character] for character in part], "int32") for part in parts
         )
         self.prompt = parts[2][:64]
-        self.validation, self.test = self.split(validation, window), self.split(test, window)
-        self.streams = self.split(test, max(len(test) // 16 - 1, 1))
-
-    @staticmethod
-    def split(numbers, length):
-        """Pieces of a text, side by side, and what follows each of their characters."""
-        count = (len(numbers) - 1) // length
-        return tuple(numbers[begin : begin + count * length].reshape(count, length) for begin in (0, 1))
+        self.validation, self.test = (sequences.pieces(part, window) for part in (validation, test))
+        self.streams = sequences.pieces(test, max(len(test) // 16 - 1, 1))
+        self.labels = [*self.alphabet]
 
     def data_arguments(self):
         return {"alphabet": self.alphabet}

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from absl import app, flags
 from matplotlib.figure import Figure
+from training import compile_model, define_flags, define_image_flags
 
 import keras_bsd
 from keras_bsd import plots, runs
@@ -36,36 +37,25 @@ LOSSES = {
 SHOWN = 10
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string(
-    "dataset", "digits", "digits, the name of a tensorflow_datasets image set, or the path of an .npz file."
+define_image_flags()
+define_flags(
+    RULES,
+    chosen=["rate", "backprop"],
+    epochs=30,
+    batch_size=128,
+    smallest_batch=2,
+    output_dir="runs/DATASET-generation",
 )
-flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
-flags.DEFINE_integer("samples", None, "Training samples, the first of the set (default: all).", lower_bound=1)
 flags.DEFINE_integer("latent_units", 64, "Latent neurons.", lower_bound=1)
 flags.DEFINE_list("filters", None, "Channels of the convolutional stages (default: 32,64; digits: none).")
 flags.DEFINE_list("units", None, "Neurons of fully connected stages instead (digits: 256).")
 flags.DEFINE_integer("timesteps", 8, "Time steps.", lower_bound=1)
-flags.DEFINE_list(
-    "rule",
-    ["rate", "backprop"],
-    "How to train, one or several: BSD by the rate or the surrogate rule; backprop, backpropagation through "
-    "time; random, the image layer alone.",
-)
+flags.DEFINE_integer("components", 1, "Gaussians in the prior of each class.", lower_bound=1)
 flags.DEFINE_enum("layer_loss", "similarity", list(LOSSES), "Of BSD: what paired stages learn.")
 flags.DEFINE_float("sharpening", 0.5, "Of the layer loss `similarity`.", lower_bound=0)
 flags.DEFINE_float(
     "following", 100, "Of BSD: how much the stage farther from its data follows the nearer one.", lower_bound=0
 )
-flags.DEFINE_integer("epochs", 30, "Epochs.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 128, "Samples a batch.", lower_bound=2)
-flags.DEFINE_float(
-    "learning_rate",
-    None,
-    "AdamW's highest; it falls to zero as a cosine (default: "
-    + ", ".join(f"{rule} {rate}" for rule, (_, rate) in RULES.items())
-    + ").",
-)
-flags.DEFINE_float("weight_decay", 0.004, "AdamW's.", lower_bound=0)
 flags.DEFINE_float(
     "hide",
     0,
@@ -74,11 +64,6 @@ flags.DEFINE_float(
     lower_bound=0,
     upper_bound=1,
 )
-flags.DEFINE_bool("jit_compile", None, "Compile by XLA (default: Keras decides).")
-flags.DEFINE_string("dtype", "float32", "Keras's dtype policy.")
-flags.DEFINE_integer("seed", 0, "Of weights, order of samples and what is hidden.")
-flags.DEFINE_string("output_dir", None, "Where results go (default: runs/DATASET-generation).")
-flags.register_validator("rule", lambda rules: rules and set(rules) <= set(RULES), f"of {', '.join(RULES)}")
 
 
 def arguments(data):
@@ -94,6 +79,7 @@ def arguments(data):
         "filters": filters,
         "units": units,
         "concepts": int(max(y.max(), y_test.max())) + 1,
+        "components": FLAGS.components,
     }
 
 
@@ -116,15 +102,7 @@ def trained(rule, data, run):
             stage.trainable = False
     hiding = keras.layers.RandomErasing((FLAGS.hide, FLAGS.hide), scale=(0.1, 0.5), fill_value=0.0)
     batches = Batches(x, x, FLAGS.batch_size, [hiding] if FLAGS.hide else [], FLAGS.seed)
-    rate = FLAGS.learning_rate or RULES[rule][1]
-    learner.compile(
-        keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(rate, FLAGS.epochs * len(batches)),
-            weight_decay=FLAGS.weight_decay,
-        ),
-        loss="mse",
-        jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
-    )
+    compile_model(learner, RULES[rule][1], batches, loss="mse")
     history = run.fit(rule, learner, batches, FLAGS.epochs)
     if learner is not model:  # one network has learned: it stands in for the backward one too
         model.decoder.set_weights(model.encoder.get_weights())

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from absl import app, flags
 from matplotlib.figure import Figure
+from training import compile_model, define_flags, define_image_flags
 
 import keras_bsd
 from keras_bsd import applications, plots, runs
@@ -39,33 +40,14 @@ NETWORKS = {  # the builder, and what flags can set of its arguments
 }
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string(
-    "dataset", "digits", "digits, the name of a tensorflow_datasets image set, or the path of an .npz file."
-)
-flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
-flags.DEFINE_integer("samples", None, "Training samples, the first of the set (default: all).", lower_bound=1)
+define_image_flags()
+define_flags(RULES, chosen=["rate", "backprop"], epochs=25, batch_size=64, output_dir="runs/DATASET")
 flags.DEFINE_enum("network", "mlp", list(NETWORKS), "SpikingMLP, SpikingConvNet or SpikingResNet.")
 flags.DEFINE_list("units", None, "mlp: neurons of each stage (default: 256,256,256).")
 flags.DEFINE_list("filters", None, "conv: channels of each stage; resnet: of each group.")
 flags.DEFINE_list("pool_sizes", None, "conv: by how much each stage shrinks the maps.")
 flags.DEFINE_list("blocks", None, "resnet: blocks of each group.")
 flags.DEFINE_integer("timesteps", 4, "Time steps.", lower_bound=1)
-flags.DEFINE_list(
-    "rule",
-    ["rate", "backprop"],
-    "How to train, one or several: BSD by the rate or the surrogate rule or in the paper's configuration; "
-    "backprop, backpropagation through time; ann, backpropagation in the same shape with ReLU.",
-)
-flags.DEFINE_integer("epochs", 25, "Epochs.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 64, "Samples a batch.", lower_bound=1)
-flags.DEFINE_float(
-    "learning_rate",
-    None,
-    "AdamW's highest; it falls to zero as a cosine (default: "
-    + ", ".join(f"{rule} {rate}" for rule, (_, rate) in RULES.items())
-    + ").",
-)
-flags.DEFINE_float("weight_decay", 0.004, "AdamW's.", lower_bound=0)
 flags.DEFINE_float("ema", None, "Momentum of an average of the weights that replaces them at the end.")
 flags.DEFINE_bool("flip", False, "Augment by mirroring left and right.")
 flags.DEFINE_float("shift", 0, "Augment by shifts of up to this part of the image.", lower_bound=0)
@@ -87,20 +69,11 @@ flags.DEFINE_integer(
     "Counts anew after an interruption.",
 )
 flags.DEFINE_bool("tensorboard", False, "Write logs for TensorBoard.")
-flags.DEFINE_bool(
-    "jit_compile", None, "Compile by XLA (default: Keras decides): dense networks train faster on a CPU."
-)
-flags.DEFINE_string(
-    "dtype", "float32", "Keras's dtype policy: mixed_bfloat16 is faster where the processor knows bfloat16."
-)
-flags.DEFINE_integer("seed", 0, "Of weights, order of samples and augmentation.")
-flags.DEFINE_string("output_dir", None, "Where results go (default: runs/DATASET).")
 flags.register_multi_flags_validator(
     ("patience", "validation", "ema"),
     lambda given: given["patience"] is None or (given["validation"] > 0 and given["ema"] is None),
     "--patience needs held-out samples (--validation), and takes the best epoch's weights: no --ema beside it",
 )
-flags.register_validator("rule", lambda rules: rules and set(rules) <= set(RULES), f"of {', '.join(RULES)}")
 
 
 def network_arguments(data):
@@ -172,17 +145,13 @@ def train(model, rule, x, y, run):
         validation = x[held_out], y[held_out]
         x, y = x[learned], y[learned]
     batches = Batches(x, y, FLAGS.batch_size, augmentation(), FLAGS.seed)
-    highest = FLAGS.learning_rate or RULES[rule][1]
-    ema = {} if FLAGS.ema is None else {"use_ema": True, "ema_momentum": FLAGS.ema}
-    model.compile(
-        keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(highest, FLAGS.epochs * len(batches)),
-            weight_decay=FLAGS.weight_decay,
-            **ema,
-        ),
+    compile_model(
+        model,
+        RULES[rule][1],
+        batches,
+        FLAGS.ema,
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
     )
     callbacks = []
     if FLAGS.patience is not None:

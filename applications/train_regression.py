@@ -14,6 +14,7 @@ import pathlib
 import keras
 from absl import app, flags
 from regression_tasks import Forecast, Text, draw_training
+from training import compile_model, define_flags
 
 import keras_bsd
 from keras_bsd import runs
@@ -29,6 +30,9 @@ BSD = ("rate", "surrogate")
 TASKS = {"forecast": Forecast, "text": Text}
 
 FLAGS = flags.FLAGS
+define_flags(
+    RULES, chosen=["rate", "backprop", "reservoir"], epochs=10, batch_size=64, output_dir="runs/DATASET"
+)
 flags.DEFINE_enum("task", "forecast", list(TASKS), "Forecast a series, or foretell a text's next character.")
 flags.DEFINE_string(
     "dataset",
@@ -44,17 +48,6 @@ flags.DEFINE_list("units", None, "Neurons of each stage (default: forecast 128,1
 flags.DEFINE_integer("delays", None, "Elements that synapses bring (default: forecast 24, text 8).")
 flags.DEFINE_integer("timesteps", 4, "Time steps an element.", lower_bound=1)
 flags.DEFINE_enum("normalization", "instance", ["instance", "none"], "forecast: of each window.")
-flags.DEFINE_list("rule", ["rate", "backprop", "reservoir"], f"How to train, one or several of {list(RULES)}.")
-flags.DEFINE_integer("epochs", 10, "Epochs.", lower_bound=1)
-flags.DEFINE_integer("batch_size", 64, "Windows a batch.", lower_bound=1)
-flags.DEFINE_float(
-    "learning_rate", None, "AdamW's highest, which falls to zero as a cosine (default: by rule)."
-)
-flags.DEFINE_float("weight_decay", 0.004, "AdamW's.", lower_bound=0)
-flags.DEFINE_bool("jit_compile", None, "Compile by XLA (default: Keras decides).")
-flags.DEFINE_integer("seed", 0, "Of weights and order of windows.")
-flags.DEFINE_string("output_dir", None, "Where results go (default: runs/DATASET).")
-flags.register_validator("rule", lambda rules: rules and set(rules) <= set(RULES), f"of {', '.join(RULES)}")
 
 
 def load_task():
@@ -91,14 +84,7 @@ def result(rule, task, run):
     """Train by one rule, save the model, and give what is to be told of it."""
     print(f"{RULES[rule][0]}, {dataset()}:")
     model, batches = build(rule, task), task.batches(FLAGS.batch_size, FLAGS.seed)
-    highest = FLAGS.learning_rate or RULES[rule][1]
-    schedule = keras.optimizers.schedules.CosineDecay(highest, FLAGS.epochs * len(batches))
-    model.compile(
-        keras.optimizers.AdamW(schedule, weight_decay=FLAGS.weight_decay),
-        loss=task.loss,
-        metrics=task.metrics,
-        jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
-    )
+    compile_model(model, RULES[rule][1], batches, loss=task.loss, metrics=task.metrics)
     history = run.fit(
         rule, model, batches, FLAGS.epochs, validation_data=task.validation, validation_batch_size=500
     )
@@ -150,6 +136,7 @@ def draw_report(found, scores, task, folder):
 
 
 def main(_):
+    keras.config.set_dtype_policy(FLAGS.dtype)
     task = load_task()
     folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(dataset()).stem}")
     with runs.Run(folder, RULES) as run:

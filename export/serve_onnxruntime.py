@@ -156,10 +156,14 @@ READERS = {".png": _image, ".jpg": _image, ".npy": _array, ".npz": _array, ".csv
 
 
 def told(network, name, scores, given):
-    """What is printed of one sample: its likeliest labels or, of a network without labels, its values."""
+    """What is printed of one sample: its likeliest labels or, of a network without labels, its values.
+
+    Of a network that says something of every element of a sequence, that is what follows the last one.
+    """
     if network.labels is None:
         found = {"sample": name, "values": scores.tolist()}
     else:
+        scores = scores.reshape(-1, len(network.labels))[-1]
         order = np.argsort(-scores, kind="stable")[: given.top]
         likeliest = {"labels": [network.labels[i] for i in order], "scores": [float(scores[i]) for i in order]}
         found = {"sample": name, **likeliest}
@@ -168,7 +172,11 @@ def told(network, name, scores, given):
     if network.labels is None:
         return f"{name}\t{' '.join(f'{value:.6g}' for value in scores.ravel())}"
     pairs = zip(found["labels"], found["scores"], strict=True)
-    return "\t".join([name, *(f"{label} {score:.4f}" for label, score in pairs)])
+    return "\t".join([name, *(f"{_printable(label)} {score:.4f}" for label, score in pairs)])
+
+
+def _printable(label):
+    return label.encode("unicode_escape").decode("ascii") if label.isspace() else label
 
 
 def serve(given):

@@ -26,13 +26,15 @@ def frechet_distance(real, generated):
     Source: Dowson and Landau, "The Fréchet distance between multivariate normal distributions", Journal of
     Multivariate Analysis 12(3), 1982; on features of images, Heusel et al., NeurIPS 2017.
     """
-    from scipy.linalg import sqrtm
-
     real, generated = _features(real, generated)
     covariances = [np.atleast_2d(np.cov(features, rowvar=False)) for features in (real, generated)]
     shift = np.square(real.mean(axis=0) - generated.mean(axis=0)).sum()
-    root = sqrtm(covariances[0] @ covariances[1])
-    return float(shift + np.trace(covariances[0]) + np.trace(covariances[1]) - 2 * np.trace(root).real)
+    # The root of the product has the eigenvalues' roots of S^(1/2) S' S^(1/2), which is symmetric.
+    values, vectors = np.linalg.eigh(covariances[0])
+    half = vectors * np.sqrt(values.clip(0))
+    both = np.linalg.eigvalsh(half.T @ covariances[1] @ half)
+    traces = np.trace(covariances[0]) + np.trace(covariances[1])
+    return float(shift + traces - 2 * np.sqrt(both.clip(0)).sum())
 
 
 def precision_recall(real, generated, neighbours=3):

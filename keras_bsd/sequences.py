@@ -200,6 +200,35 @@ def load_text(name, data_dir=None):
     return text[:first], text[first:second], text[second:]
 
 
+def pieces(numbers, length):
+    """Pieces of a text, side by side, and what follows each of their characters.
+
+    Args:
+        numbers: characters' numbers `(characters,)`; what is left at the end is left out.
+        length: positive int, characters of a piece.
+
+    Returns:
+        Arrays `(samples, length)`, twice.
+
+    Raises:
+        ValueError: the text is shorter than one piece and what follows it.
+
+    Example:
+
+    >>> keras_bsd.sequences.pieces(np.arange(6), length=2)
+    # [[0, 1], [2, 3]], [[1, 2], [3, 4]]
+    """
+    length = checks.integer("length", length, low=1)
+    count = (len(numbers) - 1) // length
+    if not count:
+        raise ValueError(
+            f"The text is too short: a piece and what follows it take {length + 1} characters. "
+            f"Received: {len(numbers)} characters, length={length}"
+        )
+    numbers = np.asarray(numbers)
+    return tuple(numbers[begin : begin + count * length].reshape(count, length) for begin in (0, 1))
+
+
 class TextWindows(keras.utils.PyDataset):
     """Windows of a text, each with what follows every one of its characters, in batches.
 

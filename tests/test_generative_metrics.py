@@ -34,3 +34,14 @@ def test_mean_pairwise_distance():
 def test_features_that_do_not_fit(function):
     with pytest.raises(ValueError, match=r"as many features. Received: shapes \(5, 3\) and \(5, 4\)"):
         getattr(generative_metrics, function)(np.ones((5, 3)), np.ones((5, 4)))
+
+
+def test_frechet_distance_of_correlated_gaussians():
+    generator = np.random.default_rng(0)
+    real = generator.normal(size=(50, 5)) @ generator.normal(size=(5, 5))
+    generated = generator.normal(size=(40, 5)) @ generator.normal(size=(5, 5)) + 1
+    mixed = [np.cov(features, rowvar=False) for features in (real, generated)]
+    roots = np.linalg.eigvals(mixed[0] @ mixed[1]).real  # of a product of two such matrices none is negative
+    shift = np.square(real.mean(axis=0) - generated.mean(axis=0)).sum()
+    expected = shift + np.trace(mixed[0]) + np.trace(mixed[1]) - 2 * np.sqrt(roots.clip(0)).sum()
+    assert generative_metrics.frechet_distance(real, generated) == pytest.approx(expected)

@@ -134,9 +134,16 @@ def test_text_windows():
         (lambda: sequences.load_series("etth2"), "names of sets are 'mackey_glass', 'etth1', 'exchange_rate'"),
         (lambda: sequences.load_series("mackey_glass", missing="drop"), "choose one of 'error', 'fill'"),
         (lambda: sequences.load_text("missing.txt"), "no such file; the name of a set is 'tiny_shakespeare'"),
+        (lambda: sequences.pieces(np.arange(4), 4), "take 5 characters. Received: 4 characters, length=4"),
         (lambda: sequences.TextWindows(np.arange(30), 10, 4), "a batch takes 51 characters. Received: 30"),
     ],
 )
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_pieces_of_a_text_and_what_follows():
+    x, y = sequences.pieces(np.arange(8), length=3)
+    assert x.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert y.tolist() == [[1, 2, 3], [4, 5, 6]]

@@ -22,6 +22,7 @@ def SpikingAutoencoder(
     filters=None,
     units=None,
     concepts=None,
+    components=None,
     weights=None,
     neuron=None,
     name="spiking_autoencoder",
@@ -33,7 +34,7 @@ def SpikingAutoencoder(
     the backward network is built alike, with weights of its own, and fed with the target.
 
     Args:
-        input_shape: tuple, the shape of one stimulus. A preset in `weights` says this and the next five,
+        input_shape: tuple, the shape of one stimulus. A preset in `weights` says this and the next six,
             which may then be left out.
         latent_units: positive int (default 64).
         timesteps: positive int (default 8); the stimulus is held as a current for as many steps.
@@ -41,6 +42,7 @@ def SpikingAutoencoder(
             neurons, each of which halves the maps (default `(32, 64)`).
         units: tuple of positive ints: fully connected stages of as many neurons instead.
         concepts: positive int, how many kinds of stimuli the prior tells apart (default 10).
+        components: positive int, Gaussians in the prior of each concept (default 1).
         weights: name of a preset, path of a `.weights.h5` or `.keras` file of the same network, or `None`.
         neuron: dict of `SpikingLIF` arguments (default: its own defaults).
         name: of the model.
@@ -70,6 +72,7 @@ def SpikingAutoencoder(
         filters=(filters, () if units else (32, 64)),
         units=(units, ()),
         concepts=(concepts, 10),
+        components=(components, 1),
         neuron=(neuron, {}),
     )
     shape, latent_units = tuple(arguments["input_shape"]), arguments["latent_units"]
@@ -84,6 +87,7 @@ def SpikingAutoencoder(
         *networks,
         latent=LATENT,
         concepts=arguments["concepts"],
+        components=arguments["components"],
         name=name,
         **{"stimulus_range": (0.0, 1.0), **kwargs},
     )

@@ -7,6 +7,7 @@ import pathlib
 import zipfile
 
 import keras
+from tabulate import tabulate
 
 FOLDER = pathlib.Path(__file__).parent / "weights"
 SUFFIX = ".weights.h5"
@@ -81,10 +82,7 @@ def list_presets():
     >>> keras_bsd.applications.list_presets()
     """
     columns = ("preset", "application", "task", "data", "test score", "parameters", "size")
-    rows = [columns, *map(_row, names())]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(tabulate(map(_row, names()), columns, tablefmt="plain", disable_numparse=True))
     return names()
 
 

@@ -10,13 +10,15 @@ from keras import ops
 from keras_bsd.audit import operations
 from keras_bsd.audit.observation import arrays, observed
 from keras_bsd.layers.affine import KERNEL_LAYERS
-from keras_bsd.layers.readout import Readout
+from keras_bsd.layers.readout import Readout, SequenceReadout
 from keras_bsd.layers.spiking_conv import SpikingConv2D, SpikingResidualConv2D
 from keras_bsd.layers.spiking_dense import SpikingDense
 from keras_bsd.layers.spiking_lif import SpikingLIF
+from keras_bsd.layers.spiking_recurrent import SpikingRecurrent
 from keras_bsd.layers.stages import SpikingStage, Stage
 
-KNOWN_STAGES = (SpikingStage, SpikingDense, SpikingConv2D, SpikingResidualConv2D, Readout)
+KNOWN_STAGES = (SpikingStage, SpikingDense, SpikingConv2D, SpikingResidualConv2D, Readout, SequenceReadout)
+WHOLE = (SpikingRecurrent,)  # stages whose layers run element by element: all but the neurons is counted as one
 
 
 class Layer(NamedTuple):
@@ -46,6 +48,12 @@ def flat(network):
             yield layer
 
 
+def _synapses(layer, counted):
+    if isinstance(layer, SpikingRecurrent):
+        return layer.units * (layer.delays * math.prod(layer.input_features) + layer.units)
+    return round(counted.ann_macs) if type(layer) in KERNEL_LAYERS else 0
+
+
 class Counter:
     """Sums up the operations of a network's layers over batches.
 
@@ -62,7 +70,8 @@ class Counter:
             self._stage_of[layer] = None
             if isinstance(layer, Stage):
                 neuron = [layer.neuron] if isinstance(layer, SpikingStage) else []
-                self._stage_of |= dict.fromkeys([*flat(layer.synapse), *neuron], layer)
+                synapse = () if type(layer) in WHOLE else flat(layer.synapse)
+                self._stage_of |= dict.fromkeys([*synapse, *neuron], layer)
 
     def run(self, x, batch_size):
         """Count on `x`, a batch at a time; gives the network's outputs."""
@@ -77,15 +86,22 @@ class Counter:
 
     def _note(self, layer, inputs, outputs):
         stage = self._stage_of[layer]
-        if isinstance(layer, Stage) and type(layer) not in KNOWN_STAGES:
+        if isinstance(layer, Stage) and type(layer) not in (*KNOWN_STAGES, *WHOLE):
             self._unknown[layer] = "what it does beside its synapse and its neurons"
+        elif type(layer) in WHOLE:
+            (taken,), (spikes,) = arrays(inputs), arrays(outputs)
+            self._count(layer, stage, taken, spikes)
+            fired = spikes.reshape(-1, *spikes.shape[2:])  # an element a row
+            self._count(layer.neuron, layer, fired, fired)
         elif not isinstance(layer, SpikingStage):
             self._count(layer, stage, arrays(inputs)[0], arrays(outputs)[0])
-        self._behind_a_stage |= stage is not None
+        self._behind_a_stage |= stage is not None or type(layer) in WHOLE
         return outputs
 
     def _count(self, layer, stage, inputs, outputs):
-        rows = len(inputs) / self._batch  # stages fold time into the batch
+        rows = len(inputs) / self._batch  # stages fold time into the batch, readouts of sequences the elements
+        if isinstance(stage, SequenceReadout):
+            rows = 1
         steps = rows if stage is not None or not self._behind_a_stage else inputs.shape[1]
         # A readout's layers see rates, even where those of a few samples are all 0 or 1.
         spiking = not isinstance(stage, Readout) and ((inputs == 0) | (inputs == 1)).all()
@@ -97,7 +113,8 @@ class Counter:
         if activation is not keras.activations.linear:
             self._unknown[layer] = f"its activation {keras.activations.serialize(activation)}"
         if type(layer) is SpikingLIF:
-            steps, self._neurons[layer] = outputs.shape[1], math.prod(outputs.shape[2:])
+            self._neurons[layer] = math.prod(outputs.shape[2:])
+            steps = outputs.size / self._batch / self._neurons[layer]
         self._steps[layer] = steps
         counted = np.array([*counted, outputs.sum(dtype="float64")])
         self._sums[layer] = self._sums.get(layer, 0) + counted
@@ -116,7 +133,7 @@ class Counter:
             kind=type(layer).__name__,
             stage=stage.name if stage else "",
             neurons=neurons,
-            synapses=round(counted.ann_macs) if type(layer) in KERNEL_LAYERS else 0,
+            synapses=_synapses(layer, counted),
             firing_rate=total / neurons / self._steps[layer] if neurons else None,
             steps=self._steps[layer],
             **counted._asdict(),

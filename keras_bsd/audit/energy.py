@@ -9,7 +9,8 @@ from keras_bsd.audit.counter import Counter, flat
 from keras_bsd.audit.energy_report import EnergyReport
 from keras_bsd.audit.observation import fits
 from keras_bsd.audit.training_costs import count_training
-from keras_bsd.layers.stages import SpikingStage
+from keras_bsd.layers.spiking_recurrent import SpikingRecurrent
+from keras_bsd.layers.stages import SpikingStage, flatten_stages
 from keras_bsd.models.bsd_model import BSDModel
 
 
@@ -20,7 +21,8 @@ def energy(model, x, costs="45nm", batch_size=128):
     counts as what. Inputs that are not 0 or 1, such as a stimulus held as a current, take
     multiply-accumulates, once for a held one. Beside it stands the network of the same shape with ReLU and
     no time. Of a pair, training is counted too: products of weights with signals and errors, by
-    backpropagation through time and by the rules of BSD, whose decoder runs on the codebook once a batch.
+    backpropagation through time and by the rules of BSD, whose decoder runs on the codebook once a batch;
+    but not of one with recurrent stages.
 
     Args:
         model: `keras_bsd.BSDModel`, whose encoder is counted, or a built Keras model of stages.
@@ -52,7 +54,7 @@ def energy(model, x, costs="45nm", batch_size=128):
     encoder = Counter(network)
     outputs = encoder.run(x, batch_size)
     training = {}
-    if isinstance(model, BSDModel):
+    if isinstance(model, BSDModel) and not flatten_stages(network, SpikingRecurrent):
         decoder = Counter(model.decoder)
         decoder.run(np.eye(outputs.shape[-1], dtype="float32") if model.codebook else outputs, batch_size)
         runs = outputs.shape[-1] / batch_size if model.codebook else 1

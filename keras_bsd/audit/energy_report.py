@@ -2,9 +2,10 @@
 
 import dataclasses
 
+from tabulate import tabulate
+
 from keras_bsd.audit.costs import Costs
 from keras_bsd.audit.counter import Layer
-from keras_bsd.audit.text import table
 
 NOT_COMPARABLE = (
     "Energies by different presets must not be compared: they stand for different hardware, precision and "
@@ -22,7 +23,7 @@ class EnergyReport:
         costs: `Costs`.
         layers: tuple of `Layer`, in the network's order.
         unknown: what could not be counted, in words.
-        training: dict from a rule to `Training`; empty if the model is no pair.
+        training: dict from a rule to `Training`; empty if the model is no pair, or has recurrent stages.
     """
 
     model: str
@@ -100,7 +101,7 @@ class EnergyReport:
             f"Energy of '{self.model}' for one of {self.samples} samples, costs '{self.costs.name}'",
             f"({self.costs.source})",
             "",
-            table([header, *map(self._row, (*self.layers, self.total))]),
+            _table(map(self._row, (*self.layers, self.total)), header),
         ]
         if self.training:
             lines += ["", "Training, products of weights for one sample", self._training()]
@@ -127,11 +128,18 @@ class EnergyReport:
         ]
 
     def _training(self):
-        rows = [["rule", "MACs", "ACs", "all as MACs", "of backprop", "nJ"]]
+        header = ["rule", "MACs", "ACs", "all as MACs", "of backprop", "nJ"]
+        rows = []
         whole = self.training["backprop"].products
         for rule, counted in self.training.items():
             priced = not self.costs.is_neuromorphic
             energy = f"{self._arithmetic(counted.macs, counted.acs) / 1e3:,.2f}" if priced else "-"
             counts = (f"{count:,.0f}" for count in counted)
             rows.append([rule, *counts, f"{counted.products / whole:.2f}", energy])
-        return table(rows)
+        return _table(rows, header)
+
+
+def _table(rows, header):
+    """Names to the left, numbers, as they are written, to the right."""
+    alignment = ["left", *["right"] * (len(header) - 1)]
+    return tabulate(rows, header, tablefmt="plain", disable_numparse=True, colalign=alignment)

@@ -15,7 +15,12 @@ A sum of `k` products is `k` multiply-accumulates (MACs), or, where the inputs a
 | largest of `k`, sum of `k` | | k - 1 |
 | mean of `k` | 1 | k - 1 |
 | ReLU | | 1 |
-| readout, once a stimulus | 1 | 1 a spike |
+| readout, once a stimulus or element | 1 | 1 a spike |
+| value of a standardised series | 6 | 3 |
+| value of a forecast in a series' own units | 1 | |
+
+All of a recurrent stage but its neurons is counted as one layer. Its like in a network without spikes is a
+recurrent layer of the same delays, with ReLU.
 """
 
 import math
@@ -27,8 +32,10 @@ from keras import ops
 
 from keras_bsd import encoders
 from keras_bsd.layers.affine import KERNEL_LAYERS
-from keras_bsd.layers.readout import Readout
+from keras_bsd.layers.readout import Readout, SequenceReadout
 from keras_bsd.layers.spiking_lif import SpikingLIF
+from keras_bsd.layers.spiking_recurrent import SpikingRecurrent
+from keras_bsd.layers.standardization import CausalStandardization, FromLastElement
 
 
 class Operations(NamedTuple):
@@ -56,6 +63,7 @@ FREE = (
     keras.layers.Cropping2D,
     keras.layers.UpSampling2D,
     encoders.DirectEncoder,
+    encoders.OneHotEncoder,
 )
 
 
@@ -105,6 +113,39 @@ def _readout(layer, inputs, outputs, steps, spiking):
     return Operations(inputs.size / inputs.shape[1], summed)
 
 
+def _sequence_readout(layer, inputs, outputs, steps, spiking):
+    """The mean over time of each element that is read."""
+    read = inputs if layer.elements == "all" else inputs[:, -1:]
+    return Operations(read.size / inputs.shape[2], np.count_nonzero(read))
+
+
+def _recurrent(layer, inputs, outputs, steps, spiking):
+    """A stage without its neurons: what each element brings to it and to the next `delays - 1`, feedback."""
+    batch, elements, _, units = outputs.shape
+    reached = np.minimum(layer.delays, elements - np.arange(elements))  # elements that one reaches
+    each = units * math.prod(layer.input_features) * reached.sum()
+    fed_back = units * float(outputs[:, :-1].sum(dtype="float64"))
+    arriving = fed_back
+    if spiking:
+        arriving += units * float(inputs.reshape(batch, elements, -1).sum(axis=(0, 2)) @ reached)
+    currents = batch * elements * units
+    norm = _elementwise(2, 2) if layer.normalization else _elementwise(0, 1)  # or the bias
+    normalised = norm(layer, np.empty(currents), None, 1, False)
+    return Operations(
+        (0 if spiking else batch * each) + normalised.macs,
+        arriving + normalised.acs,
+        arriving,
+        0,
+        batch * (each + (elements - 1) * units**2) + normalised.ann_macs,
+        normalised.ann_acs,
+    )
+
+
+def _from_last_element(layer, inputs, outputs, steps, spiking):
+    """A product and a sum for each value, with or without spikes before."""
+    return Operations(outputs.size, 0, 0, 0, outputs.size, 0)
+
+
 def _elementwise(macs, acs):
     def count(layer, inputs, outputs, steps, spiking):
         each = inputs.size / steps
@@ -138,6 +179,10 @@ RULES = {
     keras.layers.ReLU: _elementwise(0, 1),
     SpikingLIF: _neuron,
     Readout: _readout,
+    SequenceReadout: _sequence_readout,
+    SpikingRecurrent: _recurrent,
+    CausalStandardization: _elementwise(6, 3),
+    FromLastElement: _from_last_element,
 }
 
 

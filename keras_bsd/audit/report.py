@@ -2,8 +2,9 @@
 
 import dataclasses
 
+from tabulate import tabulate
+
 from keras_bsd import checks
-from keras_bsd.audit.text import table
 
 TITLES = {
     "C1": "feedforward and backward weights are independent",
@@ -85,7 +86,8 @@ class PlausibilityReport:
 
     def __str__(self):
         lines = [f"Plausibility of '{self.model}' on {self.samples} samples", ""]
-        lines.append(table([(name, TITLES[name], c.verdict) for name, c in self.criteria.items()]))
+        verdicts = [(name, TITLES[name], c.verdict) for name, c in self.criteria.items()]
+        lines.append(tabulate(verdicts, tablefmt="plain"))
         for kind in ("faults", "reservations"):
             said = [(name, text) for name, c in self.criteria.items() for text in getattr(c, kind)]
             if said:
@@ -101,7 +103,8 @@ class PlausibilityReport:
 
 
 def _twins(twins, cosines_over_training, **_):
-    rows = [["feedforward weight", "backward twin", "cosine", "by chance", "first epoch"]]
+    header = ["feedforward weight", "backward twin", "cosine", "by chance", "first epoch"]
+    rows = []
     for twin in twins:
         logged = cosines_over_training.get(twin["forward"])
         rows.append(
@@ -114,10 +117,11 @@ def _twins(twins, cosines_over_training, **_):
             ]
         )
     columns = 5 if cosines_over_training else 4
-    return table([row[:columns] for row in rows])
+    rows = [row[:columns] for row in rows]
+    return tabulate(rows, header[:columns], tablefmt="plain", disable_numparse=True)
 
 
 def _reach(losses):
     header = ("loss", "largest gradient in its own stages", "in all others")
     rows = [(row["loss"], f"{row['own']:.3g}", f"{row['foreign']:.3g}") for row in losses]
-    return table([header, *rows])
+    return tabulate(rows, header, tablefmt="plain", disable_numparse=True)

@@ -17,7 +17,7 @@ from keras_bsd.export.streaming import step
 MODEL, REQUEST, GRAPH, REFUSAL = "model.keras", "request.json", "graph.onnx", "refusal.txt"
 
 
-def graph(model, outputs, opset, streaming):
+def graph(model, outputs, opset, streaming, length=None):
     """An ONNX model of what `model` computes at inference, its batch of any size.
 
     On another backend than TensorFlow a process of its own rebuilds the network there.
@@ -26,7 +26,8 @@ def graph(model, outputs, opset, streaming):
         model: built functional or Sequential Keras model.
         outputs: names of what it is to give.
         opset: int.
-        streaming: bool, one time step in place of all.
+        streaming: bool, one moment in place of all.
+        length: int, of sequences, if the model takes any.
 
     Raises:
         ValueError: a layer cannot be exported, or is not known in another process.
@@ -34,9 +35,9 @@ def graph(model, outputs, opset, streaming):
     if keras.config.backend() == "tensorflow":
         from keras_bsd.export import _tensorflow
 
-        program = step(model, outputs) if streaming else whole(model, outputs)
+        program = step(model, outputs) if streaming else whole(model, outputs, length)
         return _tensorflow.graph(model, program, opset)
-    request = {"outputs": list(outputs), "opset": opset, "streaming": streaming}
+    request = {"outputs": list(outputs), "opset": opset, "streaming": streaming, "length": length}
     with tempfile.TemporaryDirectory() as folder:
         return _in_another_process(pathlib.Path(folder), model, request)
 

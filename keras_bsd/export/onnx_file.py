@@ -11,6 +11,7 @@ from keras_bsd.applications import presets
 from keras_bsd.export import conversion, observation
 from keras_bsd.export.paths import writing
 from keras_bsd.export.programs import OUTPUTS
+from keras_bsd.export.streaming import timesteps
 from keras_bsd.layers.stages import SpikingStage, flatten_stages
 from keras_bsd.version import __version__
 
@@ -18,7 +19,15 @@ OPSETS = range(13, 19)  # what tf2onnx writes
 
 
 def export_onnx(
-    model, filepath, *, outputs=("scores",), labels=None, preprocess=None, opset=None, streaming=False
+    model,
+    filepath,
+    *,
+    outputs=("scores",),
+    labels=None,
+    preprocess=None,
+    opset=None,
+    streaming=False,
+    length=None,
 ):
     """Write the network that serves, without its decoder, as an ONNX file.
 
@@ -44,7 +53,11 @@ def export_onnx(
         streaming: write one time step, for stimuli that come in step by step. The file then takes all
             states as further inputs `state/...`, which start at zero, and gives those for the next step
             as `next_state/...`. `stimulus` has no time axis; a held stimulus is given at every step.
-            Scores are those of the firing rates so far; counts, rates and spikes, of time 1, those of the step.
+            Scores are those of the firing rates so far; counts, rates and spikes those of the step. Of
+            recurrent stages a step is an element of a sequence, and scores are what the network says after
+            it.
+        length: positive int, how many elements or time steps the file takes, of a network that takes
+            sequences of any length and is not streamed.
 
     Raises:
         ValueError: an argument is out of range, the model is not built, or a layer cannot be exported or
@@ -63,15 +76,16 @@ def export_onnx(
     for name in outputs or [None]:
         checks.one_of("outputs", name, OUTPUTS)
     opset = checks.one_of("opset", OPSETS[-1] if opset is None else opset, OPSETS)
+    length = _length(length, network, streaming)
     metadata = {
-        **_described(network),
+        **_described(network, length),
         **_labels(labels, network.output_shape),
         **_preprocess(preprocess, network.input_shape),
         "streaming": bool(streaming),
         "keras_bsd": __version__,
     }
     with writing_onnx(filepath) as written:
-        proto = conversion.graph(network, outputs, opset, bool(streaming))
+        proto = conversion.graph(network, outputs, opset, bool(streaming), length)
         proto.producer_name, proto.producer_version = "keras_bsd", __version__
         onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in metadata.items()})
         onnx.save(proto, written)
@@ -85,12 +99,23 @@ def writing_onnx(filepath):
         onnx.checker.check_model(written, full_check=True)
 
 
-def _described(network):
+def _length(length, network, streaming):
+    wanted = not streaming and None in network.input_shape[1:]
+    if wanted == (length is None):
+        takes = f"takes {network.input_shape[1:]}" + ", one moment at a time" * streaming
+        raise ValueError(
+            "`length` is wanted where a whole network takes sequences of any length, and only there. Received: "
+            f"{length=}, a network that {takes}"
+        )
+    return checks.integer("length", length, low=1) if wanted else None
+
+
+def _described(network, length):
     stages = flatten_stages(network, SpikingStage)
     if not stages:
         return {}
     return {
-        "timesteps": stages[0].output.shape[1],
+        "timesteps": timesteps(network) or length,
         "thresholds": {stage.name: float(stage.neuron.cell.threshold) for stage in stages},
     }
 

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_bsd.export import observation, streaming
+from keras_bsd.models.streamer import gives_each_element
 
 NEAR_THRESHOLD = 1e-5
 BATCH_SIZES = (1, 7, 256)
@@ -22,14 +23,16 @@ def check_onnx(model, filepath, x, y=None):
         model: what was exported.
         filepath: of the file.
         x: array of stimuli, `(samples, ...)`.
-        y: classes `(samples,)`, to compare accuracies of the scores too.
+        y: classes `(samples,)`, or of a network that says something of every element `(samples, elements)`,
+            to compare accuracies of the scores too.
 
     Returns:
         A dict that JSON can hold: `samples`, and `outputs`, for each of the file's outputs by name
 
         - `largest_difference`,
-        - `same`: of scores the part of the samples whose highest score is the same (absent where there
-          are no classes), of spikes the part of them, of spike counts the part of the neurons' counts,
+        - `same`: of scores the part of the decisions, which score is highest, that are the same (absent
+          where there are no classes), of spikes the part of them, of spike counts the part of the neurons'
+          counts,
         - `accuracy` and `keras_accuracy`: of scores, if there is `y`,
         - `near_threshold`: of spikes and their counts, how many differ in neurons whose membrane comes
           within 1e-5 of its threshold, or in samples of which an earlier stage differs already,
@@ -45,13 +48,17 @@ def check_onnx(model, filepath, x, y=None):
     1.0
     """
     network = observation.network(model)
-    shape = network.input_shape[1:]
     x = np.asarray(x)
-    if x.shape[1:] != shape or not len(x):
-        expected = f"(samples, {', '.join(map(str, shape))})"
+    shape = x.shape[1:]
+    expected = network.input_shape[1:]
+    fits = len(shape) == len(expected) and all(n in (None, m) for n, m in zip(expected, shape, strict=True))
+    if not fits or not len(x):
+        expected = f"(samples, {', '.join(map(str, expected))})"
         raise ValueError(f"`x` must have shape {expected}. Received: shape={x.shape}")
-    if y is not None and np.shape(y) != (len(x),):
-        raise ValueError(f"`y` must have shape ({len(x)},), classes. Received: shape={np.shape(y)}")
+    decisions = x.shape[: 2 if gives_each_element(network) else 1]
+    if y is not None and np.shape(y) != decisions:
+        expected = f"({', '.join(map(str, decisions))}{',' * (len(decisions) == 1)})"
+        raise ValueError(f"`y` must have shape {expected}, classes. Received: shape={np.shape(y)}")
     session = open_session(filepath)
     stimulus, *states = [(given.name, tuple(given.shape[1:])) for given in session.get_inputs()]
     taken = shape[1:] if states and streaming.takes_series(network) else shape
@@ -65,7 +72,7 @@ def check_onnx(model, filepath, x, y=None):
         batches = [batch for batch in np.split(chunk, np.cumsum(BATCH_SIZES[:-1])) if len(batch)]
         given = [run(batch) for batch in batches]
         served = {name: np.concatenate([outputs[name] for outputs in given]) for name in given[0]}
-        for name, found in _compared(served, *_expected(network, chunk), classes).items():
+        for name, found in _compared(network, served, *_expected(network, chunk), classes).items():
             outputs.setdefault(name, []).append(found)
     return {"samples": len(x), "outputs": {name: _summary(found) for name, found in outputs.items()}}
 
@@ -109,7 +116,12 @@ def _expected(network, chunk):
     return expected, margins
 
 
-def _compared(served, expected, margins, classes):
+def _gives_classes(network):
+    *axes, classes = network.output_shape
+    return classes > 1 and (len(axes) == 1 or gives_each_element(network))
+
+
+def _compared(network, served, expected, margins, classes):
     """By output what is the same; spikes in calling order, since a difference spreads from there."""
     found = {}
     # Of spikes and of counts the samples whose stages have not differed so far.
@@ -125,8 +137,8 @@ def _compared(served, expected, margins, classes):
             found[name]["near_threshold"] = int(explained.sum())
             found[name]["unexplained"] = int(differing.sum() - explained.sum())
             found[name]["same"] = ~differing
-        elif name == "scores" and served[name].ndim == 2 and served[name].shape[1] > 1:
-            decided, by_keras = served[name].argmax(axis=1), expected[name].argmax(axis=1)
+        elif name == "scores" and _gives_classes(network):
+            decided, by_keras = served[name].argmax(axis=-1), expected[name].argmax(axis=-1)
             found[name]["same"] = decided == by_keras
             if classes is not None:
                 found[name] |= {"accuracy": decided == classes, "keras_accuracy": by_keras == classes}

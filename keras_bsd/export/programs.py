@@ -22,12 +22,13 @@ class Program(NamedTuple):
     call: Callable
 
 
-def whole(model, outputs):
+def whole(model, outputs, length=None):
     """All time steps of a network.
 
     Args:
         model: built functional or Sequential Keras model.
         outputs: names, of `OUTPUTS`.
+        length: int, of the sequences of a network that takes any.
     """
 
     def call(tensors):
@@ -35,7 +36,8 @@ def whole(model, outputs):
         return chosen(outputs, scores, trains)
 
     (stimulus,) = model.inputs
-    return Program({"stimulus": (tuple(stimulus.shape[1:]), stimulus.dtype)}, call)
+    shape = tuple(length if n is None else n for n in stimulus.shape[1:])
+    return Program({"stimulus": (shape, stimulus.dtype)}, call)
 
 
 def chosen(outputs, scores, trains):

@@ -102,6 +102,10 @@ class SpikingLIFCell(keras.layers.Layer):
         return [self.units] * (2 if self.refractory_steps else 1)
 
     @property
+    def state_names(self):
+        return ("membrane", "silence")[: len(self.state_size)]
+
+    @property
     def output_size(self):
         return self.units
 

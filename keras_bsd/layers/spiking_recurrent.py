@@ -114,6 +114,11 @@ class SpikingRecurrent(MadeToMeasure):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:2], self.timesteps or input_shape[2], self.units)
 
+    @property
+    def state_names(self):
+        """What each part of the state is called, in the order of `get_initial_state`."""
+        return ("inputs", *self.neuron.cell.state_names, "spikes")
+
     def get_initial_state(self, batch_size):
         """State before the first element: no input before it, membranes at rest, no spikes."""
         return [

@@ -37,6 +37,8 @@ class CausalStandardization(keras.layers.Layer):
     for Accurate Time-Series Forecasting against Distribution Shift", ICLR 2022, there by whole windows.
     """
 
+    state_names = ("seen", "mean", "variance")
+
     def __init__(self, window, **kwargs):
         super().__init__(**kwargs)
         self.window = checks.integer("window", window, low=1)

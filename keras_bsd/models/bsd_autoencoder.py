@@ -25,15 +25,16 @@ class BSDAutoencoder(BSDModel):
     with more stages between it and its data, stimulus or target, learns to follow the rates of the
     other, neuron by neuron. In convolutions this ties rates to places, which similarity alone does not.
 
-    What the latent neurons say of a stimulus is their firing rates. `fit_prior` describes by a Gaussian
-    what rates the stimuli of each concept have; `recall` and `generate` draw rates from it, turn them
-    into evenly spaced spikes, and let the upper half of the feedforward network make stimuli of these.
+    What the latent neurons say of a stimulus is their firing rates. `fit_prior` describes by a mixture of
+    Gaussians what rates the stimuli of each concept have; `recall` and `generate` draw rates from it, turn
+    them into evenly spaced spikes, and let the upper half of the feedforward network make stimuli of these.
 
     Args:
         encoder: built Keras model of stages one behind the other, stimulus to stimulus `(batch, ...)`.
         decoder: built Keras model whose stages mirror the encoder's, target to stimulus.
         latent: name of the encoder's stage, of neurons in one row, whose spikes are the latent ones.
         concepts: positive int, how many kinds of stimuli the prior tells apart.
+        components: positive int, Gaussians in the mixture of each concept.
         layer_loss: between paired stages (default: `keras_bsd.losses.SimilarityMatching()`).
         following: non-negative float, the weight of the mean squared difference of rates by which the
             farther stage follows the nearer.
@@ -46,9 +47,12 @@ class BSDAutoencoder(BSDModel):
     arXiv 2509.20284, for the pairing.
     """
 
-    def __init__(self, encoder, decoder, latent, concepts=1, layer_loss=None, following=100.0, **kwargs):
+    def __init__(
+        self, encoder, decoder, latent, concepts=1, components=1, layer_loss=None, following=100.0, **kwargs
+    ):
         self.latent = latent
         self.concepts = checks.integer("concepts", concepts, low=1)
+        self.components = checks.integer("components", components, low=1)
         self.following = checks.real("following", following, low=0.0)
         layer_loss = SimilarityMatching() if layer_loss is None else layer_loss
         super().__init__(encoder, decoder, layer_loss=layer_loss, **{"task": "regression", **kwargs})
@@ -62,9 +66,10 @@ class BSDAutoencoder(BSDModel):
                 f"Received: stage {self.latent!r} of shape {stage.output_features}"
             )
         (units,) = stage.output_features
-        shapes = {"prior_mean": (units,), "prior_factor": (units, units)}
-        self.prior_mean, self.prior_factor = (
-            self.add_weight((self.concepts, *shape), "zeros", "float32", trainable=False, name=name)
+        shapes = {"prior_weight": (), "prior_mean": (units,), "prior_factor": (units, units)}
+        mixture = (self.concepts, self.components)
+        self.prior_weight, self.prior_mean, self.prior_factor = (
+            self.add_weight((*mixture, *shape), "zeros", "float32", trainable=False, name=name)
             for name, shape in shapes.items()
         )
         # Not an attribute that Keras would look into: the two share the encoder's layers.
@@ -128,27 +133,38 @@ class BSDAutoencoder(BSDModel):
         spikes = RegularEncoder(self.generator.input_shape[1])(np.clip(rates, 0, 1).astype("float32"))
         return self.generator.predict(ops.convert_to_numpy(spikes), batch_size=batch_size, verbose=0)
 
-    def fit_prior(self, x, y=None, batch_size=32):
-        """Describe by a Gaussian what latent firing rates the stimuli of each concept have.
+    def fit_prior(self, x, y=None, batch_size=32, seed=0):
+        """Describe by a mixture of Gaussians what latent firing rates the stimuli of each concept have.
+
+        Needs scikit-learn: `pip install keras_bsd[examples]`.
 
         Args:
-            x: stimuli `(batch, ...)`, at least two of each concept.
+            x: stimuli `(batch, ...)`, at least two of each concept for each component.
             y: the concept of each, ints `(batch,)`; not needed where the model has but one.
             batch_size: int.
+            seed: int, of where the fit of several components begins.
 
         Raises:
             ValueError: a concept is out of range, or has too few stimuli.
         """
+        from sklearn.mixture import GaussianMixture
+
         y = np.zeros(len(x), "int64") if y is None else self._concepts(y)
         counts = np.bincount(y, minlength=self.concepts)
-        if len(y) != len(x) or counts.min() < 2:
+        fewest = 2 * self.components
+        if len(y) != len(x) or counts.min() < fewest:
             raise ValueError(
                 f"`y` must give the concept, from 0 to {self.concepts - 1}, of each stimulus, and each concept "
-                f"needs at least two. Received: {len(x)} stimuli, by concept {counts.tolist()}"
+                f"needs at least {fewest}. Received: {len(x)} stimuli, by concept {counts.tolist()}"
             )
-        rates = self.latent_rates(x, batch_size)
-        self.prior_mean.assign(np.stack([rates[y == c].mean(axis=0) for c in range(self.concepts)]))
-        self.prior_factor.assign(np.stack([_factor(rates[y == c]) for c in range(self.concepts)]))
+        rates = self.latent_rates(x, batch_size).astype("float64")
+        fits = [
+            GaussianMixture(self.components, random_state=seed).fit(rates[y == concept])
+            for concept in range(self.concepts)
+        ]
+        self.prior_weight.assign(np.stack([fit.weights_ for fit in fits]))
+        self.prior_mean.assign(np.stack([fit.means_ for fit in fits]))
+        self.prior_factor.assign(np.stack([np.linalg.cholesky(fit.covariances_) for fit in fits]))
 
     def recall(self, concepts, batch_size=32):
         """The typical stimulus of each concept: what the model makes of its mean latent rates.
@@ -163,8 +179,9 @@ class BSDAutoencoder(BSDModel):
         Raises:
             ValueError: a concept is out of range, or no prior has been fitted.
         """
-        concepts = self._concepts(concepts)
-        return self.generate(len(concepts), concepts, temperature=0.0, batch_size=batch_size)
+        weight, mean, _ = self._prior()
+        typical = (weight[..., None] * mean).sum(axis=1)
+        return self.from_rates(typical[self._concepts(concepts)], batch_size)
 
     def generate(self, n, concepts=None, seed=None, temperature=1.0, batch_size=32):
         """New stimuli.
@@ -173,8 +190,8 @@ class BSDAutoencoder(BSDModel):
             n: positive int, how many.
             concepts: the concept of each, ints `(n,)`, or one int for all (default: drawn evenly).
             seed: int for reproducible stimuli.
-            temperature: non-negative float that the prior's spread is multiplied by: 0 gives each
-                concept's typical stimulus, 1 as much variety as the stimuli have that the prior was
+            temperature: non-negative float that the spread of the prior's Gaussians is multiplied by: 0
+                gives what is typical of each, 1 as much variety as the stimuli have that the prior was
                 fitted to.
             batch_size: int.
 
@@ -191,20 +208,21 @@ class BSDAutoencoder(BSDModel):
         """
         checks.integer("n", n, low=1)
         temperature = checks.real("temperature", temperature, low=0.0)
-        if not ops.any(self.prior_factor != 0):
-            raise ValueError("The model knows of no concept yet: call fit_prior(x, y) first.")
+        weight, mean, factor = self._prior()
         generator = np.random.default_rng(seed)
         if concepts is None:
             concepts = generator.integers(self.concepts, size=n)
         concepts = self._concepts(np.full(n, concepts) if np.ndim(concepts) == 0 else concepts)
         if len(concepts) != n:
             raise ValueError(f"Give one concept, or one for each of n={n}. Received: {len(concepts)}")
-        mean, factor = (ops.convert_to_numpy(kept) for kept in (self.prior_mean, self.prior_factor))
-        drawn = generator.standard_normal((n, mean.shape[1]), dtype="float32")
+        drawn = generator.standard_normal((n, mean.shape[-1]), dtype="float32")
+        components = (weight.cumsum(axis=1)[concepts] < generator.random((n, 1))).sum(axis=1)
+        components = components.clip(max=self.components - 1)  # where rounded weights sum up to less than 1
         spread = np.empty_like(drawn)
-        for concept in np.unique(concepts):  # a factor of each concept, not of each stimulus
-            spread[concepts == concept] = drawn[concepts == concept] @ factor[concept].T
-        return self.from_rates(mean[concepts] + temperature * spread, batch_size)
+        for concept, component in {*zip(concepts, components, strict=True)}:  # not a factor for each stimulus
+            own = (concepts == concept) & (components == component)
+            spread[own] = drawn[own] @ factor[concept, component].T
+        return self.from_rates(mean[concepts, components] + temperature * spread, batch_size)
 
     def complete(self, x, mask, iterations=4, batch_size=32):
         """Stimuli of which parts are known, completed.
@@ -260,6 +278,13 @@ class BSDAutoencoder(BSDModel):
         made = self.from_rates(rates.reshape(-1, rates.shape[-1]), batch_size)
         return made.reshape(len(a), steps, *made.shape[1:])
 
+    def _prior(self):
+        """Weights, means and factors of the prior's Gaussians, arrays `(concepts, components, ...)`."""
+        if not ops.any(self.prior_weight != 0):
+            raise ValueError("The model knows of no concept yet: call fit_prior(x, y) first.")
+        kept = (self.prior_weight, self.prior_mean, self.prior_factor)
+        return [ops.convert_to_numpy(variable) for variable in kept]
+
     def _stimuli(self, name, x):
         x = np.asarray(x, dtype="float32")
         if not len(x):
@@ -296,11 +321,10 @@ class BSDAutoencoder(BSDModel):
         return mask
 
     def get_config(self):
-        own = {"latent": self.latent, "concepts": self.concepts, "following": self.following}
-        return {**super().get_config(), **own}
-
-
-def _factor(rates):
-    """A matrix whose product with its transpose is the covariance of `rates` `(samples, units)`."""
-    values, vectors = np.linalg.eigh(np.cov(rates, rowvar=False).reshape(rates.shape[1], -1))
-    return vectors * np.sqrt(values.clip(0))
+        return {
+            **super().get_config(),
+            "latent": self.latent,
+            "concepts": self.concepts,
+            "components": self.components,
+            "following": self.following,
+        }

@@ -6,6 +6,7 @@ import numpy as np
 from keras_bsd import checks
 from keras_bsd.carrying import CarriedState
 from keras_bsd.layers.readout import SequenceReadout
+from keras_bsd.layers.stages import flatten_stages
 
 
 class Streamer:
@@ -35,10 +36,8 @@ class Streamer:
         self._count, self._classes = streams or 1, classes
         self._element_shape = tuple(encoder.input_shape[2:])
         self._dtype = encoder.inputs[0].dtype
-        self._elements_axis = any(
-            isinstance(layer, SequenceReadout) and layer.elements == "all" for layer in encoder.layers
-        )
-        self._step = _Step(_of_any_length(encoder))
+        self._elements_axis = gives_each_element(encoder)
+        self._step = _Step(of_any_length(encoder))
         with CarriedState() as rest:
             self._step.encoder(keras.ops.zeros((self._count, 1, *self._element_shape), self._dtype))
         self._first = {path: list(map(keras.ops.convert_to_numpy, s)) for path, s in rest.begun.items()}
@@ -96,7 +95,12 @@ class _Step(keras.Model):
         return output, carried.states
 
 
-def _of_any_length(encoder):
+def gives_each_element(encoder):
+    """Whether the output has an axis of elements, or is what the last one says."""
+    return any(readout.elements == "all" for readout in flatten_stages(encoder, SequenceReadout))
+
+
+def of_any_length(encoder):
     """The same layers for sequences of any number of elements."""
     element = keras.Input((None, *encoder.input_shape[2:]), dtype=encoder.inputs[0].dtype)
     return keras.models.clone_model(encoder, input_tensors=element, clone_function=lambda layer: layer)

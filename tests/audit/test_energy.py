@@ -1,3 +1,4 @@
+import functools
 import json
 
 import keras
@@ -7,7 +8,14 @@ from keras import ops
 
 import keras_bsd
 from keras_bsd.audit import Costs, energy
-from keras_bsd.layers import Readout, SpikingConv2D, SpikingLIF, SpikingStage
+from keras_bsd.layers import (
+    Readout,
+    SequenceReadout,
+    SpikingConv2D,
+    SpikingLIF,
+    SpikingRecurrent,
+    SpikingStage,
+)
 from tests.models import pairs
 
 
@@ -144,6 +152,52 @@ def test_training_by_hand():
     encoder, decoder = 2 * 36 + 6 * up + 2 * top, 2 * 21 + 6 * up + 2 * 36
     assert training["surrogate"].products == pytest.approx(encoder + share * decoder)
     assert energy(pairs.dense_pair(codebook=False), x).training["rate"].products == 2 * (72 + 4 * up + 42)
+
+
+def test_a_recurrent_network_by_hand():
+    """Two stages of two delays, on a series of three elements, two time steps each; no spike is left to chance.
+
+    The first stage's one neuron gets 1 from every element, so that it fires at all six steps; the second
+    stage's two neurons get nothing.
+    """
+    neuron = {"beta": 0.5, "threshold": 1.0}
+    recurrent = functools.partial(SpikingRecurrent, delays=2, normalization=None)
+    network = keras.Sequential(
+        [
+            keras.Input((3, 4)),
+            recurrent(1, timesteps=2, neuron=SpikingLIF(**neuron), name="first"),
+            recurrent(2, neuron=SpikingLIF(**neuron), name="second"),
+            SequenceReadout(keras.layers.Dense(5), elements="last", name="values"),
+        ]
+    )
+    for weight in network.weights:
+        weight.assign(ops.zeros_like(weight))
+    network.layers[0].synapse.layers[0].bias.assign([1.0])
+    report = energy(network, np.full((2, 3, 4), 0.5, "float32"))
+    found = {layer.name: layer[-6:] for layer in report.layers}
+    # Each of three elements reaches itself and the next one, if there is one: five times. Fed back are the four
+    # spikes before the last element. There is a bias for each element and neuron.
+    spiking_lif = [layer.name for layer in report.layers if layer.kind == "SpikingLIF"]
+    assert found == {
+        "first": (5 * 4, 4 + 3, 4, 0, 5 * 4 + 2, 3),
+        spiking_lif[0]: (6, 6, 0, 6, 0, 3),
+        "second": (0, 5 * 2 * 2 + 6, 5 * 2 * 2, 0, 5 * 2 + 2 * 4, 6),
+        spiking_lif[1]: (12, 12, 0, 12, 0, 6),
+        "values": (2, 0, 0, 0, 0, 0),
+        report.layers[-1].name: (2 * 5, 5, 0, 0, 2 * 5, 5),
+    }
+    by_name = {layer.name: layer for layer in report.layers}
+    assert [by_name[name].firing_rate for name in spiking_lif] == [1, 0]
+    assert [by_name[name].synapses for name in ("first", "second")] == [2 * 4 + 1, 2 * (2 + 2)]
+    assert not report.unknown
+
+
+@pytest.mark.parametrize("pair", [pairs.forecast_pair, pairs.character_pair])
+def test_sequences(pair):
+    report = energy(pair(), pairs.samples(pair())[0])
+    assert all("softmax" in unknown for unknown in report.unknown)
+    assert not report.training
+    assert {"recurrent_1", "recurrent_2"} <= {layer.name for layer in report.layers}
 
 
 def test_unknown_layers_are_named_and_not_taken_for_nothing():

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+import keras_bsd
 from keras_bsd import encoders
 from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingLIFCell, SpikingStage
 from keras_bsd.layers.time_loop import LONGEST_UNROLLED
@@ -46,6 +47,11 @@ NETWORKS = {
     "autoencoder, lower half": lambda: pairs.autoencoder().perceiver,
     "autoencoder, upper half": lambda: pairs.autoencoder().generator,
     "forecast": lambda: pairs.forecast_pair().encoder,
+    "characters": lambda: pairs.character_pair().encoder,
+    "no delays": lambda: keras_bsd.applications.SpikingCharRNN("abc", units=(9,), delays=1).encoder,
+    "series of any length": lambda: keras.Sequential(
+        [keras.Input((None, 4)), SpikingDense(7), Readout(keras.layers.Dense(2))]
+    ),
     "nested": _nested,
     "soft reset": lambda: _of_neuron(reset="soft", tau=3.0),
     "no reset, learned": lambda: _of_neuron(reset="none", trainable_leak=True, trainable_threshold=True),
@@ -87,10 +93,18 @@ def lively(model, seed=0):
     return model
 
 
+LENGTH = 5  # of sequences where the network takes any
+
+
+def length(model):
+    """What `export_onnx` is to be told of the length of the model's sequences."""
+    return LENGTH if None in model.input_shape[1:] else None
+
+
 def stimuli(model, count, seed=0):
     """Random stimuli of the model's shape and type."""
     generator = np.random.default_rng(seed)
-    shape = (count, *model.input_shape[1:])
+    shape = (count, *(LENGTH if n is None else n for n in model.input_shape[1:]))
     if model.inputs[0].dtype == "int32":
-        return generator.integers(0, 11, shape).astype("int32")
+        return generator.integers(0, 3, shape).astype("int32")
     return (2 * generator.random(shape)).astype("float32")

@@ -10,6 +10,8 @@ from keras_bsd.export import check_onnx, compress_onnx, export_onnx
 from keras_bsd.export.parity import open_session
 from tests.models import pairs
 
+pytestmark = pytest.mark.xdist_group("compression")  # of tests that share what takes long to make
+
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, digits):

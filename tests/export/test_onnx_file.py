@@ -10,7 +10,7 @@ from keras_bsd.applications import presets
 from keras_bsd.export import check_onnx, export_onnx
 from keras_bsd.export.programs import OUTPUTS
 from keras_bsd.layers import Readout, SpikingDense, SpikingLIF, SpikingStage, flatten_stages
-from tests.export.networks import NETWORKS, lively, stimuli
+from tests.export.networks import NETWORKS, length, lively, stimuli
 from tests.models import pairs
 
 
@@ -26,7 +26,7 @@ def _metadata(path):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_what_leaves_computes_what_keras_computes(name, path):
     model = lively(NETWORKS[name]())
-    export_onnx(model, path, outputs=OUTPUTS)
+    export_onnx(model, path, outputs=OUTPUTS, length=length(model))
     report = check_onnx(model, path, stimuli(model, 264))
     stages = [stage.name for stage in flatten_stages(model, keras_bsd.layers.SpikingStage)]
     kinds = [f"{kind}/{stage}" for kind in OUTPUTS[1:] for stage in stages]
@@ -43,11 +43,7 @@ def test_what_leaves_computes_what_keras_computes(name, path):
 @pytest.mark.parametrize("name", presets.names())
 def test_presets(name, path):
     model = getattr(keras_bsd.applications, presets.record(name)["application"])(weights=name)
-    if None in model.encoder.input_shape[1:]:
-        with pytest.raises(ValueError, match="Time loops need a known number of steps"):
-            export_onnx(model, path, labels=name)
-        return
-    export_onnx(model, path, labels=name)
+    export_onnx(model, path, labels=name, length=length(model.encoder))
     report = check_onnx(model, path, stimuli(model.encoder, 9) / 2)
     assert report["outputs"]["scores"]["largest_difference"] <= 1e-4
     assert json.loads(_metadata(path)["preset"]) == name
@@ -132,10 +128,6 @@ def _stateful():
     return keras.Sequential([keras.Input(batch_shape=(2, 4)), stage, Readout(keras.layers.Dense(2))])
 
 
-def _of_unknown_length():
-    return keras.Sequential([keras.Input((None, 4)), SpikingDense(3, name="endless")])
-
-
 def _two_inputs():
     inputs = [keras.Input((4,)), keras.Input((4,))]
     return keras.Model(inputs, keras.layers.Add()(inputs))
@@ -167,8 +159,8 @@ def _odd():
         (_stateful, "Layer 'carrying' cannot be exported: it changes its state at inference"),
         (lambda: pairs.own_layers_pair().decoder, "Layer 'poisson_encoder.*' cannot .*: it changes its state"),
         (
-            _of_unknown_length,
-            r"Layer 'endless' cannot .* known number of steps, as in keras.Input\(\(timesteps",
+            lambda: NETWORKS["characters"](),
+            r"`length` is wanted .* any length, .* length=None, a network that takes \(None,\)",
         ),
         (_half, "float32. Received: layer 'half', which computes in bfloat16. Load the weights"),
         (_odd, "Layer 'odd_stage' cannot be exported: tf2onnx finds nothing in ONNX for its Erfinv"),

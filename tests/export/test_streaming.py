@@ -8,8 +8,11 @@ from keras_bsd.export.parity import open_session
 from keras_bsd.export.programs import OUTPUTS
 from keras_bsd.layers import Readout, SpikingDense, Stage
 from tests.export.networks import NETWORKS, lively, stimuli
+from tests.models import pairs
 
-STREAMED = ["dense, decoder", "conv", "residual", "soft reset", "refractory", "series", "tokens", "nested"]
+RECURRENT = ["forecast", "characters", "no delays"]
+STREAMED = ["dense, decoder", "conv", "residual", "soft reset", "refractory", "series", "series of any length"]
+STREAMED += ["tokens", "nested", *RECURRENT]
 
 
 @pytest.mark.parametrize("name", STREAMED)
@@ -38,6 +41,24 @@ def test_a_step(tmp_path):
     assert outputs == {"scores": (3,), **{f"next_state/{name}": shape for name, shape in states.items()}}
     comparisons = [node for node in onnx.load(path).graph.node if node.op_type == "GreaterOrEqual"]
     assert len(comparisons) == 2
+
+
+def test_an_element(tmp_path):
+    """Of recurrent stages a step is an element, and what it gives is what a stream in Keras gives."""
+    pair, path = pairs.character_pair(), tmp_path / "step.onnx"
+    lively(pair.encoder)
+    export_onnx(pair, path, streaming=True)
+    session = open_session(path)
+    inputs = {value.name: tuple(value.shape[1:]) for value in session.get_inputs()}
+    states = {"recurrent_1/inputs": (1, 3), "recurrent_1/membrane": (9,), "recurrent_1/spikes": (3, 9)}
+    states |= {"recurrent_2/inputs": (1, 9), "recurrent_2/membrane": (8,), "recurrent_2/spikes": (3, 8)}
+    assert inputs == {"stimulus": (), **{f"state/{name}": shape for name, shape in states.items()}}
+    names, stream = [output.name for output in session.get_outputs()], pair.streamer()
+    state = {f"state/{name}": np.zeros((1, *shape), "float32") for name, shape in states.items()}
+    for character in pair.encode("abcacbbcab"):
+        given = dict(zip(names, session.run(None, {"stimulus": character[None], **state}), strict=True))
+        np.testing.assert_allclose(given["scores"][0], stream.push(character), atol=1e-5)
+        state = {name: given["next_" + name] for name in state}
 
 
 def test_scores_are_those_so_far(tmp_path):

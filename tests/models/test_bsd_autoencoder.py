@@ -43,18 +43,33 @@ def test_prior_is_mean_and_covariance_of_each_concept(model, x):
     mean, factor = map(ops.convert_to_numpy, (model.prior_mean, model.prior_factor))
     for concept in range(3):
         own = rates[concept::3]
-        np.testing.assert_allclose(mean[concept], own.mean(axis=0), atol=1e-6)
-        np.testing.assert_allclose(factor[concept] @ factor[concept].T, np.cov(own.T), atol=1e-6)
+        np.testing.assert_allclose(mean[concept, 0], own.mean(axis=0), atol=1e-6)
+        covariance = factor[concept, 0] @ factor[concept, 0].T
+        np.testing.assert_allclose(covariance, np.cov(own.T, bias=True), atol=1e-5)
 
 
 def test_generated_rates_follow_the_prior(model, monkeypatch):
     monkeypatch.setattr(model, "from_rates", lambda rates, batch_size: rates)
     drawn = model.generate(20_000, concepts=1, seed=0)
-    mean, factor = (ops.convert_to_numpy(kept)[1] for kept in (model.prior_mean, model.prior_factor))
+    mean, factor = (ops.convert_to_numpy(kept)[1, 0] for kept in (model.prior_mean, model.prior_factor))
     np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.01)
     np.testing.assert_allclose(np.cov(drawn.T), factor @ factor.T, atol=0.01)
     twice = model.generate(20_000, concepts=1, seed=0, temperature=2.0)
     np.testing.assert_allclose(twice - mean, 2 * (drawn - mean), atol=1e-5)
+
+
+def test_a_mixture_finds_kinds_within_a_concept(monkeypatch):
+    """Rates of two kinds, one of them three times as frequent, and nothing in between."""
+    model = pairs.autoencoder(components=2)
+    kinds = np.array([[0.1] * 5, [0.1] * 5, [0.1] * 5, [0.9] * 5])
+    rates = np.tile(kinds, (30, 1)) + np.random.default_rng(0).normal(0, 0.01, (120, 5))
+    monkeypatch.setattr(model, "latent_rates", lambda x, batch_size: rates)
+    model.fit_prior(rates, np.repeat([0, 1, 2], 40))
+    monkeypatch.setattr(model, "from_rates", lambda rates, batch_size: rates)
+    drawn = model.generate(4000, concepts=1, seed=0)
+    assert np.minimum(abs(drawn - 0.1), abs(drawn - 0.9)).max() < 0.1
+    assert (drawn.mean(axis=1) < 0.5).mean() == pytest.approx(0.75, abs=0.03)
+    np.testing.assert_allclose(model.recall([1]), [[0.3] * 5], atol=0.02)
 
 
 @pytest.mark.parametrize("n", [1, 7, 33])
@@ -66,7 +81,7 @@ def test_generates_any_number_reproducibly(model, n):
 
 
 def test_recalls_what_a_concept_has_in_common(model):
-    expected = model.from_rates(ops.convert_to_numpy(model.prior_mean)[[2, 0]])
+    expected = model.from_rates(ops.convert_to_numpy(model.prior_mean)[[2, 0], 0])
     np.testing.assert_array_equal(model.recall([2, 0]), expected)
     np.testing.assert_array_equal(model.generate(2, [2, 0], temperature=0.0), expected)
 
@@ -170,7 +185,7 @@ BAD_CALLS = {
     "nothing": (lambda m, x: m.reconstruct(x[:0]), "There are no stimuli"),
     "a way to nowhere": (lambda m, x: m.interpolate(x[:2], x[:3]), "as many `a` as `b`. Received: 2 and 3"),
     "one step": (lambda m, x: m.interpolate(x, x, steps=1), "`steps` must be an integer of at least 2"),
-    "concepts left out": (lambda m, x: m.fit_prior(x), r"at least two. Received: 12 stimuli.*\[12, 0, 0\]"),
+    "concepts left out": (lambda m, x: m.fit_prior(x), r"at least 2. Received: 12 stimuli.*\[12, 0, 0\]"),
 }
 
 

@@ -29,6 +29,7 @@ def forecaster(tmp_path_factory):
     return folder, series, done.stdout
 
 
+@pytest.mark.xdist_group("forecaster")
 def test_trains_a_forecaster_and_tells(forecaster):
     folder, series, told = forecaster
     found = metrics(folder)
@@ -58,6 +59,7 @@ def test_trains_a_forecaster_and_tells(forecaster):
         assert (folder / picture).stat().st_size > 10_000
 
 
+@pytest.mark.xdist_group("forecaster")
 def test_evaluates_a_forecaster_and_makes_a_preset(forecaster, tmp_path):
     folder, series, _ = forecaster
     flags = [f"--model={folder / 'rate.keras'}", f"--baseline={folder / 'reservoir.keras'}"]
