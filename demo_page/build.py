@@ -60,8 +60,8 @@ def description(name):
         return f"The network is {pathlib.Path(name).name}."
     known = presets.record(name)
     return (
-        f"The network is {name}, which classifies {known['test_accuracy']:.2%} of {known['data']}'s test "
-        f"images correctly with {known['parameters']:,} parameters."
+        f"The network is {name}, which learned without backpropagation. It has {known['parameters']:,} "
+        f"parameters and classifies {known['test_accuracy']:.2%} of {known['data']}'s test images correctly."
     )
 
 

@@ -67,9 +67,8 @@ def page_of_maps(tmp_path_factory):
     """Folder of the page of a network whose spikes are maps."""
     _needs("npm")
     folder = tmp_path_factory.mktemp("page_of_maps")
-    model = keras_bsd.applications.SpikingConvNet(
-        (28, 28, 1), 3, timesteps=3, filters=(2, 3), pool_sizes=(2, 4)
-    )
+    layers = {"filters": (2, 3), "pool_sizes": (2, 4)}
+    model = keras_bsd.applications.SpikingConvNet((28, 28, 1), 3, timesteps=3, **layers)
     lively(model.encoder)
     model.save(folder / "maps.keras")
     build.build(str(folder / "maps.keras"), folder)
@@ -231,8 +230,7 @@ def _preprocessed(drawing):
     for axis, centre in enumerate(ndimage.center_of_mass(drawing)):
         edges = centre + 0.5 + (np.arange(29) - 14.5) * scale
         sums = np.pad(np.cumsum(drawing, axis), [(int(i == axis), 0) for i in range(2)])
-        places = np.arange(len(drawing) + 1 if axis == 0 else drawing.shape[1] + 1)
-        at = functools.partial(np.interp, edges, places)
+        at = functools.partial(np.interp, edges, np.arange(drawing.shape[axis] + 1))
         drawing = np.diff(np.apply_along_axis(at, axis, sums), axis=axis) / scale
     return drawing
 
@@ -264,10 +262,8 @@ console.log(JSON.stringify([preprocess([0, 0, 0, 0], 2, 2), stimuli]));
     np.testing.assert_allclose(stimuli, [_preprocessed(drawing) for drawing in drawings], atol=1e-6)
     for stimulus in stimuli:
         np.testing.assert_allclose(ndimage.center_of_mass(stimulus), 14, atol=0.05)
-        assert (np.ptp(np.argwhere(stimulus), axis=0) + 1).max() in (
-            20,
-            21,
-        )  # a box between pixels covers one more
+        box = np.ptp(np.argwhere(stimulus), axis=0) + 1
+        assert box.max() in (20, 21)  # one that begins within a pixel ends within another
 
 
 def test_the_page_has_the_preset(page, drawings):
