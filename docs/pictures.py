@@ -34,9 +34,7 @@ def pictures():
     drawn = {
         "alignment": plots.alignment(history),
         "spikes": plots.spike_raster({name: train[0] for name, train in model.spikes(sample).items()}),
-        "membranes": plots.membranes(
-            seen["membranes"][0], seen["spikes"][0], seen["threshold"], neurons=busy
-        ),
+        "membranes": plots.membranes(seen["membranes"][0], seen["spikes"][0], seen["threshold"], neurons=busy),
         "affinity_before": plots.affinity(before, rows=range(10), columns=range(10)),
         "affinity_after": plots.affinity(after, rows=range(10), columns=range(10)),
         "recalled": plots.stimuli(model.recall(range(10)), labels=[str(digit) for digit in range(10)]),
