@@ -111,7 +111,7 @@ def test_site_builds_strictly(tmp_path, monkeypatch):
     from mkdocs.__main__ import cli
 
     monkeypatch.chdir(ROOT)
-    cli.main(["build", "--strict", "--quiet", f"--site-dir={tmp_path}"], standalone_mode=False)
+    cli.main(["build", "--strict", f"--site-dir={tmp_path}"], standalone_mode=False)
     reference = "".join(page.read_text() for page in tmp_path.glob("api/*.html"))
     plain = [name for name in public_names() if not inspect.ismodule(getattr(keras_bsd, name[10:], None))]
     assert [name for name in plain if f'id="{name}"' not in reference] == []
