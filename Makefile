@@ -7,7 +7,7 @@ PORT ?= 8000
 PYTEST = $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup --durations 15 $(TESTS)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo demo-page test test-jax test-torch benchmark format clean
+.PHONY: setup demo demo-page test test-jax test-torch benchmark docs format clean
 
 setup: .venv/.ready
 
@@ -16,7 +16,7 @@ setup: .venv/.ready
 	$(PIP) --editable '.[dev]'
 	touch $@
 
-# One more extra of pyproject.toml: jax, torch, benchmark.
+# One more extra of pyproject.toml: docs, jax, torch, benchmark.
 .venv/.ready-%: .venv/.ready
 	$(PIP) --editable '.[dev,$*]'
 	touch $@
@@ -43,9 +43,12 @@ test-torch: .venv/.ready-torch
 benchmark: .venv/.ready-benchmark
 	$(BIN)/python tests/benchmarks/benchmark_training.py --batch_sizes=128 --timesteps=4,16 --output_dir=runs/benchmark
 
+docs: .venv/.ready-docs
+	$(BIN)/mkdocs build --strict
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv runs site

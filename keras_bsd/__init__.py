@@ -7,8 +7,10 @@ from keras_bsd import carrying as carrying
 from keras_bsd import datasets as datasets
 from keras_bsd import encoders as encoders
 from keras_bsd import export as export
+from keras_bsd import generative_metrics as generative_metrics
 from keras_bsd import layers as layers
 from keras_bsd import losses as losses
+from keras_bsd import plots as plots
 from keras_bsd import runs as runs
 from keras_bsd import sequences as sequences
 from keras_bsd import surrogates as surrogates

@@ -28,6 +28,11 @@ class Stage(keras.layers.Layer):
         for layer in layers:
             if not isinstance(layer, keras.layers.Layer):
                 raise ValueError(f"`synapse` must be a Keras layer or a list of them. Received: {layer!r}")
+            if isinstance(layer, SpikingLIF):
+                raise ValueError(
+                    "A synapse gives currents, one time step at a time: a SpikingLIF goes into the `neuron` of "
+                    f"a SpikingStage. Received: synapse with {layer!r}"
+                )
         self.synapse = keras.Sequential(layers, name="synapse")
         self.synapse.dtype_policy = self.dtype_policy
 
@@ -76,12 +81,13 @@ class SpikingStage(Stage):
     """Spikes to spikes: a synapse applied at every time step drives spiking neurons.
 
     Args:
-        synapse: a Keras layer or a list of them, applied at each time step on its own, say a
-            `Dense` and a `BatchNormalization`.
+        synapse: a Keras layer or a list of them, applied at each time step on its own.
         neuron: a `SpikingLIF` (default: `SpikingLIF()`).
         timesteps: for the first stage. The input then has no time axis: it is a stimulus whose
             current is computed once and held for this many steps.
-        normalization: `"batch"`, `"layer"` or `None`: normalise the currents last of all.
+        normalization: `"batch"`, `"layer"` or `None`: normalise the currents last of all. `"batch"` is a
+            `BatchNormalization(momentum=0.9)`: by Keras's own 0.99 the moving statistics follow too slowly
+            for training of a few hundred steps, after which a network predicts badly what it has learned.
 
     Call arguments:
         inputs: spikes `(batch, time, ...)`, or with `timesteps` a stimulus `(batch, ...)`.
@@ -90,7 +96,7 @@ class SpikingStage(Stage):
     Example:
 
     >>> stage = keras_bsd.layers.SpikingStage(
-    ...     [keras.layers.Dense(16), keras.layers.BatchNormalization()], timesteps=4)
+    ...     [keras.layers.Dense(16), keras.layers.Dropout(0.1)], timesteps=4, normalization="batch")
     >>> stage(keras.random.normal((2, 8))).shape
     (2, 4, 16)
     """
@@ -115,11 +121,25 @@ class SpikingStage(Stage):
         else:
             batch_size, *features = input_shape
             time = self.timesteps
-        self.synapse.build((None, *features))
+        self._build_synapse(features, input_shape)
         neurons = self.synapse.compute_output_shape((None, *features))[1:]
         self.neuron.build((batch_size, time, *neurons))
         self.input_features, self.output_features = tuple(features), tuple(neurons)
         super().build(input_shape)
+
+    def _build_synapse(self, features, input_shape):
+        if self.timesteps is not None:
+            return self.synapse.build((None, *features))
+        try:
+            if not features:
+                raise ValueError("a time step would have no axis")
+            self.synapse.build((None, *features))
+        except ValueError as error:
+            raise ValueError(
+                f"Stage '{self.name}' takes inputs (batch, time, ...), and its synapse does not take the time "
+                f"steps of these: {error}. A first stage, whose stimulus has no time axis, needs `timesteps`. "
+                f"Received: shape={tuple(input_shape)}"
+            ) from error
 
     def compute_output_shape(self, input_shape):
         time = input_shape[1] if self.timesteps is None else self.timesteps

@@ -57,6 +57,11 @@ class BatchGuard:
 
     def check_known(self, classes):
         """Raise unless these are numbers of classes."""
+        if classes.dtype.kind not in "buif" or not np.array_equal(classes, classes.astype("int64")):
+            raise ValueError(
+                'Classes must be whole numbers; continuous targets take `task="regression"`. '
+                f"Received: {classes.dtype} such as {classes.flat[0]}"
+            )
         if classes.size and not (classes.min() >= 0 and classes.max() < self._outputs):
             raise ValueError(
                 f"Classes must lie in [0, {self._outputs - 1}]. "

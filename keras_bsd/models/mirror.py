@@ -25,6 +25,7 @@ def mirror(encoder, timesteps=None, normalization="batch", name="decoder"):
         A `keras.Sequential`.
 
     Raises:
+        ValueError: there is no readout, or more than one, or a later stage has `timesteps`.
         NotImplementedError: a stage is the user's own; the decoder is then to be written by hand.
 
     Example:
@@ -35,8 +36,14 @@ def mirror(encoder, timesteps=None, normalization="batch", name="decoder"):
     ...     keras_bsd.layers.Readout(keras.layers.Dense(10), "softmax")])
     >>> model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
     """
-    spiking = flatten_stages(encoder, SpikingStage)
-    (readout,) = flatten_stages(encoder, Readout)
+    spiking, readouts = flatten_stages(encoder, SpikingStage), flatten_stages(encoder, Readout)
+    held = [stage.name for stage in spiking if stage.timesteps is not None]
+    if len(readouts) != 1 or held[1:]:
+        raise ValueError(
+            "`encoder` must end in its one Readout, and only its first stage takes `timesteps`, since the "
+            f"others get spikes. Received: {len(readouts)} readouts, `timesteps` in {', '.join(held) or 'none'}"
+        )
+    (readout,) = readouts
     decoder = keras.Sequential([keras.Input(encoder.output_shape[1:], name="concept")], name=name)
     timesteps = timesteps or spiking[-1].output.shape[1]
     above = readout

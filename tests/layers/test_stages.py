@@ -214,6 +214,9 @@ def test_rate_rule_leaves_statistics_as_the_spikes_set_them():
         (lambda: SpikingDense(4, name="third").build((None,)), "Stage 'third' expects inputs of shape"),
         (lambda: Readout(keras.layers.Dense(2), name="out").build((None,)), "Readout 'out' expects inputs"),
         (lambda: SpikingDense(4).build((None, 0, 3)), "at least one time step"),
+        (lambda: SpikingDense(4, name="first").build((None, 3)), "'first' .* A first stage, .* `timesteps`"),
+        (lambda: SpikingConv2D(4).build((None, 8, 8, 1)), "expected min_ndim=4, .* needs `timesteps`"),
+        (lambda: SpikingStage([keras.layers.Dense(2), SpikingLIF()]), "a SpikingLIF goes into the `neuron`"),
     ],
 )
 def test_bad_arguments(make, message):

@@ -82,6 +82,13 @@ def test_unknown_class_in_arrays_needs_no_asking():
     assert fit_and_compare(model, "Classes must lie in", x, y)
 
 
+@pytest.mark.parametrize("label", [0.5, "cat"])
+def test_what_is_no_class_number(model, label):
+    x, y = pairs.samples(model)
+    found = f"Classes must be whole numbers; .* such as {label}"
+    assert fit_and_compare(model, found, x, np.full(len(y), label))
+
+
 def test_shapes(model):
     x, y = pairs.samples(model)
     assert fit_and_compare(model, r"\(batch, 4\). Received: shape=\(12, 3\)", x[:, :3], y)

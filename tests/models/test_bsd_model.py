@@ -325,6 +325,40 @@ def test_pairs_that_do_not_fit(encoder, decoder, message):
 
 
 @pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        (lambda: [SpikingDense(3, timesteps=2)], "must end in its one Readout, .* Received: 0 readouts"),
+        (
+            lambda: [
+                SpikingDense(5, timesteps=2, name="s0"),
+                SpikingDense(3, timesteps=2, name="s1"),
+                Readout(keras.layers.Dense(3)),
+            ],
+            "only its first stage takes `timesteps`, .* in s0, s1",
+        ),
+    ],
+)
+def test_encoders_without_a_mirror_image(layers, message):
+    with pytest.raises(ValueError, match=message):
+        keras_bsd.mirror(keras.Sequential([keras.Input((4,)), *layers()]))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (lambda x, y: [x], r"fit\(x, y\)`, or batches of both. Received: y=None"),
+        (lambda x, y: [tf.data.Dataset.from_tensor_slices(x).batch(4)], "Received: y=None"),
+        (lambda x, y: [tf.data.Dataset.from_tensor_slices((x, y))], r"batch a dataset .* shape=\(4,\)"),
+    ],
+)
+def test_data_that_does_not_fit(data, message):
+    model = pairs.dense_pair()
+    model.compile()
+    with pytest.raises(ValueError, match=message):
+        model.fit(*data(*pairs.samples(model)), verbose=0)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"task": "dreaming"}, "Unknown `task`: .* Received: task='dreaming'"),

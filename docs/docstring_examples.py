@@ -1,0 +1,13 @@
+"""Shows the interactive examples of docstrings as code: MkDocs reads `>>>` as a quotation."""
+
+import re
+
+import griffe
+
+EXAMPLE = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
+
+
+class DocstringExamples(griffe.Extension):
+    def on_object(self, *, obj, **kwargs):
+        if obj.docstring:
+            obj.docstring.value = EXAMPLE.sub(r"```pycon\n\g<0>\n```", obj.docstring.value)
