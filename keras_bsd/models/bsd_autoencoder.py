@@ -159,7 +159,9 @@ class BSDAutoencoder(BSDModel):
             )
         rates = self.latent_rates(x, batch_size).astype("float64")
         fits = [
-            GaussianMixture(self.components, random_state=seed).fit(rates[y == concept])
+            GaussianMixture(self.components, tol=1e-2, reg_covar=1e-5, random_state=seed).fit(
+                rates[y == concept]
+            )
             for concept in range(self.concepts)
         ]
         self.prior_weight.assign(np.stack([fit.weights_ for fit in fits]))
