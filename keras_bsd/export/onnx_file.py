@@ -123,10 +123,13 @@ def _described(network, length):
 def _labels(labels, output_shape):
     if labels is None:
         return {}
-    preset = {"preset": labels} if isinstance(labels, str) else {}
-    labels = presets.record(labels)["labels"] if preset else [str(label) for label in labels]
-    if preset and not labels:
-        return preset
+    preset = {}
+    if isinstance(labels, str):
+        preset, known = {"preset": labels}, presets.record(labels)
+        if known["task"] in ("generation", "forecast"):  # which give no scores of classes
+            return preset
+        labels = known["labels"]
+    labels = [str(label) for label in labels]
     if len(labels) != output_shape[-1]:
         raise ValueError(
             f"`labels` must be one for each of the network's {output_shape[-1]} scores. "

@@ -47,7 +47,9 @@ def test_presets(name, path):
     report = check_onnx(model, path, stimuli(model.encoder, 9) / 2)
     assert report["outputs"]["scores"]["largest_difference"] <= 1e-4
     assert json.loads(_metadata(path)["preset"]) == name
-    assert json.loads(_metadata(path).get("labels", "[]")) == presets.record(name)["labels"]
+    known = presets.record(name)
+    labels = known["labels"] if known["task"] in ("recognition", "text") else []
+    assert json.loads(_metadata(path).get("labels", "[]")) == labels
 
 
 @pytest.mark.parametrize("name", ["dense", "conv"])
