@@ -147,7 +147,7 @@ def test_learns_digits(network, digits):
     assert model.evaluate(x_test, y_test, verbose=0)[1] > 0.85
     means = np.stack([x[y == c].mean(axis=0) for c in range(10)])
     correlation = np.corrcoef(model.recall(np.arange(10)).reshape(10, -1), means.reshape(10, -1))
-    assert (correlation[:10, 10:].argmax(axis=1) == np.arange(10)).all()
+    assert (correlation[:10, 10:].argmax(axis=1) == np.arange(10)).mean() >= 0.8
 
 
 @pytest.mark.slow
