@@ -228,7 +228,9 @@ class SpikingStage(Stage):
 
     @classmethod
     def from_config(cls, config):
-        config = {**config, "neuron": keras.saving.deserialize_keras_object(config["neuron"])}
+        neuron = {key: value for key, value in config["neuron"].items() if key != "build_config"}
+        # It is built with the stage: twice it cannot be, if its leak or threshold is learned.
+        config = {**config, "neuron": keras.saving.deserialize_keras_object(neuron)}
         if "synapse" in config:
             config["synapse"] = restored(config["synapse"])
         return cls(**config)

@@ -171,7 +171,7 @@ def test_a_recurrent_network_by_hand():
         ]
     )
     for weight in network.weights:
-        weight.assign(ops.zeros_like(weight))
+        weight.assign(np.zeros(weight.shape))
     network.layers[0].synapse.layers[0].bias.assign([1.0])
     report = energy(network, np.full((2, 3, 4), 0.5, "float32"))
     found = {layer.name: layer[-6:] for layer in report.layers}

@@ -28,6 +28,10 @@ STAGES = {
     "one layer": (lambda: SpikingStage(keras.layers.Conv2D(4, 3), SpikingLIF(0.9, reset="soft")), (5, 5, 2)),
     "dense": (lambda: SpikingDense(6), (2, 2, 3)),
     "dense, layer": (lambda: SpikingDense(6, normalization="layer"), (5,)),
+    "dense, learned": (
+        lambda: SpikingDense(6, neuron=SpikingLIF(trainable_leak=True, trainable_threshold=True)),
+        (5,),
+    ),
     "dense, plain": (lambda: SpikingDense(6, normalization=None), (5,)),
     "conv": (lambda: SpikingConv2D(4, kernel_size=5), (6, 6, 2)),
     "residual": (lambda: SpikingResidualConv2D(4, skip_channels=3), (5, 6, 5)),
