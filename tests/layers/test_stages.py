@@ -159,8 +159,8 @@ def test_mean_current_is_the_synapse_of_the_mean_rates(name):
         return stage.synapse(ops.mean(inputs, axis=1), training=True)
 
     np.testing.assert_allclose(to_numpy(by_the_rule()), to_numpy(directly()), atol=1e-4)
-    found = weight_gradients(response(by_the_rule), stage.trainable_variables)
-    expected = weight_gradients(response(directly), stage.trainable_variables)
+    found = weight_gradients(response(by_the_rule), stage.synapse.trainable_variables)
+    expected = weight_gradients(response(directly), stage.synapse.trainable_variables)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)
 
