@@ -89,7 +89,6 @@ def completed(model, mask, given):
 
 
 def reconstruction(made, x):
-    made = np.clip(made, 0, 1)
     window = min(7, *(side - 1 + side % 2 for side in x.shape[1:3]))
     return {
         "mean squared error": float(np.square(made - x, dtype="float64").mean()),
@@ -101,7 +100,7 @@ def reconstruction(made, x):
 def evaluation(model, judge, data):
     """All that is measured of one model, and the pictures that go with it."""
     (x_train, _), (x, y) = data
-    made = model.reconstruct(x, batch_size=BATCH)
+    made = np.clip(model.reconstruct(x, batch_size=BATCH), 0, 1)
     generated = np.clip(model.generate(len(x), y, FLAGS.seed, FLAGS.temperature, batch_size=BATCH), 0, 1)
     shown, features = judge(generated)
     _, real_features = judge(x)
@@ -113,12 +112,13 @@ def evaluation(model, judge, data):
     }
     figures = {
         **reconstruction(made, x),
+        "reconstructed, recognised": float((judge(made)[0] == y).mean()),
         f"Fréchet distance in features of {judge.features}": generative_metrics.frechet_distance(
             real_features, features
         ),
         "precision": precision,
         "recall": recall,
-        "recognised as their concept": float((shown == y).mean()),
+        "generated, recognised as their concept": float((shown == y).mean()),
         "mean pairwise distance, of that of test samples": generative_metrics.mean_pairwise_distance(generated)
         / generative_metrics.mean_pairwise_distance(x),
         "distance to the nearest training sample, of that of test samples": float(

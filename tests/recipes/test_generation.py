@@ -54,7 +54,7 @@ def test_measures_and_draws(trained, tmp_path, digits):
         assert found["mean squared error"] == pytest.approx(np.square(made - x).mean(), rel=1e-4)
         generated = np.clip(model.generate(80, y, seed=0), 0, 1)
         shown = classifier.predict(generated, verbose=0).argmax(axis=1)
-        assert found["recognised as their concept"] == pytest.approx((shown == y).mean())
+        assert found["generated, recognised as their concept"] == pytest.approx((shown == y).mean())
         assert found["Fréchet distance in features of the last stage of classifier"] > 0
         assert {"recognised from upper half: completed", "SSIM", "PSNR, dB", "precision"} < set(found)
     for name in ("rate.png", "backprop.png"):
