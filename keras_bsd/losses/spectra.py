@@ -30,4 +30,4 @@ def weighted_spectrum(maps, gains):
     """
     maps = ops.moveaxis(ops.cast(maps, "float32"), -1, 1)
     parts = ops.fft2((maps, ops.zeros_like(maps)))
-    return ops.stack(parts, axis=1) * gains.astype("float32")
+    return ops.stack(parts, axis=1) * ops.convert_to_tensor(gains.astype("float32"))

@@ -2,6 +2,7 @@
 
 import itertools
 
+import keras
 import numpy as np
 
 NO_DATA = "There is no data to train on."
@@ -34,6 +35,21 @@ class BatchGuard:
         if _length(x) == 0:
             raise ValueError(f"{NO_DATA} Received: x of length 0")
         self.check_arrays(x, y)
+        if self._in_memory:
+            self.check_batch(x, y)
+
+    def check_batch(self, x, y):
+        """Raise unless there are stimuli with a batch axis, and targets."""
+        if y is None:
+            raise ValueError(
+                "Training takes stimuli and targets, `fit(x, y)`, or batches of both. Received: y=None"
+            )
+        if len(x.shape) != len(self._input_shape) + 1:
+            expected = ", ".join(map(str, self._input_shape))
+            raise ValueError(
+                f"Stimuli must have shape (batch, {expected}): batch a dataset of single samples. "
+                f"Received: shape={tuple(x.shape)}"
+            )
 
     def check_arrays(self, x, y=None):
         """Raise unless stimuli and targets, where they are arrays, are such as the model takes."""
@@ -98,9 +114,14 @@ class BatchGuard:
             raise ValueError(f"{NO_DATA} Received: a dataset without a batch")
 
     def diagnose(self, x):
-        """Raise if training came to an error before the first batch because there is none."""
-        if not self._started and hasattr(x, "__iter__") and next(iter(x), None) is None:
+        """Raise what is wrong if training came to an error at the first batch, or because there is none."""
+        if self._started or self._in_memory or not hasattr(x, "__iter__"):
+            return
+        batch = next(iter(x), None)
+        if batch is None:
             self.finish(epochs=1)
+        stimuli, targets, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        self.check_batch(stimuli, targets)
 
     def _checked(self, batches, steps):
         """The batches of one call, all checked before the first is learned from."""

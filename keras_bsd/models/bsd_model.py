@@ -146,7 +146,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
         self._guard.start(x, y)
         try:
             history = super().fit(x, y, *args, **kwargs)
-        except (StopIteration, ValueError):  # Keras looks at a first batch before the first epoch
+        except (AttributeError, StopIteration, ValueError):  # Keras looks at a first batch before all epochs
             self._guard.diagnose(x)
             raise
         self._guard.finish(len(history.epoch))
@@ -192,7 +192,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
         Returns:
             `Distillation`. The gradient of each of its losses stays within one pair of stages.
         """
-        self._check_batch(x, y)
+        self._guard.check_batch(x, y)
         stimuli, targets = self._decoder_views(x, y)
         weights = self._each_sample(sample_weight)
         rule = learning.RULES[self.rule]
@@ -227,18 +227,6 @@ class BSDModel(_backend.TrainStep, keras.Model):
     def _compare(self, i, rates, prototypes, positives, negatives):
         """Loss `(batch,)` and affinity of the `i`-th pair of stages."""
         return self.layer_loss.compare(rates, prototypes, positives, negatives)
-
-    def _check_batch(self, x, y):
-        if y is None:
-            raise ValueError(
-                "Training takes stimuli and targets, `fit(x, y)`, or batches of both. Received: y=None"
-            )
-        if len(x.shape) != len(self.encoder.input_shape):
-            expected = ", ".join(map(str, self.encoder.input_shape[1:]))
-            raise ValueError(
-                f"Stimuli must have shape (batch, {expected}): batch a dataset of single samples. "
-                f"Received: shape={tuple(x.shape)}"
-            )
 
     def _check_ends(self):
         """Raise unless the decoder takes what the encoder gives and gives what the encoder takes."""

@@ -142,14 +142,16 @@ def test_learns_to_reconstruct(sizes, jit_compile, x):
 def test_the_stage_farther_from_its_data_follows_the_nearer(position):
     model = pairs.autoencoder(following=30.0)
     rates, teacher = np.random.default_rng(0).random((2, 4, 3, 2)).astype("float32")
-    similarity = np.eye(4), np.zeros((4, 4), "float32")
+    similarity = ops.eye(4), ops.zeros((4, 4))
 
     def following(rates, teacher):
         whole, _ = model._compare(position, rates, teacher, *similarity)
         return ops.sum(whole - model.layer_loss.compare(rates, teacher, *similarity)[0])
 
     apart = 0 if position == 2 else 30 * np.square(rates - teacher).mean(axis=(1, 2)).sum()
-    assert float(following(rates, teacher)) == pytest.approx(apart, rel=1e-4, abs=1e-4)
+    assert float(following(*map(ops.convert_to_tensor, (rates, teacher)))) == pytest.approx(
+        apart, rel=1e-4, abs=1e-4
+    )
     by_rates, by_teacher = (np.abs(g).max() > 1e-3 for g in gradients(following, [rates, teacher]))
     assert (by_rates, by_teacher) == (position > 2, position < 2)
 
