@@ -218,7 +218,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
         return Distillation(
             scores,
             self.compute_loss(x, y, scores, sample_weight, training=True),
-            self.recall_loss(ops.cast(stimuli, recalled.dtype), recalled, weights),
+            self.recall_loss(ops.cast(stimuli, recalled.dtype), recalled, _for_every_place(weights, stimuli)),
             stage_losses,
             alignments,
             firing_rates,
@@ -343,6 +343,11 @@ class _MeanOfSamples(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         return y_pred
+
+
+def _for_every_place(weights, stimuli):
+    """Weights `(batch, 1, ...)` with as many axes as a Keras loss leaves of stimuli, all but the last."""
+    return None if weights is None else ops.reshape(weights, (-1, *[1] * (len(stimuli.shape) - 2)))
 
 
 _MEAN = _MeanOfSamples(name="stage_loss")

@@ -392,3 +392,20 @@ def test_default_loss_takes_probabilities():
 def test_bad_concepts(concepts, message):
     with pytest.raises(ValueError, match=message):
         pairs.dense_pair().recall(concepts)
+
+
+def test_sample_weights_of_stimuli_with_several_axes():
+    """A sample of weight 0 counts for nothing in any loss, also where an axis is as long as the batch."""
+    model = pairs.conv_pair()
+    x, y = pairs.samples(model, model.encoder.input_shape[1])
+    weights = np.ones(len(x), "float32")
+    weights[0] = 0
+    arguments = [ops.convert_to_tensor(values) for values in (x, y)]
+    other = np.where(np.arange(len(x))[:, None, None, None] == 0, 0, x).astype("float32")
+    model.compile()
+    recall = model.recall_loss
+    losses = []
+    for stimuli in (x, other):
+        model.recall_loss = lambda a, b, w, s=stimuli: recall(ops.convert_to_tensor(s), b, w)
+        losses.append(float(model.distil(*arguments, ops.convert_to_tensor(weights)).recall_loss))
+    assert losses[0] == pytest.approx(losses[1])
