@@ -18,7 +18,7 @@ def exported(tmp_path_factory, digits):
     """A network that has learned digits a little, and its file."""
     path = tmp_path_factory.mktemp("exported") / "digits.onnx"
     keras.utils.set_random_seed(1234)
-    model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(256, 256))
+    model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(320, 320))
     model.compile(keras.optimizers.AdamW(6e-3))
     model.fit(*digits[0], batch_size=128, epochs=4, verbose=0)
     export_onnx(model, path, labels=range(10), outputs=("scores", "spike_counts"))
@@ -36,7 +36,7 @@ def test_the_original_over_a_whole_test_set(exported, digits):
     assert all(found["unexplained"] == 0 for found in report["outputs"].values())
 
 
-@pytest.mark.parametrize(("precision", "part", "most_lost"), [("float16", 0.55, 0.003), ("int8", 0.4, 0.003)])
+@pytest.mark.parametrize(("precision", "part", "most_lost"), [("float16", 0.55, 0.003), ("int8", 0.35, 0.003)])
 def test_smaller_and_as_good(exported, precision, part, most_lost, tmp_path, digits):
     model, source = exported
     path = tmp_path / "small.onnx"
