@@ -39,3 +39,10 @@ def has_time_axis(layer, shape):
         )
     if shape[1] == 0:
         raise ValueError(f"{layer} needs at least one time step. Received: shape={tuple(shape)}")
+
+
+def fits(shape, expected):
+    """Whether a shape is the expected one, in which None stands for any number."""
+    return len(shape) == len(expected) and all(
+        of in (None, axis) for axis, of in zip(shape, expected, strict=True)
+    )

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bsd import checks
 from keras_bsd.audit.backend import compiled
 from keras_bsd.layers.stages import SpikingStage, Stage, flatten_stages
 
@@ -60,9 +61,7 @@ def arrays(tensors):
 
 def fits(x, network):
     """Whether an array is a batch of what a network takes, whose axes may be of any length."""
-    expected = network.input_shape[1:]
-    sizes = zip(x.shape[1:], expected, strict=True) if x.ndim == len(expected) + 1 else [(0, 1)]
-    return all(wanted in (None, size) for size, wanted in sizes)
+    return x.ndim > 0 and checks.fits(x.shape[1:], network.input_shape[1:])
 
 
 def stages_by_network(model):

@@ -6,6 +6,7 @@ import functools
 import numpy as np
 from keras import ops
 
+from keras_bsd import checks
 from keras_bsd.export import observation, streaming
 from keras_bsd.models.streamer import gives_each_element
 
@@ -51,8 +52,7 @@ def check_onnx(model, filepath, x, y=None):
     x = np.asarray(x)
     shape = x.shape[1:]
     expected = network.input_shape[1:]
-    fits = len(shape) == len(expected) and all(n in (None, m) for n, m in zip(expected, shape, strict=True))
-    if not fits or not len(x):
+    if not checks.fits(shape, expected) or not len(x):
         expected = f"(samples, {', '.join(map(str, expected))})"
         raise ValueError(f"`x` must have shape {expected}. Received: shape={x.shape}")
     decisions = x.shape[: 2 if gives_each_element(network) else 1]

@@ -5,6 +5,8 @@ import itertools
 import keras
 import numpy as np
 
+from keras_bsd import checks
+
 NO_DATA = "There is no data to train on."
 
 
@@ -157,18 +159,11 @@ class BatchGuard:
             )
 
     def _check_shape(self, x):
-        if not _fits(x.shape[1:], self._input_shape):
+        if not checks.fits(x.shape[1:], self._input_shape):
             raise ValueError(
                 f"Stimuli must have shape (batch, {', '.join(map(str, self._input_shape))}). "
                 f"Received: shape={tuple(x.shape)}"
             )
-
-
-def _fits(shape, expected):
-    """Whether a shape is the expected one, in which None stands for any number."""
-    return len(shape) == len(expected) and all(
-        of in (None, axis) for axis, of in zip(shape, expected, strict=True)
-    )
 
 
 def _length(x):
