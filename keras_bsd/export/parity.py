@@ -49,12 +49,12 @@ def check_onnx(model, filepath, x, y=None):
     1.0
     """
     network = observation.network(model)
-    x = np.asarray(x)
+    given, x = type(x).__name__, np.asarray(x)
     shape = x.shape[1:]
     expected = network.input_shape[1:]
     if not checks.fits(shape, expected) or not len(x):
         expected = f"(samples, {', '.join(map(str, expected))})"
-        raise ValueError(f"`x` must have shape {expected}. Received: shape={x.shape}")
+        raise ValueError(f"`x` must be an array of shape {expected}. Received: {given} of shape {x.shape}")
     decisions = x.shape[: 2 if gives_each_element(network) else 1]
     if y is not None and np.shape(y) != decisions:
         expected = f"({', '.join(map(str, decisions))}{',' * (len(decisions) == 1)})"

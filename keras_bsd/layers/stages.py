@@ -134,7 +134,7 @@ class SpikingStage(Stage):
             if not features:
                 raise ValueError("a time step would have no axis")
             self.synapse.build((None, *features))
-        except ValueError as error:
+        except (IndexError, TypeError, ValueError) as error:  # whatever a user's `build` may make of it
             raise ValueError(
                 f"Stage '{self.name}' takes inputs (batch, time, ...), and its synapse does not take the time "
                 f"steps of these: {error}. A first stage, whose stimulus has no time axis, needs `timesteps`. "

@@ -40,6 +40,10 @@ class TrainStep:
         """The parts of a batch that lie on this process's devices, as NumPy arrays."""
         return [np.asarray(shard.data) for shard in jax.numpy.asarray(array).addressable_shards]
 
+    def stream_like(self, stream, batches):
+        """A stream of the batches."""
+        return iter(batches)
+
 
 def _values(scope, variables, before):
     """What `variables` hold at the end of a stateless scope."""

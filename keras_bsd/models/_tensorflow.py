@@ -27,3 +27,9 @@ class TrainStep:
     def local_values(self, tensor):
         """The parts of a batch that this process's replicas get, as NumPy arrays."""
         return [np.asarray(part) for part in self.distribute_strategy.experimental_local_results(tensor)]
+
+    def stream_like(self, stream, batches):
+        """A stream of the batches, for which what is compiled for `stream` need not be compiled again."""
+        if not isinstance(stream, tf.data.Iterator):
+            return iter(batches)
+        return iter(tf.data.Dataset.from_generator(lambda: batches, output_signature=stream.element_spec))

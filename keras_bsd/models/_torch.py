@@ -23,3 +23,7 @@ class TrainStep:
     def local_values(self, tensor):
         """The batch, as a list of one NumPy array."""
         return [keras.ops.convert_to_numpy(tensor)]
+
+    def stream_like(self, stream, batches):
+        """A stream of the batches."""
+        return iter(batches)

@@ -17,28 +17,32 @@ class BatchGuard:
         encoder: the model whose input and output shapes the data must fit.
         classification: whether targets are classes.
         stimulus_range: `(low, high)` that stimuli lie in, or None.
-        every_batch: check every batch for NaN, infinity and unknown classes, not a stream's first alone.
-        local_values: function from a batch's tensor to those of its parts, as NumPy arrays, that lie here.
+        every_batch: check all batches, not a stream's first alone.
+        backend: has `local_values`, from a batch's tensor to those of its parts, as NumPy arrays, that lie
+            here, and `stream_like`, from batches and a stream to a stream of the same kind.
     """
 
-    def __init__(self, encoder, classification, stimulus_range, every_batch, local_values):
+    def __init__(self, encoder, classification, stimulus_range, every_batch, backend):
         self.every_batch = every_batch
         self.stimulus_range = stimulus_range
         self._input_shape = encoder.input_shape[1:]
         self._outputs = encoder.output_shape[-1]
         self._elements = encoder.output_shape[1:-1]  # of a sequence, each with a class of its own
         self._classification = classification
-        self._local_values = local_values
-        self._started = self._in_memory = False
+        self._backend = backend
+        self._started = self._looked = self._in_memory = False
 
     def start(self, x, y):
         """Check what `fit` was given, as far as it lies in memory."""
-        self._started, self._in_memory = False, isinstance(x, np.ndarray)
+        self._started = self._looked = False
+        self._in_memory = isinstance(x, np.ndarray)
         if _length(x) == 0:
             raise ValueError(f"{NO_DATA} Received: x of length 0")
         self.check_arrays(x, y)
         if self._in_memory:
             self.check_batch(x, y)
+            _check_finite("x", x)
+            _check_finite("y", np.asarray(y))
 
     def check_batch(self, x, y):
         """Raise unless there are stimuli with a batch axis, and targets."""
@@ -97,8 +101,7 @@ class BatchGuard:
 
         def watched(*arguments):
             *state, batches = arguments
-            first_of_stream = not (self._started or self._in_memory or self.stimulus_range is None)
-            if self.every_batch or first_of_stream:
+            if self.every_batch or not (self._started or self._in_memory):
                 try:
                     batches = self._checked(batches, steps)
                 except ValueError:
@@ -117,24 +120,31 @@ class BatchGuard:
 
     def diagnose(self, x):
         """Raise what is wrong if training came to an error at the first batch, or because there is none."""
-        if self._started or self._in_memory or not hasattr(x, "__iter__"):
+        if self._looked or self._in_memory or not hasattr(x, "__iter__"):
             return
         batch = next(iter(x), None)
         if batch is None:
             self.finish(epochs=1)
-        stimuli, targets, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        self.check_batch(stimuli, targets)
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        self.check_batch(x, y)
+        self._check_values([np.asarray(x)], [np.asarray(y)])
 
-    def _checked(self, batches, steps):
+    def _checked(self, stream, steps):
         """The batches of one call, all checked before the first is learned from."""
-        if isinstance(batches, list):
-            return [self._check(batch) for batch in batches]
-        batches = iter(batches)
-        first = next(batches)  # here, so that the end of the data is seen as such
-        return iter([self._check(batch) for batch in (first, *itertools.islice(batches, steps - 1))])
+        if isinstance(stream, list):
+            return [self._check(batch) for batch in stream]
+        first = next(stream)  # here, so that the end of the data is seen as such
+        batches = [self._check(batch) for batch in (first, *itertools.islice(stream, steps - 1))]
+        return iter(batches) if self.every_batch else self._backend.stream_like(stream, batches)
 
     def _check(self, batch):
-        stimuli, targets = self._local_values(batch[0]), self._local_values(batch[1])
+        self._looked = True
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        self.check_batch(x, y)
+        self._check_values(self._backend.local_values(x), self._backend.local_values(y))
+        return batch
+
+    def _check_values(self, stimuli, targets):
         for x in stimuli:
             self._check_shape(x)
             _check_finite("x", x)
@@ -143,7 +153,6 @@ class BatchGuard:
             _check_finite("y", y)
             if self._classification:
                 self.check_classes(y)
-        return batch
 
     def _check_range(self, x):
         if self.stimulus_range is None or not x.size:
@@ -175,10 +184,12 @@ def _length(x):
 
 
 def _check_finite(name, values):
+    if values.dtype.kind not in "buif":
+        raise ValueError(f"`{name}` must be numbers. Received: dtype={values.dtype}")
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():
         raise ValueError(
             f"`{name}` must be finite. Received: NaN or infinity in {np.count_nonzero(~finite)} of "
-            f"the batch's {len(finite)} samples, the first at index {np.argmin(finite)}. "
-            "No weight has been changed by this batch: clean the data and go on."
+            f"{len(finite)} samples, the first at index {np.argmin(finite)}. "
+            "No weight has been changed by these: clean the data and go on."
         )

@@ -67,8 +67,9 @@ class BSDModel(_backend.TrainStep, keras.Model):
         recall_loss: Keras loss between stimulus and what the decoder recalls.
         stimulus_range: `(low, high)`: stimuli that do not lie in it are an error, in arrays and in the
             first batch of a stream. Default: none is expected.
-        check_numerics: stop with an error at a batch with NaN, infinity or an unknown class, before
-            any weight changes. Takes every batch through the host, which costs time.
+        check_numerics: stop with an error at any batch with NaN, infinity or an unknown class, before
+            it changes a weight. Otherwise arrays are looked at as a whole before training, and of a
+            stream the first batch. Takes every batch through the host, which costs time.
 
     Raises:
         ValueError: an argument is unknown, the stages do not mirror, or weights lie outside stages.
@@ -116,7 +117,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
         self._monitor = StageMonitor([stage.name for stage in self.encoder_stages])
         self.stimulus_range = _interval(stimulus_range)
         self._guard = BatchGuard(
-            encoder, task == "classification", self.stimulus_range, check_numerics, self.local_values
+            encoder, task == "classification", self.stimulus_range, check_numerics, backend=self
         )
         self.build(encoder.input_shape)
 
@@ -290,13 +291,14 @@ class BSDModel(_backend.TrainStep, keras.Model):
         """
         concepts = np.asarray(concepts)
         shape = self.decoder.input_shape[1:]
-        if self.task == "classification" and concepts.ndim == 1:
+        classes = self.task == "classification" and len(shape) == 1
+        if classes and concepts.ndim == 1:
             self._guard.check_known(concepts)
             concepts = np.eye(shape[-1], dtype="float32")[concepts.astype("int64")]
         if concepts.shape[1:] != shape or not len(concepts):
             expected = f"(batch, {', '.join(map(str, shape))})"
             raise ValueError(
-                f"`concepts` must have shape {expected}{' or be class numbers (batch,)' * (len(shape) == 1)}. "
+                f"`concepts` must have shape {expected}{' or be class numbers, such as [0, 1]' * classes}. "
                 f"Received: shape={concepts.shape}"
             )
         return self.decoder.predict(concepts.astype("float32"), batch_size=batch_size, verbose=0)
@@ -367,10 +369,12 @@ def _paired_stages(encoder, decoder):
         )
     for stage, teacher in zip(forward, backward, strict=True):
         if stage.output_features != teacher.output_features:
+            held = [x.name for x in (*forward[1:], *backward[:-1]) if x.timesteps is not None]
+            remedy = f". Only a stage that takes the stimulus or the concept gets `timesteps`; so do {held}"
             raise ValueError(
                 "Stages must mirror each other in the shape of a sample's neurons. Received: encoder "
                 f"stage '{stage.name}' {stage.output_features}, decoder stage '{teacher.name}' "
-                f"{teacher.output_features}"
+                f"{teacher.output_features}{remedy if held else ''}"
             )
     return forward, backward
 

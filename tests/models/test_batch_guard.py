@@ -16,6 +16,10 @@ def spoilt(samples, which, index, value):
     return copies
 
 
+def stream(*arrays):
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(4)
+
+
 def fit_and_compare(model, match, *args, **kwargs):
     """Fit must raise; returns whether all weights and the optimiser stayed as they were."""
     variables = [*model.variables, *model.optimizer.variables]
@@ -37,7 +41,7 @@ def model():
 @pytest.mark.parametrize("streamed", [False, True])
 def test_not_finite(model, value, streamed):
     x, y = spoilt(pairs.samples(model), 0, (5, 2), value)
-    message = "`x` must be finite. Received: NaN or infinity in 1 of the batch's 12 samples, .* index 5"
+    message = "`x` must be finite. Received: NaN or infinity in 1 of 12 samples, .* index 5"
     data = [tf.data.Dataset.from_tensor_slices((x, y)).batch(12)] if streamed else [x, y]
     assert fit_and_compare(model, message, *data, shuffle=False)
 
@@ -51,7 +55,7 @@ def test_not_finite_target():
 
 def test_later_batches_are_checked_and_earlier_ones_count(model):
     x, y = spoilt(pairs.samples(model), 0, (9, 0), np.nan)
-    assert not fit_and_compare(model, "1 of the batch's 4 samples", x, y, batch_size=4, shuffle=False)
+    assert not fit_and_compare(model, "1 of 4 samples", stream(x, y))
     assert all(np.isfinite(ops.convert_to_numpy(v)).all() for v in model.variables)
 
 
@@ -93,6 +97,8 @@ def test_shapes(model):
     x, y = pairs.samples(model)
     assert fit_and_compare(model, r"\(batch, 4\). Received: shape=\(12, 3\)", x[:, :3], y)
     assert fit_and_compare(model, r"or of shape \(batch, 3\). Received: shape=\(12, 5\)", x, np.eye(5)[y])
+    many = stream(x, np.eye(5)[y])
+    assert fit_and_compare(model, r"or of shape \(batch, 3\). Received: shape=\(4, 5\)", many)
 
 
 @pytest.mark.parametrize("every_batch", [False, True])
@@ -121,12 +127,53 @@ def test_stimuli_out_of_range(form):
     assert fit_and_compare(model, message, *data)
 
 
-def test_only_the_first_batch_of_a_stream_is_looked_at():
-    model = pairs.dense_pair(stimulus_range=(0, 1))
-    model.compile()
-    x, y = spoilt(pairs.samples(model), 0, 7, 255)
-    model.fit(tf.data.Dataset.from_tensor_slices((x, y)).batch(4), verbose=0)
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (lambda x, y: [x], r"fit\(x, y\)`, or batches of both. Received: y=None"),
+        (lambda x, y: [stream(x)], "Received: y=None"),
+        (lambda x, y: [stream(x, y).unbatch()], r"batch a dataset .* shape=\(4,\)"),
+        (lambda x, y: [stream(x[:, :2], y)], r"\(batch, 4\). Received: shape=\(4, 2\)"),
+        (lambda x, y: [stream(np.full_like(x, np.nan), y)], "`x` must be finite"),
+        (lambda x, y: [stream(x, y + 1)], "Classes must lie in"),
+        (lambda x, y: [stream(x, y + 0.5)], "Classes must be whole numbers"),
+        (lambda x, y: [stream(x, y.astype(str))], "`y` must be numbers. Received: dtype=object"),
+        (lambda x, y: [(batch for batch in [(x, y + 1)])], "Classes must lie in"),
+    ],
+)
+def test_first_batch_is_refused_and_the_model_still_learns(data, message):
+    model = pairs.dense_pair()
+    model.compile(metrics=["accuracy"])
+    x, y = pairs.samples(model)
+    assert fit_and_compare(model, message, *data(x, y))
+    model.fit(stream(x, y), verbose=0)
     assert int(model.optimizer.iterations) == 3
+
+
+@pytest.mark.parametrize("steps", [1] if keras.config.backend() == "torch" else [1, 2])
+def test_only_the_first_batches_of_a_stream_are_looked_at(steps):
+    model = pairs.dense_pair()
+    model.compile(steps_per_execution=steps)
+    model.fit(stream(*spoilt(pairs.samples(model), 0, (9, 0), np.nan)), verbose=0)
+    assert int(model.optimizer.iterations) == 3
+
+
+def test_looking_at_the_first_batch_changes_nothing_and_compiles_nothing_more(monkeypatch):
+    model = pairs.dense_pair()
+    x, y = pairs.samples(model)
+    before, distil, traced = model.get_weights(), model.distil, []
+    monkeypatch.setattr(model, "distil", lambda *data: traced.append(data) or distil(*data))
+    trained, traces = [], []
+    for data in ([x, y], [stream(x, y)]):
+        traced.clear()
+        model.set_weights(before)
+        model.compile("sgd")
+        model.fit(*data, batch_size=None if len(data) == 1 else 4, shuffle=False, verbose=0)
+        trained.append(model.get_weights())
+        traces.append(len(traced))
+    assert traces[0] == traces[1]
+    for a, b in zip(*trained, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 def test_stimulus_range_is_saved(tmp_path):

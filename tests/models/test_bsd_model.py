@@ -344,21 +344,6 @@ def test_encoders_without_a_mirror_image(layers, message):
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (lambda x, y: [x], r"fit\(x, y\)`, or batches of both. Received: y=None"),
-        (lambda x, y: [tf.data.Dataset.from_tensor_slices(x).batch(4)], "Received: y=None"),
-        (lambda x, y: [tf.data.Dataset.from_tensor_slices((x, y))], r"batch a dataset .* shape=\(4,\)"),
-    ],
-)
-def test_data_that_does_not_fit(data, message):
-    model = pairs.dense_pair()
-    model.compile()
-    with pytest.raises(ValueError, match=message):
-        model.fit(*data(*pairs.samples(model)), verbose=0)
-
-
-@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"task": "dreaming"}, "Unknown `task`: .* Received: task='dreaming'"),
@@ -385,8 +370,9 @@ def test_default_loss_takes_probabilities():
     [
         ([0, 3], r"Classes must lie in \[0, 2\]. Received: classes from 0 to 3"),
         ([-1], "Received: classes from -1"),
-        (np.zeros((2, 5)), r"shape \(batch, 3\) or be class numbers \(batch,\). Received: shape=\(2, 5\)"),
+        (np.zeros((2, 5)), r"shape \(batch, 3\) or be class numbers, .* Received: shape=\(2, 5\)"),
         ([], r"Received: shape=\(0, 3\)"),
+        (1, r"such as \[0, 1\]. Received: shape=\(\)"),
     ],
 )
 def test_bad_concepts(concepts, message):
@@ -397,15 +383,13 @@ def test_bad_concepts(concepts, message):
 def test_sample_weights_of_stimuli_with_several_axes():
     """A sample of weight 0 counts for nothing in any loss, also where an axis is as long as the batch."""
     model = pairs.conv_pair()
+    model.compile()
     x, y = pairs.samples(model, model.encoder.input_shape[1])
     weights = np.ones(len(x), "float32")
     weights[0] = 0
-    arguments = [ops.convert_to_tensor(values) for values in (x, y)]
-    other = np.where(np.arange(len(x))[:, None, None, None] == 0, 0, x).astype("float32")
-    model.compile()
-    recall = model.recall_loss
-    losses = []
-    for stimuli in (x, other):
-        model.recall_loss = lambda a, b, w, s=stimuli: recall(ops.convert_to_tensor(s), b, w)
-        losses.append(float(model.distil(*arguments, ops.convert_to_tensor(weights)).recall_loss))
-    assert losses[0] == pytest.approx(losses[1])
+    other = x.copy()
+    other[0] = 0
+    losses = [
+        model.distil(*map(ops.convert_to_tensor, (stimuli, y, weights))).recall_loss for stimuli in (x, other)
+    ]
+    assert float(losses[0]) == pytest.approx(float(losses[1]))
