@@ -23,10 +23,12 @@ def served(tmp_path_factory):
     """A folder with a network's file and the same eight samples in several, and the samples' labels."""
     folder = tmp_path_factory.mktemp("served")
     keras.utils.set_random_seed(1234)
-    model = lively(keras_bsd.applications.SpikingMLP((6, 5, 1), 3, units=(12, 9)).encoder, seed=3)
-    export_onnx(model, folder / "network.onnx", labels=LABELS, preprocess=(0, 255))
+    model = keras_bsd.applications.SpikingMLP((6, 5, 1), 3, units=(12, 9))
     pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 5, 1), "uint8")
     stimuli = keras_bsd.applications.preprocess_input(pixels)
+    model.compile(keras.optimizers.AdamW(1e-2))
+    model.fit(stimuli, np.arange(8) % 3, batch_size=8, epochs=30, verbose=0)  # that labels differ
+    export_onnx(model, folder / "network.onnx", labels=LABELS, preprocess=(0, 255))
     Image.fromarray(pixels[0, ..., 0]).save(folder / "first.png")
     np.savez(folder / "whole.npz", x=pixels, y=0)
     np.save(folder / "floats.npy", stimuli)
