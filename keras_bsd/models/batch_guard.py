@@ -46,16 +46,8 @@ class BatchGuard:
 
     def check_batch(self, x, y):
         """Raise unless there are stimuli with a batch axis, and targets."""
-        if y is None:
-            raise ValueError(
-                "Training takes stimuli and targets, `fit(x, y)`, or batches of both. Received: y=None"
-            )
-        if len(x.shape) != len(self._input_shape) + 1:
-            expected = ", ".join(map(str, self._input_shape))
-            raise ValueError(
-                f"Stimuli must have shape (batch, {expected}): batch a dataset of single samples. "
-                f"Received: shape={tuple(x.shape)}"
-            )
+        _check_given(y)
+        self._check_axes(x)
 
     def check_arrays(self, x, y=None):
         """Raise unless stimuli and targets, where they are arrays, are such as the model takes."""
@@ -126,7 +118,7 @@ class BatchGuard:
         if batch is None:
             self.finish(epochs=1)
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        self.check_batch(x, y)
+        _check_given(y)
         self._check_values([np.asarray(x)], [np.asarray(y)])
 
     def _checked(self, stream, steps):
@@ -140,12 +132,13 @@ class BatchGuard:
     def _check(self, batch):
         self._looked = True
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        self.check_batch(x, y)
+        _check_given(y)
         self._check_values(self._backend.local_values(x), self._backend.local_values(y))
         return batch
 
     def _check_values(self, stimuli, targets):
         for x in stimuli:
+            self._check_axes(x)
             self._check_shape(x)
             _check_finite("x", x)
             self._check_range(x)
@@ -167,6 +160,14 @@ class BatchGuard:
                 f"model with `stimulus_range=None`. Received: values from {least:g} to {most:g}"
             )
 
+    def _check_axes(self, x):
+        if len(x.shape) != len(self._input_shape) + 1:
+            expected = ", ".join(map(str, self._input_shape))
+            raise ValueError(
+                f"Stimuli must have shape (batch, {expected}): batch a dataset of single samples. "
+                f"Received: shape={tuple(x.shape)}"
+            )
+
     def _check_shape(self, x):
         if not checks.fits(x.shape[1:], self._input_shape):
             raise ValueError(
@@ -181,6 +182,13 @@ def _length(x):
         return len(x)
     except TypeError:
         return None
+
+
+def _check_given(y):
+    if y is None:
+        raise ValueError(
+            "Training takes stimuli and targets, `fit(x, y)`, or batches of both. Received: y=None"
+        )
 
 
 def _check_finite(name, values):
