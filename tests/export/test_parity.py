@@ -85,11 +85,11 @@ def test_a_membrane_at_its_threshold_explains_a_difference(tmp_path):
 
 def test_bad_input(exported, tmp_path):
     model, path, x = exported
-    with pytest.raises(ValueError, match=r"shape \(samples, 4\)\. Received: shape=\(270, 3\)"):
+    with pytest.raises(ValueError, match=r"shape \(samples, 4\)\. Received: ndarray of shape \(270, 3\)"):
         check_onnx(model, path, x[:, :3])
     with pytest.raises(ValueError, match=r"`y` must have shape \(270,\), classes\. Received: shape=\(3,\)"):
         check_onnx(model, path, x, [0, 1, 2])
-    with pytest.raises(ValueError, match=r"Received: shape=\(0, 4\)"):
+    with pytest.raises(ValueError, match=r"Received: ndarray of shape \(0, 4\)"):
         check_onnx(model, path, x[:0])
     with pytest.raises(ValueError, match=r"not of this model, .* \(7, 5, 2\)\. Received: .*\(4,\)"):
         check_onnx(pairs.conv_pair(), path, np.zeros((1, 7, 5, 2)))
