@@ -151,7 +151,7 @@ class BatchGuard:
         if self.stimulus_range is None or not x.size:
             return
         low, high = self.stimulus_range
-        least, most = x.min(), x.max()
+        least, most = float(x.min()), float(x.max())
         slack = 1e-3 * (high - low)  # what rounding adds when images are shifted or turned
         if not low - slack <= least <= most <= high + slack:  # nor if NaN is among them
             raise ValueError(
@@ -192,6 +192,8 @@ def _check_given(y):
 
 
 def _check_finite(name, values):
+    if values.dtype.name == "bfloat16":  # to NumPy no number
+        values = values.astype("float32")
     if values.dtype.kind not in "buif":
         raise ValueError(f"`{name}` must be numbers. Received: dtype={values.dtype}")
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
