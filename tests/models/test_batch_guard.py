@@ -45,7 +45,7 @@ def test_streams_of_any_precision(dtype):
     spoilt_x, _ = spoilt((x, y), 0, (1, 2), np.nan)
     with pytest.raises(ValueError, match=r"`x` must be finite\. .* in 1 of 4 samples, the first at index 1"):
         model.fit(stream(tf.cast(spoilt_x, dtype), y), verbose=0)
-    with pytest.raises(ValueError, match=r"lie in \[0, 1\]\. .* Received: values from 0 to 2"):
+    with pytest.raises(ValueError, match=r"lie in \[0, 1\], .* Received: values from 0 to 2"):
         model.fit(stream(tf.cast(2 * (x > 0.5), dtype), y), verbose=0)
     model.fit(stream(tf.cast(x, dtype), y), verbose=0)
 
