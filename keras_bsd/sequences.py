@@ -1,17 +1,16 @@
 """Series and texts: where they come from, their standard splits, windows of them."""
 
-import csv
-import gzip
 import pathlib
 from typing import NamedTuple
 
 import keras
 import numpy as np
+import pandas
 
 from keras_bsd import checks
 
 MISSING = ("error", "fill")
-DATE_COLUMNS = ("date", "time", "timestamp", "datetime")
+INDEX_COLUMNS = ("", "date", "time", "timestamp", "datetime")
 PUBLISHED = {  # files of the standard sets: where their publishers have them, and training and validation
     "etth1": ("ETTh1.csv", "https://github.com/zhouhaoyi/ETDataset", (8640, 2880, 2880)),  # 12, 4, 4 months
     "exchange_rate": (
@@ -36,10 +35,10 @@ def load_series(name, data_dir=None, missing="error"):
     Args:
         name: `"mackey_glass"`, computed on the spot; `"etth1"` or `"exchange_rate"`, from their published
             files in `data_dir`; or the path of a file of comma-separated numbers, gzipped or not, one
-            element a row, with or without a header. A first column of dates is left out.
+            element a row, with or without a header. A first column of dates, or without a name, is left out.
         data_dir: folder of the published files.
-        missing: what becomes of empty cells and NaN: `"error"`, or `"fill"` with the value before, or at
-            the beginning the first there is.
+        missing: what becomes of empty cells, NaN and infinity: `"error"`, or `"fill"` with the value
+            before, or at the beginning the first there is.
 
     Returns:
         `Series`. ETTh1 is split into 12, 4 and 4 months of 30 days, all others 60 to 20 to 20.
@@ -292,45 +291,36 @@ def _read(path, missing):
     if not path.exists():
         known = ", ".join(map(repr, ("mackey_glass", *PUBLISHED)))
         raise ValueError(f"There is no such file; the names of sets are {known}. Received: {path}")
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="") as file:
-        rows = [row for row in csv.reader(file) if row]
-    widths = {len(row) for row in rows}
-    if len(widths) != 1:
-        raise ValueError(f"{path} must have as many cells in every row. Received: rows of {sorted(widths)}")
-    header = not any(_is_number(cell) for cell in rows[0])
-    names = rows.pop(0) if header else [f"column {i + 1}" for i in range(widths.pop())]
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-    if header and names[0].strip().lower() in DATE_COLUMNS:
-        del columns[names[0]]
-    text = [name for name, cells in columns.items() if not all(map(_is_number, cells))]
-    if text or not columns:
-        raise ValueError(
-            f"{path} must hold numbers, in its first column dates if it is called one of {DATE_COLUMNS}. "
-            f"Received: columns that are not numeric: {', '.join(map(repr, text)) or 'none, nor others'}"
-        )
-    values = np.array([[float(cell or "nan") for cell in cells] for cells in columns.values()]).T
-    return _without_gaps(values, list(columns), path, missing).astype("float32"), list(columns)
-
-
-def _is_number(cell):
     try:
-        return cell.strip() == "" or float(cell) is not None
-    except ValueError:
-        return False
+        cells = pandas.read_csv(path, header=None, dtype=str, skipinitialspace=True)
+    except (pandas.errors.EmptyDataError, pandas.errors.ParserError) as error:
+        raise ValueError(f"{path} must hold rows of as many cells each. Received: {error}") from error
+    values = cells.apply(pandas.to_numeric, errors="coerce")
+    text = values.isna() & cells.notna()
+    header = text.iloc[0].any() and values.iloc[0].isna().all()
+    names = [f"column {i + 1}" for i in cells]
+    if header:
+        names = cells.iloc[0].fillna("").to_list()
+        values, text = values[1:], text[1:]
+    first = int(header and names[0].strip().lower() in INDEX_COLUMNS)
+    names, values, text = names[first:], values.iloc[:, first:], text.iloc[:, first:]
+    if text.any(axis=None) or not values.size:
+        worded = ", ".join(repr(name) for name, column in zip(names, text, strict=True) if text[column].any())
+        raise ValueError(
+            f"{path} must hold numbers, and in its first column dates only if it is called one of "
+            f"{INDEX_COLUMNS}. Received: columns that are not numeric: {worded or 'none, nor others'}"
+        )
+    return _without_gaps(values, names, path, missing).to_numpy("float32"), names
 
 
 def _without_gaps(values, names, path, missing):
-    gaps = ~np.isfinite(values)
-    if not gaps.any():
-        return values
-    lacking = [name for name, column in zip(names, gaps.T, strict=True) if column.any()]
-    if missing == "error" or gaps.all(axis=0).any():
+    values = values.where(np.isfinite(values))
+    gaps = values.isna().to_numpy()
+    if gaps.any() and (missing == "error" or gaps.all(axis=0).any()):
+        lacking = [name for name, column in zip(names, gaps.T, strict=True) if column.any()]
         raise ValueError(
             f"{path} lacks {gaps.sum()} values, in {', '.join(map(repr, lacking))}, the first in row "
             f'{gaps.any(axis=1).argmax()} of the data. Fill them, or load with `missing="fill"`, which takes '
             "the value before. Received: NaN or empty cells"
         )
-    index = np.where(gaps, -1, np.arange(len(values))[:, None])
-    index = np.maximum.accumulate(index, axis=0)
-    index = np.where(index < 0, (~gaps).argmax(axis=0), index)
-    return np.take_along_axis(values, index, axis=0)
+    return values.ffill().bfill()

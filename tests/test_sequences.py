@@ -50,8 +50,9 @@ def test_parts_are_standardized_by_the_training_part_and_touch():
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_a_file_with_dates(tmp_path, compressed):
-    text = "date,load,heat\n2020-01-01,1,2.5\n2020-01-02,,3\n\n2020-01-03,4,nan\n"
+@pytest.mark.parametrize("index", ["date", "Time", ""])
+def test_a_file_with_dates(tmp_path, compressed, index):
+    text = f"{index},load,heat\n2020-01-01,1,2.5\n2020-01-02,,3\n\n2020-01-03,4,nan\n"
     path = tmp_path / ("series.csv.gz" if compressed else "series.csv")
     path.write_bytes(gzip.compress(text.encode()) if compressed else text.encode())
     with pytest.raises(ValueError, match="lacks 2 values, in 'load', 'heat', the first in row 1 of the data"):
@@ -81,9 +82,14 @@ def test_a_gap_at_the_beginning_takes_the_first_value(tmp_path):
     ("content", "message"),
     [
         ("a,place,b,kind\n1,here,2,x\n", "not numeric: 'place', 'kind'"),
-        ("1,2\n3\n", r"as many cells in every row. Received: rows of \[1, 2\]"),
+        ("1,2\n3,x\n", "not numeric: 'column 2'"),
+        ("date\n2020-01-01\n", "not numeric: none, nor others"),
+        ("a,b\n", "not numeric: none, nor others"),
+        ("1,2\n3\n", "lacks 1 values, in 'column 2', the first in row 1"),
+        ("1,2\n3,4,5\n", "rows of as many cells each. Received: .*Expected 2 fields in line 2, saw 3"),
         ("a,b\n1,\n2,\n", "lacks 2 values, in 'b'"),
-        ("", r"as many cells in every row. Received: rows of \[\]"),
+        ("1,inf\n2,4\n", "lacks 1 values, in 'column 2'"),
+        ("", "rows of as many cells each. Received: No columns"),
     ],
 )
 def test_bad_files(tmp_path, content, message):
