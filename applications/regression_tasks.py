@@ -7,6 +7,12 @@ from sklearn.linear_model import Ridge
 from keras_bsd import plots, sequences
 from keras_bsd.datasets import Batches
 
+COVERAGE = 0.9  # part of the values that forecast intervals are to hold
+
+
+def _forecasts(model, windows):
+    return model.predict(windows, batch_size=500, verbose=0)
+
 
 class Forecast:
     """Windows of a series, and what follows them."""
@@ -20,6 +26,7 @@ class Forecast:
         parts = sequences.standardized_parts(self.series, window, horizon)
         windows = [sequences.windows(part, window, horizon) for part in parts]
         self.training, self.validation, self.test = windows
+        sequences.interval_width(self.validation[1], COVERAGE)  # raises before training if these are too few
 
     def data_arguments(self):
         return {
@@ -33,15 +40,19 @@ class Forecast:
 
     def scores(self, model):
         """Errors on the test part, in deviations of the training part."""
-        return self.errors(model.predict(self.test[0], batch_size=500, verbose=0))
+        return self.errors(lambda windows: _forecasts(model, windows))
 
-    def errors(self, forecasts):
-        wrong, y = forecasts - self.test[1], self.test[1]
+    def errors(self, forecast):
+        """Scores of a function from windows to forecasts; its intervals follow from the validation part."""
+        wrong, y = forecast(self.test[0]) - self.test[1], self.test[1]
+        width = sequences.interval_width(forecast(self.validation[0]) - self.validation[1], COVERAGE)
         squares, sizes = (np.mean(values, axis=(0, 2)) for values in (wrong**2, np.abs(wrong)))
         return {
             "mse": float(squares.mean()),
             "mae": float(sizes.mean()),
             "nrmse": float(np.sqrt((wrong**2).mean() / y.var())),
+            "covered": float((np.abs(wrong) <= width).mean()),
+            "interval_width": float(width.mean()),
             "mse_by_step": squares.tolist(),
             "mae_by_step": sizes.tolist(),
             "nrmse_at_horizon": float(np.sqrt(squares[-1] / y[:, -1].var())),
@@ -49,18 +60,25 @@ class Forecast:
 
     def baselines(self):
         """Scores of the last element held, and of ridge regression on the window, its penalty by validation."""
-        (x, y), (x_validation, y_validation), (x_test, _) = (
-            (x.reshape(len(x), -1), y.reshape(len(y), -1))
-            for x, y in (self.training, self.validation, self.test)
+        (x, y), (x_validation, y_validation) = (
+            (x.reshape(len(x), -1), y.reshape(len(y), -1)) for x, y in (self.training, self.validation)
         )
         fits = [Ridge(penalty).fit(x, y) for penalty in (0.1, 1, 10, 100, 1000)]
         best = min(fits, key=lambda fit: np.mean((fit.predict(x_validation) - y_validation) ** 2))
-        ridge = best.predict(x_test).reshape(self.test[1].shape)
-        held = np.repeat(self.test[0][:, -1:], self.horizon, axis=1)
+
+        def held(windows):
+            return np.repeat(windows[:, -1:], self.horizon, axis=1)
+
+        def ridge(windows):
+            return best.predict(windows.reshape(len(windows), -1)).reshape(-1, *self.test[1].shape[1:])
+
         return {"persistence": self.errors(held), "ridge": self.errors(ridge)}
 
     def tell(self, scores):
-        return f"MSE {scores['mse']:.5f}, MAE {scores['mae']:.5f}, NRMSE {scores['nrmse']:.4f}"
+        return (
+            f"MSE {scores['mse']:.5f}, MAE {scores['mae']:.5f}, NRMSE {scores['nrmse']:.4f}; "
+            f"{scores['covered']:.0%} in intervals of ±{scores['interval_width']:.3f}"
+        )
 
     def draw(self, models, scores):
         """The first variable's course and forecasts, and errors by step ahead."""
@@ -70,10 +88,14 @@ class Forecast:
         shown = slice(0, min(len(x), 300))
         above.plot(y[shown, -1, 0], "k", linewidth=1, label="truth")
         for label, model in models.items():
-            forecasts = model.predict(x[shown], batch_size=500, verbose=0)
-            above.plot(forecasts[:, -1, 0], linewidth=1, label=label)
+            forecasts = _forecasts(model, x[shown])[:, -1, 0]
+            line, *_ = above.plot(forecasts, linewidth=1, label=label)
+            errors = _forecasts(model, self.validation[0]) - self.validation[1]
+            width = sequences.interval_width(errors, COVERAGE)[-1, 0]
+            steps = np.arange(len(forecasts))
+            above.fill_between(steps, forecasts - width, forecasts + width, color=line.get_color(), alpha=0.1)
         above.set(xlabel="element of the test part", ylabel=self.series.names[0])
-        above.set_title(f"forecast {self.horizon} ahead")
+        above.set_title(f"forecast {self.horizon} ahead, intervals meant to hold {COVERAGE:.0%}")
         steps = np.arange(1, self.horizon + 1)
         for label, kept in scores.items():
             below.plot(steps, kept["mse_by_step"], marker=".", label=label)

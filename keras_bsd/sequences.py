@@ -1,5 +1,6 @@
 """Series and texts: where they come from, their standard splits, windows of them."""
 
+import math
 import pathlib
 from typing import NamedTuple
 
@@ -154,6 +155,42 @@ def windows(values, window, horizon):
     both = np.lib.stride_tricks.sliding_window_view(values, window + horizon, axis=0)
     both = np.moveaxis(both, -1, 1)
     return both[:, :window], both[:, window:]
+
+
+def interval_width(errors, coverage=0.9):
+    """Half the width of intervals around forecasts that hold the truth as often as is asked for.
+
+    By split conformal prediction: of samples like those that the errors are of, at least `coverage` fall into
+    `forecast ± width`. A series that drifts away from them is covered less often.
+
+    Args:
+        errors: array `(samples, horizon, variables)`, forecasts less what came, of samples that nothing was
+            learned from.
+        coverage: float in (0, 1).
+
+    Returns:
+        Array `(horizon, variables)`, in units of the series.
+
+    Raises:
+        ValueError: `coverage` is out of range, or more than so few samples can tell.
+
+    Example:
+
+    >>> keras_bsd.sequences.interval_width(np.array([[[1.0]], [[-3.0]], [[2.0]]]), coverage=0.5)
+    array([[2.]])
+
+    Source: Lei et al., "Distribution-Free Predictive Inference for Regression", Journal of the American
+    Statistical Association 113(523), 2018.
+    """
+    coverage = checks.real("coverage", coverage, low=0.0, low_open=True, high=1.0, high_open=True)
+    rank = math.ceil((len(errors) + 1) * coverage)
+    if rank > len(errors):
+        needed = math.ceil(round(coverage / (1 - coverage), 6))
+        raise ValueError(
+            f"Intervals that cover {coverage:g} take the errors of at least {needed} samples. "
+            f"Received: {len(errors)} samples. Give more, or ask for less coverage."
+        )
+    return np.sort(np.abs(errors), axis=0)[rank - 1]
 
 
 def _check_length(values, window, horizon):

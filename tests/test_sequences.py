@@ -104,6 +104,21 @@ def test_an_empty_column_cannot_be_filled(tmp_path):
         sequences.load_series(tmp_path / "bad.csv", missing="fill")
 
 
+@given(seed=st.integers(0, 100), coverage=st.sampled_from([0.5, 0.8, 0.95]))
+def test_intervals_hold_what_they_promise(seed, coverage):
+    errors = np.random.default_rng(seed).standard_t(3, (4000, 2, 3))
+    width = sequences.interval_width(errors[:2000], coverage)
+    assert width.shape == (2, 3)
+    held = (np.abs(errors[2000:]) <= width).mean(axis=0)
+    np.testing.assert_allclose(held, coverage, atol=0.06)
+
+
+def test_width_of_intervals_by_hand():
+    errors = np.array([0.4, -0.1, 0.3, -0.2])[:, None, None]
+    for coverage, width in ((0.2, 0.1), (0.4, 0.2), (0.5, 0.3), (0.8, 0.4)):
+        assert sequences.interval_width(errors, coverage).item() == width
+
+
 def test_text_of_a_file(tmp_path):
     (tmp_path / "a.txt").write_text("abcdefghij" * 10, encoding="utf-8")
     training, validation, test = sequences.load_text(tmp_path / "a.txt")
@@ -138,6 +153,8 @@ def test_text_windows():
             "Received: 7 elements, window=4, horizon=5",
         ),
         (lambda: sequences.load_series("etth2"), "names of sets are 'mackey_glass', 'etth1', 'exchange_rate'"),
+        (lambda: sequences.interval_width(np.zeros((8, 1, 1))), "cover 0.9 .* at least 9 samples. Received: 8"),
+        (lambda: sequences.interval_width(np.zeros((8, 1, 1)), 1.0), r"`coverage` must be .* in \(0.0, 1.0\)"),
         (lambda: sequences.load_series("mackey_glass", missing="drop"), "choose one of 'error', 'fill'"),
         (lambda: sequences.load_text("missing.txt"), "no such file; the name of a set is 'tiny_shakespeare'"),
         (lambda: sequences.pieces(np.arange(4), 4), "take 5 characters. Received: 4 characters, length=4"),

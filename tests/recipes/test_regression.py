@@ -42,6 +42,13 @@ def test_trains_a_forecaster_and_tells(forecaster):
     errors = keras.saving.load_model(folder / "rate.keras").predict(x, verbose=0) - y
     assert found["test"]["rate"]["mse"] == pytest.approx(np.mean(errors**2), rel=1e-4)
     assert found["test"]["rate"]["mae_by_step"] == pytest.approx(np.abs(errors).mean(axis=(0, 2)), rel=1e-4)
+    validation = keras_bsd.sequences.windows(parts[1], 8, 2)
+    width = np.sort(np.abs(validation[0][:, -1:] - validation[1]), axis=0)[
+        int(np.ceil(0.9 * (len(validation[0]) + 1))) - 1
+    ]
+    persistence = found["test"]["persistence"]
+    assert persistence["interval_width"] == pytest.approx(width.mean(), rel=1e-4)
+    assert persistence["covered"] == pytest.approx((np.abs(x[:, -1:] - y) <= width).mean(), abs=1e-6)
     held = np.mean((x[:, -1:] - y) ** 2)
     assert found["test"]["persistence"]["mse"] == pytest.approx(held, rel=1e-4)
     assert found["test"]["ridge"]["mse"] < 0.01 * held  # two waves obey a linear recursion
