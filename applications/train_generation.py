@@ -57,6 +57,9 @@ flags.DEFINE_float(
     "following", 100, "Of BSD: how much the stage farther from its data follows the nearer one.", lower_bound=0
 )
 flags.DEFINE_float(
+    "local_readouts", 0, "BSD: weight of what each stage learns from a readout of its own.", lower_bound=0
+)
+flags.DEFINE_float(
     "hide",
     0,
     "Probability with which a part of a training stimulus, up to half of it, is hidden from the "
@@ -92,6 +95,7 @@ def trained(rule, data, run):
         rule=rule if rule in BSD else "rate",
         layer_loss=LOSSES[FLAGS.layer_loss](**own),
         following=FLAGS.following,
+        local_readouts=FLAGS.local_readouts,
     )
     learner = model if rule in BSD else model.encoder
     x = data[0][0][: FLAGS.samples]

@@ -47,6 +47,9 @@ flags.DEFINE_integer("horizon", 6, "forecast: elements ahead.", lower_bound=1)
 flags.DEFINE_list("units", None, "Neurons of each stage (default: forecast 128,128; text 256).")
 flags.DEFINE_integer("delays", None, "Elements that synapses bring (default: forecast 24, text 8).")
 flags.DEFINE_integer("timesteps", 4, "Time steps an element.", lower_bound=1)
+flags.DEFINE_float(
+    "local_readouts", 0, "BSD: weight of what each stage learns from a readout of its own.", lower_bound=0
+)
 flags.DEFINE_enum("normalization", "instance", ["instance", "none"], "forecast: of each window.")
 
 
@@ -73,7 +76,11 @@ def build(rule, task):
     """The model that `rule` trains: a pair, or its encoder; the same first weights at every call."""
     keras.utils.set_random_seed(FLAGS.seed)
     build_pair = getattr(keras_bsd.applications, task.application)
-    pair = build_pair(**network_arguments(task), rule=rule if rule in BSD else "rate")
+    pair = build_pair(
+        **network_arguments(task),
+        rule=rule if rule in BSD else "rate",
+        local_readouts=FLAGS.local_readouts,
+    )
     if rule == "reservoir":
         for stage in pair.encoder_stages:
             stage.trainable = False

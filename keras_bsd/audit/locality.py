@@ -20,12 +20,13 @@ class Reach(NamedTuple):
 
 
 def owners(model):
-    """For each loss of a step its name and the stages that are to learn from it, in the order of `losses`."""
-    pairs = zip(model.encoder_stages, model.decoder_stages, strict=True)
+    """For each loss of a step its name and the layers that are to learn from it, in the order of `losses`."""
+    readouts = [[readout] for readout in model.local_readouts] or [[]] * len(model.encoder_stages)
+    pairs = zip(model.encoder_stages, model.decoder_stages, readouts, strict=True)
     return [
         ("task loss", flatten_stages(model.encoder, Readout)),
         ("recall loss", flatten_stages(model.decoder, Readout)),
-        *((f"loss of stage '{stage.name}'", [stage, teacher]) for stage, teacher in pairs),
+        *((f"loss of stage '{stage.name}'", [stage, teacher, *own]) for stage, teacher, own in pairs),
     ]
 
 
@@ -58,8 +59,8 @@ def reach(model, x, y):
     weights = model.trainable_variables
     reaches, total = [], dict.fromkeys(map(id, weights), 0.0)
     rows = by_weights(lambda: losses(model.distil(x, y)), weights)
-    for (name, stages), row in zip(owners(model), rows, strict=True):
-        own = {id(weight) for stage in stages for weight in stage.trainable_weights}
+    for (name, layers), row in zip(owners(model), rows, strict=True):
+        own = {id(weight) for layer in layers for weight in layer.trainable_weights}
         sizes = {"own": [0.0], "foreign": {}}
         for weight, gradient in zip(weights, arrays(row), strict=True):
             total[id(weight)] = total[id(weight)] + gradient

@@ -113,6 +113,11 @@ def _independence(model):
         for pair in pairs
         if pair.unpaired
     ]
+    if model.local_readouts:
+        reservations.append(
+            "beside its teacher each stage has a local readout, whose error comes back to it through the "
+            "readout's own weights"
+        )
     history = getattr(getattr(model, "history", None), "history", {})
     measured = {
         "shared": shared,
@@ -243,9 +248,13 @@ def _unsigned(model, passed, reaches):
     readouts = [
         f"'{stage.name}'" for n in (model.encoder, model.decoder) for stage in flatten_stages(n, Readout)
     ]
-    reservations = (
+    reservations = [
         f"readouts {' and '.join(readouts)} learn from the signed difference of output and target, which "
-        "stays with them; so does each stage from that of its own and its teacher's rates",
-    )
+        "stays with them; so does each stage from that of its own and its teacher's rates"
+    ]
+    if model.local_readouts:
+        reservations.append(
+            "each stage also learns from the signed difference of its local readout and the target"
+        )
     measured = {"negative": [str(c) for c in passed if not c.outer and (c.values < 0).any()]}
-    return Criterion(tuple(faults), reservations, measured)
+    return Criterion(tuple(faults), tuple(reservations), measured)

@@ -9,6 +9,7 @@ from keras import ops
 from keras_bsd.audit.backend import compiled, gradients
 from keras_bsd.audit.locality import by_weights, losses, owners
 from keras_bsd.audit.observation import arrays, observed
+from keras_bsd.layers.stages import Stage
 
 
 class Update(NamedTuple):
@@ -40,7 +41,7 @@ def rebuild(model, x, y, gradient):
     Returns:
         A list of `Update`, one for each layer with a kernel that learns. The model stays as it is.
     """
-    stages = {stage: None for _, stages in owners(model) for stage in stages}
+    stages = {layer: None for _, layers in owners(model) for layer in layers if isinstance(layer, Stage)}
     stage_of = {layer: stage for stage in stages for layer in stage.synapse.layers if _has_kernel(layer)}
     calls, presynaptic = _calls(model, x, y, stage_of, stages)
     errors = _errors(model, x, y, stage_of, calls)

@@ -12,6 +12,7 @@ from keras_bsd import checks, learning
 from keras_bsd.layers.stages import SpikingStage, Stage, flatten_stages
 from keras_bsd.losses.reco import ReCo
 from keras_bsd.models.batch_guard import BatchGuard
+from keras_bsd.models.local_readout import LocalReadout
 from keras_bsd.models.stage_monitor import StageMonitor
 
 TASKS = ("classification", "regression")
@@ -65,6 +66,10 @@ class BSDModel(_backend.TrainStep, keras.Model):
             `"all"`, all other samples alike, as in the paper. No effect with a codebook.
         layer_loss: `keras_bsd.losses.ReCo` between paired stages.
         recall_loss: Keras loss between stimulus and what the decoder recalls.
+        local_readouts: non-negative float. Above 0, each stage of the encoder learns also from how well a
+            linear readout of its own tells the target from its firing rates, with this weight: by
+            cross-entropy, or by the squared error as part of the targets' variance. The readouts serve
+            learning alone. No gradient passes between stages, but a stage's own readout sends it one.
         stimulus_range: `(low, high)`: stimuli that do not lie in it are an error, in arrays and in the
             first batch of a stream. Default: none is expected.
         check_numerics: stop with an error at any batch with NaN, infinity or an unknown class, before
@@ -98,6 +103,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
         negatives="unlike",
         layer_loss=None,
         recall_loss=None,
+        local_readouts=0.0,
         stimulus_range=None,
         check_numerics=False,
         **kwargs,
@@ -114,6 +120,8 @@ class BSDModel(_backend.TrainStep, keras.Model):
         self.encoder, self.decoder = encoder, decoder
         self.encoder_stages, self.decoder_stages = _paired_stages(encoder, decoder)
         self._check_ends()
+        self.readout_weight = checks.real("local_readouts", local_readouts, low=0.0)
+        self.local_readouts = self._local_readouts() if self.readout_weight else []
         self._monitor = StageMonitor([stage.name for stage in self.encoder_stages])
         self.stimulus_range = _interval(stimulus_range)
         self._guard = BatchGuard(
@@ -213,6 +221,8 @@ class BSDModel(_backend.TrainStep, keras.Model):
             rates = forward.representations[stage.name]
             prototypes = backward.representations[teacher.name]
             losses, affinity = self._compare(i, rates, prototypes, positives, negatives)
+            for readout in self.local_readouts[i : i + 1]:
+                losses += self.readout_weight * readout.losses_of(rates, targets)
             stage_losses.append(_MEAN(losses, losses, weights))
             alignments.append(ops.mean(ops.sum(positives * affinity, axis=-1)))
             firing_rates.append(ops.mean(rates))
@@ -224,6 +234,13 @@ class BSDModel(_backend.TrainStep, keras.Model):
             alignments,
             firing_rates,
         )
+
+    def _local_readouts(self):
+        classification, shape = self.task == "classification", self.decoder.input_shape[1:]
+        return [
+            LocalReadout(stage.output_features, shape, classification, name=f"{stage.name}_readout")
+            for stage in self.encoder_stages
+        ]
 
     def _compare(self, i, rates, prototypes, positives, negatives):
         """Loss `(batch,)` and affinity of the `i`-th pair of stages."""
@@ -320,6 +337,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
             "negatives": self.negatives,
             "layer_loss": serialize(self.layer_loss),
             "recall_loss": serialize(self.recall_loss),
+            "local_readouts": self.readout_weight,
             "stimulus_range": self.stimulus_range,
             "check_numerics": self.check_numerics,
         }

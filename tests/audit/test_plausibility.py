@@ -52,6 +52,7 @@ SHIPPED = {
     "resnet": pairs.residual_pair,
     "own layers": pairs.own_layers_pair,
     "regression": pairs.regression_pair,
+    "local readouts": lambda: pairs.conv_pair(local_readouts=1.0),
 }
 
 
@@ -71,6 +72,15 @@ def test_shipped_pairs_hold_with_the_documented_reservations(name):
         assert row["foreign"] == 0
     with pytest.raises(AssertionError, match=r"C2, each synapse .*: a stage's loss compares a sample with"):
         report.require("C2", without_reservations=True)
+
+
+def test_local_readouts_are_a_reservation():
+    for weight in (0.0, 1.0):
+        model = pairs.dense_pair(local_readouts=weight)
+        model.compile()
+        criteria = plausibility(model, *pairs.samples(model)).criteria
+        named = [any("local readout" in text for text in criteria[name].reservations) for name in ("C1", "C5")]
+        assert named == [bool(weight)] * 2
 
 
 @pytest.mark.parametrize(("rule", "presynaptic"), [("rate", "rates"), ("surrogate", "spikes")])

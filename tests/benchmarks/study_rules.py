@@ -48,6 +48,7 @@ def variants():
     table |= {f"lambda {w}": {"layer_loss": ReCo(negative_weight=w)} for w in (0.3, 0.6, 2.0)}
     table |= {f"centring {c}": {"layer_loss": ReCo(centring=c)} for c in ("sample", None)}
     table |= {f"grid {g}": {"layer_loss": ReCo(grid=g)} for g in (1, 2, 8, None)}
+    table |= {f"local readouts {w}": {"local_readouts": w} for w in (0.1, 0.3, 1.0)}
     table["surrogate rule"] = {"rule": "surrogate"}
     table["no codebook, unlike negatives"] = {"codebook": False}
     table["no codebook, all negatives"] = {"codebook": False, "negatives": "all"}

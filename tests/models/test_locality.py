@@ -23,6 +23,9 @@ PAIRS = {
     ),
     "forecast": pairs.forecast_pair,
     "characters": pairs.character_pair,
+    "local readouts": lambda **kwargs: pairs.conv_pair(local_readouts=1.0, **kwargs),
+    "autoencoder, local readouts": lambda **kwargs: pairs.autoencoder(local_readouts=1.0, **kwargs),
+    "characters, local readouts": lambda **kwargs: pairs.character_pair(local_readouts=1.0, **kwargs),
     "no codebook": lambda **kwargs: pairs.dense_pair(codebook=False, **kwargs),
 }
 
@@ -37,7 +40,8 @@ def leaks(model):
         (lambda step: step.recall_loss, [bottom]),
     ]
     for i, (stage, teacher) in enumerate(zip(model.encoder_stages, model.decoder_stages, strict=True)):
-        owners.append((lambda step, i=i: step.stage_losses[i], [stage, teacher]))
+        own = [stage, teacher, *model.local_readouts[i : i + 1]]
+        owners.append((lambda step, i=i: step.stage_losses[i], own))
     foreign, reached = [], set()
     for loss, stages in owners:
         own = {weight.path for stage in stages for weight in stage.trainable_variables}
