@@ -19,6 +19,8 @@ import keras_bsd
 from keras_bsd.applications import presets
 from keras_bsd.files import replacing, write_json
 
+BSD = ("rate", "readouts")  # rules that presets are trained by; of several in a run the first counts
+
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder where the training's results are.", required=True)
 flags.DEFINE_string("name", None, "Of the preset.", required=True)
@@ -82,11 +84,15 @@ def task_of(metrics):
 def main(_):
     run, folder = pathlib.Path(FLAGS.run), pathlib.Path(FLAGS.output_dir)
     metrics = json.loads((run / "metrics.json").read_text())
-    if "rate" not in metrics["parameters"]:
-        raise ValueError(f"A preset is trained by BSD: by --rule=rate. Received: {metrics['command']}")
+    rules = [rule for rule in metrics["flags"]["rule"] if rule in BSD]
+    if not rules:
+        raise ValueError(
+            f"A preset is trained by BSD: by --rule={' or '.join(BSD)}. Received: {metrics['command']}"
+        )
     task = task_of(metrics)
     builder = getattr(keras_bsd.applications, metrics["application"])
-    trained = keras.saving.load_model(run / "rate.keras", compile=False)
+    trained = keras.saving.load_model(run / f"{rules[0]}.keras", compile=False)
+    trained.local_readouts.clear()  # they have served
 
     def score(path):
         return float(task.scores(builder(**metrics["arguments"], weights=path))[task.score])

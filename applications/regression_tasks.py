@@ -18,7 +18,8 @@ class Forecast:
     """Windows of a series, and what follows them."""
 
     name, application, score = "forecast", "SpikingForecaster", "mse"
-    loss, metrics, defaults = "mse", ["mae"], {"window": 48, "delays": 24, "units": (128, 128)}
+    loss, metrics, local_readouts = "mse", ["mae"], 100.0
+    defaults = {"window": 48, "delays": 24, "units": (128, 128)}
 
     def __init__(self, dataset, data_dir, window, horizon, missing):
         self.series = sequences.load_series(dataset, data_dir, missing)
@@ -109,11 +110,8 @@ class Text:
     """Windows of a text, and what follows each of their characters."""
 
     name, application, score = "text", "SpikingCharRNN", "accuracy"
-    loss, metrics, defaults = (
-        "sparse_categorical_crossentropy",
-        ["accuracy"],
-        {"window": 32, "delays": 8, "units": (256,)},
-    )
+    loss, metrics, local_readouts = "sparse_categorical_crossentropy", ["accuracy"], 3.0
+    defaults = {"window": 32, "delays": 8, "units": (256,)}
 
     def __init__(self, dataset, data_dir, window, alphabet=None):
         parts = sequences.load_text(dataset, data_dir)

@@ -24,11 +24,12 @@ from keras_bsd.files import replacing, write_json
 
 RULES = {  # what a rule is called, and AdamW's best learning rate with it
     "rate": ("BSD", 6e-3),
+    "readouts": ("BSD with local readouts", 6e-3),
     "surrogate": ("BSD, surrogate rule", 6e-3),
     "backprop": ("backpropagation through time", 3e-3),
     "random": ("random hidden layers", 6e-3),
 }
-BSD = ("rate", "surrogate")
+BSD = ("rate", "readouts", "surrogate")
 LOSSES = {
     "similarity": keras_bsd.losses.SimilarityMatching,
     "frequency": keras_bsd.losses.FrequencyReCo,
@@ -40,7 +41,7 @@ FLAGS = flags.FLAGS
 define_image_flags()
 define_flags(
     RULES,
-    chosen=["rate", "backprop"],
+    chosen=["rate", "readouts", "backprop"],
     epochs=30,
     batch_size=128,
     smallest_batch=2,
@@ -52,12 +53,12 @@ flags.DEFINE_list("units", None, "Neurons of fully connected stages instead (dig
 flags.DEFINE_integer("timesteps", 8, "Time steps.", lower_bound=1)
 flags.DEFINE_integer("components", 1, "Gaussians in the prior of each class.", lower_bound=1)
 flags.DEFINE_enum("layer_loss", "similarity", list(LOSSES), "Of BSD: what paired stages learn.")
-flags.DEFINE_float("sharpening", 0.5, "Of the layer loss `similarity`.", lower_bound=0)
+flags.DEFINE_float("sharpening", 0, "Of the layer loss `similarity`.", lower_bound=0)
 flags.DEFINE_float(
     "following", 100, "Of BSD: how much the stage farther from its data follows the nearer one.", lower_bound=0
 )
 flags.DEFINE_float(
-    "local_readouts", 0, "BSD: weight of what each stage learns from a readout of its own.", lower_bound=0
+    "local_readouts", 30, "Rule readouts: weight of what each stage learns from its own.", lower_bound=0
 )
 flags.DEFINE_float(
     "hide",
@@ -92,10 +93,10 @@ def trained(rule, data, run):
     own = {"sharpening": FLAGS.sharpening} if FLAGS.layer_loss == "similarity" else {}
     model = keras_bsd.applications.SpikingAutoencoder(
         **arguments(data),
-        rule=rule if rule in BSD else "rate",
+        rule="surrogate" if rule == "surrogate" else "rate",
         layer_loss=LOSSES[FLAGS.layer_loss](**own),
         following=FLAGS.following,
-        local_readouts=FLAGS.local_readouts,
+        local_readouts=FLAGS.local_readouts if rule == "readouts" else 0.0,
     )
     learner = model if rule in BSD else model.encoder
     x = data[0][0][: FLAGS.samples]

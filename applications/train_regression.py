@@ -22,16 +22,21 @@ from keras_bsd.files import replacing, write_json
 
 RULES = {  # what a rule is called, and AdamW's learning rate with it
     "rate": ("BSD", 1.2e-2),
+    "readouts": ("BSD with local readouts", 1.2e-2),
     "surrogate": ("BSD, surrogate rule", 1.2e-2),
     "backprop": ("backpropagation through time", 3e-3),
     "reservoir": ("untrained stages, trained readout", 1.2e-2),
 }
-BSD = ("rate", "surrogate")
+BSD = ("rate", "readouts", "surrogate")
 TASKS = {"forecast": Forecast, "text": Text}
 
 FLAGS = flags.FLAGS
 define_flags(
-    RULES, chosen=["rate", "backprop", "reservoir"], epochs=10, batch_size=64, output_dir="runs/DATASET"
+    RULES,
+    chosen=["rate", "readouts", "backprop", "reservoir"],
+    epochs=10,
+    batch_size=64,
+    output_dir="runs/DATASET",
 )
 flags.DEFINE_enum("task", "forecast", list(TASKS), "Forecast a series, or foretell a text's next character.")
 flags.DEFINE_string(
@@ -48,7 +53,10 @@ flags.DEFINE_list("units", None, "Neurons of each stage (default: forecast 128,1
 flags.DEFINE_integer("delays", None, "Elements that synapses bring (default: forecast 24, text 8).")
 flags.DEFINE_integer("timesteps", 4, "Time steps an element.", lower_bound=1)
 flags.DEFINE_float(
-    "local_readouts", 0, "BSD: weight of what each stage learns from a readout of its own.", lower_bound=0
+    "local_readouts",
+    None,
+    "Rule readouts: weight of what each stage learns from its own (default: forecast 100, text 3).",
+    lower_bound=0,
 )
 flags.DEFINE_enum("normalization", "instance", ["instance", "none"], "forecast: of each window.")
 
@@ -76,10 +84,11 @@ def build(rule, task):
     """The model that `rule` trains: a pair, or its encoder; the same first weights at every call."""
     keras.utils.set_random_seed(FLAGS.seed)
     build_pair = getattr(keras_bsd.applications, task.application)
+    weight = task.local_readouts if FLAGS.local_readouts is None else FLAGS.local_readouts
     pair = build_pair(
         **network_arguments(task),
-        rule=rule if rule in BSD else "rate",
-        local_readouts=FLAGS.local_readouts,
+        rule="surrogate" if rule == "surrogate" else "rate",
+        local_readouts=weight if rule == "readouts" else 0.0,
     )
     if rule == "reservoir":
         for stage in pair.encoder_stages:

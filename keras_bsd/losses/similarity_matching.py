@@ -47,7 +47,7 @@ class SimilarityMatching(keras.losses.Loss):
         pair_weight=1.0,
         own_weight=1.0,
         kernel="cosine",
-        sharpening=0.5,
+        sharpening=0.0,
         name="similarity_matching",
         **kwargs,
     ):

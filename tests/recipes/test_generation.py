@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("generation")  # of tests that share what t
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    flags = ["--rule=rate,backprop,random", "--units=24", "--latent_units=9", "--epochs=2", "--hide=0.5"]
+    flags = ["--rule=readouts,backprop,random", "--units=24", "--latent_units=9", "--epochs=2", "--hide=0.5"]
     done = run("train_generation", *flags, f"--output_dir={folder}")
     assert done.returncode == 0, done.stderr
     return folder
@@ -24,7 +25,7 @@ def trained(tmp_path_factory):
 def test_trains_draws_and_saves(trained, digits):
     (x, y), (x_test, _) = digits
     metrics = json.loads((trained / "metrics.json").read_text())
-    assert list(metrics["test_mse"]) == ["rate", "backprop", "random"]
+    assert list(metrics["test_mse"]) == ["readouts", "backprop", "random"]
     assert metrics["arguments"]["units"] == [24]
     assert (trained / "report.png").stat().st_size > 10_000
     for rule, measured in metrics["test_mse"].items():
@@ -42,7 +43,11 @@ def test_trains_draws_and_saves(trained, digits):
 def test_measures_and_draws(trained, tmp_path, digits):
     classifier = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16,))
     classifier.save(tmp_path / "classifier.keras")
-    flags = [f"--model={trained / 'rate.keras'}", f"--baseline={trained / 'backprop.keras'}", "--samples=80"]
+    flags = [
+        f"--model={trained / 'readouts.keras'}",
+        f"--baseline={trained / 'backprop.keras'}",
+        "--samples=80",
+    ]
     flags += [f"--classifier={tmp_path / 'classifier.keras'}", f"--output_dir={tmp_path}"]
     done = run("evaluate_generation", *flags)
     assert done.returncode == 0, done.stderr
@@ -57,7 +62,7 @@ def test_measures_and_draws(trained, tmp_path, digits):
         assert found["generated, recognised as their concept"] == pytest.approx((shown == y).mean())
         assert found["Fréchet distance in features of the last stage of classifier"] > 0
         assert {"recognised from upper half: completed", "SSIM", "PSNR, dB", "precision"} < set(found)
-    for name in ("rate.png", "backprop.png"):
+    for name in ("readouts.png", "backprop.png"):
         assert (tmp_path / name).stat().st_size > 10_000
     assert "mean squared error" in (tmp_path / "evaluation.md").read_text()
 
@@ -66,8 +71,11 @@ def test_a_preset_of_what_was_trained(trained, tmp_path, digits):
     done = run("make_preset", f"--run={trained}", "--name=tiny", f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "tiny.json").read_text())
-    measured = json.loads((trained / "metrics.json").read_text())["test_mse"]["rate"]
+    measured = json.loads((trained / "metrics.json").read_text())["test_mse"]["readouts"]
     assert record["test_mse"] == pytest.approx(measured, rel=1e-2)
+    with h5py.File(tmp_path / "tiny.weights.h5") as weights:
+        assert set(weights) >= {"encoder", "decoder"}
+        assert "local_readouts" not in weights
     assert record["labels"] == [str(digit) for digit in range(10)]
     loads = f"""
 import keras_bsd

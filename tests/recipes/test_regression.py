@@ -24,7 +24,7 @@ def forecaster(tmp_path_factory):
     series = folder / "waves.csv"
     np.savetxt(series, np.stack([np.sin(0.3 * t), np.cos(0.2 * t)], axis=1), delimiter=",")
     flags = [*SMALL, f"--dataset={series}", "--window=8", "--horizon=2", "--epochs=2"]
-    done = run("train_regression", *flags, "--rule=rate,reservoir", f"--output_dir={folder}")
+    done = run("train_regression", *flags, "--rule=rate,readouts,reservoir", f"--output_dir={folder}")
     assert done.returncode == 0, done.stderr
     return folder, series, done.stdout
 
@@ -33,7 +33,7 @@ def forecaster(tmp_path_factory):
 def test_trains_a_forecaster_and_tells(forecaster):
     folder, series, told = forecaster
     found = metrics(folder)
-    assert list(found["test"]) == ["rate", "reservoir", "persistence", "ridge"]
+    assert list(found["test"]) == ["rate", "readouts", "reservoir", "persistence", "ridge"]
     arguments = {"window": 8, "horizon": 2, "variables": 2, "delays": 3, "timesteps": 2, "units": [8]}
     assert found["arguments"] == {**arguments, "normalization": "instance"}
     assert f"BSD: MSE {found['test']['rate']['mse']:.5f}" in told
@@ -122,7 +122,7 @@ def test_trains_and_evaluates_a_character_model(tmp_path):
     [
         (["--dataset=missing.csv"], "There is no such file; the names of sets are 'mackey_glass'"),
         (["--horizon=0"], "--horizon"),
-        (["--rule=bsd"], "of rate, surrogate, backprop, reservoir"),
+        (["--rule=bsd"], "of rate, readouts, surrogate, backprop, reservoir"),
         (["--window=4000"], "Take a shorter window or horizon"),
     ],
 )
