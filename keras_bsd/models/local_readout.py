@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bsd.losses.reco import pooled
 
-GRID = 4  # cells in height and width that maps are averaged to, before classes are told from them
+GRID = 4  # cells in height and width that maps are averaged to, unless images are told from them place by place
 
 
 class LocalReadout(keras.layers.Layer):
@@ -23,27 +23,27 @@ class LocalReadout(keras.layers.Layer):
 
     def __init__(self, rates, targets, classification, **kwargs):
         super().__init__(dtype="float32", **kwargs)
-        self._classification = classification
-        times = _enlargement(rates, targets)
-        self._grid = GRID if times is None else None
-        synapse = [
-            keras.layers.Flatten(dtype="float32"),
-            keras.layers.Dense(math.prod(targets), dtype="float32"),
-            keras.layers.Reshape(targets, dtype="float32"),
-        ]
-        if times is not None:
-            image = {"kernel_size": 2 * times, "strides": times, "padding": "same", "dtype": "float32"}
-            synapse = [keras.layers.Conv2DTranspose(targets[-1], **image)]
-        self.synapse = keras.Sequential(synapse, name="synapse")
-        self.synapse.dtype_policy = self.dtype_policy
+        self._targets, self._classification = tuple(targets), classification
+        self._enlargement = _enlargement(rates, targets)
         self.build((None, *rates))
 
     def build(self, input_shape):
-        self.synapse.build(pooled(keras.KerasTensor(input_shape), self._grid).shape)
+        times, *_, outputs = self._enlargement, *self._targets
+        if times is None:
+            seen, outputs = pooled(keras.KerasTensor(input_shape), GRID).shape[1:], math.prod(self._targets)
+            kernel = (math.prod(seen), outputs)
+        else:
+            kernel = (2 * times, 2 * times, outputs, input_shape[-1])
+        self.kernel = self.add_weight(kernel, "glorot_uniform", name="kernel")
+        self.bias = self.add_weight((outputs,), "zeros", name="bias")
 
     def call(self, rates):
         """What is told of targets, `(batch, ...)`: of classes their logits."""
-        return self.synapse(pooled(rates, self._grid))
+        if self._enlargement is not None:
+            told = ops.conv_transpose(rates, self.kernel, strides=self._enlargement, padding="same")
+        else:
+            told = ops.matmul(ops.reshape(pooled(rates, GRID), (-1, self.kernel.shape[0])), self.kernel)
+        return ops.reshape(told + self.bias, (-1, *self._targets))
 
     def losses_of(self, rates, targets):
         """Of each sample, `(batch,)`: cross-entropy, or the squared error as part of the targets' variance."""
@@ -53,6 +53,10 @@ class LocalReadout(keras.layers.Layer):
         axes = tuple(range(1, len(targets.shape)))
         variance = ops.mean(ops.var(targets, axis=0))
         return ops.mean(ops.square(told - targets), axis=axes) / (variance + keras.config.epsilon())
+
+    def load_own_variables(self, store):
+        if store.keys():  # weights of a pair that had none leave these as they are
+            super().load_own_variables(store)
 
 
 def _enlargement(rates, targets):

@@ -68,6 +68,18 @@ def test_they_learn_and_are_saved(pair, tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(after, kept, strict=True))
 
 
+def test_weights_of_a_pair_without_them_leave_them_as_they_are(tmp_path):
+    plain, model = pairs.autoencoder(), pairs.autoencoder(local_readouts=1.0)
+    plain.save_weights(tmp_path / "plain.weights.h5")
+    before = [ops.convert_to_numpy(w) for r in model.local_readouts for w in r.trainable_variables]
+    model.load_weights(tmp_path / "plain.weights.h5")
+    after = [ops.convert_to_numpy(w) for r in model.local_readouts for w in r.trainable_variables]
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert np.array_equal(plain.encoder.get_weights()[0], model.encoder.get_weights()[0])
+    model.save_weights(tmp_path / "with.weights.h5")
+    plain.load_weights(tmp_path / "with.weights.h5")
+
+
 def test_without_them_nothing_is_there():
     assert pairs.dense_pair().local_readouts == []
     with pytest.raises(ValueError, match=r"`local_readouts` must be .* Received: local_readouts=-1"):
