@@ -222,7 +222,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
             prototypes = backward.representations[teacher.name]
             losses, affinity = self._compare(i, rates, prototypes, positives, negatives)
             for readout in self.local_readouts[i : i + 1]:
-                losses += self.readout_weight * readout.losses_of(rates, targets)
+                losses = losses + self.readout_weight * readout.losses_of(rates, targets)
             stage_losses.append(_MEAN(losses, losses, weights))
             alignments.append(ops.mean(ops.sum(positives * affinity, axis=-1)))
             firing_rates.append(ops.mean(rates))

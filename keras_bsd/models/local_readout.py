@@ -28,12 +28,12 @@ class LocalReadout(keras.layers.Layer):
         self.build((None, *rates))
 
     def build(self, input_shape):
-        times, *_, outputs = self._enlargement, *self._targets
-        if times is None:
+        if self._enlargement is not None:
+            sides, outputs = 2 * self._enlargement, self._targets[-1]
+            kernel = (sides, sides, outputs, input_shape[-1])
+        else:
             seen, outputs = pooled(keras.KerasTensor(input_shape), GRID).shape[1:], math.prod(self._targets)
             kernel = (math.prod(seen), outputs)
-        else:
-            kernel = (2 * times, 2 * times, outputs, input_shape[-1])
         self.kernel = self.add_weight(kernel, "glorot_uniform", name="kernel")
         self.bias = self.add_weight((outputs,), "zeros", name="bias")
 
@@ -63,6 +63,6 @@ def _enlargement(rates, targets):
     """By what whole factor an image is larger than a map, or None."""
     if len(rates) != 3 or len(targets) != 3:
         return None
-    times = {image / pixels for image, pixels in zip(targets[:2], rates[:2], strict=True)}
-    (factor,) = times if len(times) == 1 else (0.5,)
-    return int(factor) if factor == int(factor) else None
+    (height, width), (rows, columns) = targets[:2], rates[:2]
+    times = height // rows
+    return times if (times * rows, times * columns) == (height, width) else None
