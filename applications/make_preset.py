@@ -92,7 +92,7 @@ def main(_):
     task = task_of(metrics)
     builder = getattr(keras_bsd.applications, metrics["application"])
     trained = keras.saving.load_model(run / f"{rules[0]}.keras", compile=False)
-    trained.local_readouts.clear()  # they have served
+    trained.stage_readouts.clear()  # they have served
 
     def score(path):
         return float(task.scores(builder(**metrics["arguments"], weights=path))[task.score])

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import pandas
 
 from keras_bsd import checks
 
 MISSING = ("error", "fill")
 INDEX_COLUMNS = ("", "date", "time", "timestamp", "datetime")
+GAPS = ("", "nan", "na", "n/a", "null", "none")  # in lower case
 PUBLISHED = {  # files of the standard sets: where their publishers have them, and training and validation
     "etth1": ("ETTh1.csv", "https://github.com/zhouhaoyi/ETDataset", (8640, 2880, 2880)),  # 12, 4, 4 months
     "exchange_rate": (
@@ -38,8 +38,8 @@ def load_series(name, data_dir=None, missing="error"):
             files in `data_dir`; or the path of a file of comma-separated numbers, gzipped or not, one
             element a row, with or without a header. A first column of dates, or without a name, is left out.
         data_dir: folder of the published files.
-        missing: what becomes of empty cells, NaN and infinity: `"error"`, or `"fill"` with the value
-            before, or at the beginning the first there is.
+        missing: what becomes of empty or lacking cells, NaN and infinity: `"error"`, or `"fill"` with the
+            value before, or at the beginning the first there is.
 
     Returns:
         `Series`. ETTh1 is split into 12, 4 and 4 months of 30 days, all others 60 to 20 to 20.
@@ -160,8 +160,9 @@ def windows(values, window, horizon):
 def interval_width(errors, coverage=0.9):
     """Half the width of intervals around forecasts that hold the truth as often as is asked for.
 
-    By split conformal prediction: of samples like those that the errors are of, at least `coverage` fall into
-    `forecast ± width`. A series that drifts away from them is covered less often.
+    By split conformal prediction: `forecast ± width` holds `coverage` of the values on average, if they are
+    exchangeable with those that the errors are of. Windows of one series are so roughly, and less so the
+    more the series drifts.
 
     Args:
         errors: array `(samples, horizon, variables)`, forecasts less what came, of samples that nothing was
@@ -183,7 +184,7 @@ def interval_width(errors, coverage=0.9):
     Statistical Association 113(523), 2018.
     """
     coverage = checks.real("coverage", coverage, low=0.0, low_open=True, high=1.0, high_open=True)
-    rank = math.ceil((len(errors) + 1) * coverage)
+    rank = math.ceil(round((len(errors) + 1) * coverage, 6))
     if rank > len(errors):
         needed = math.ceil(round(coverage / (1 - coverage), 6))
         raise ValueError(
@@ -328,24 +329,33 @@ def _read(path, missing):
     if not path.exists():
         known = ", ".join(map(repr, ("mackey_glass", *PUBLISHED)))
         raise ValueError(f"There is no such file; the names of sets are {known}. Received: {path}")
+    import pandas
+
     try:
-        cells = pandas.read_csv(path, header=None, dtype=str, skipinitialspace=True)
+        cells = pandas.read_csv(path, header=None, dtype=str, skipinitialspace=True, keep_default_na=False)
     except (pandas.errors.EmptyDataError, pandas.errors.ParserError) as error:
         raise ValueError(f"{path} must hold rows of as many cells each. Received: {error}") from error
     values = cells.apply(pandas.to_numeric, errors="coerce")
-    text = values.isna() & cells.notna()
-    header = text.iloc[0].any() and values.iloc[0].isna().all()
-    names = [f"column {i + 1}" for i in cells]
-    if header:
-        names = cells.iloc[0].fillna("").to_list()
+    text = values.isna() & cells.notna() & ~cells.apply(lambda c: c.str.strip().str.lower()).isin(GAPS)
+    first, *others = names = [name.strip() for name in cells.iloc[0]]
+    worded = bool(text.iloc[0].any())
+    numbered = bool(others) and others == [str(i) for i in range(len(others))]  # pandas's names of columns
+    indexed = int(first.lower() in INDEX_COLUMNS and bool(first or worded or numbered))
+    if indexed or (worded and values.iloc[0].isna().all()):
         values, text = values[1:], text[1:]
-    first = int(header and names[0].strip().lower() in INDEX_COLUMNS)
-    names, values, text = names[first:], values.iloc[:, first:], text.iloc[:, first:]
-    if text.any(axis=None) or not values.size:
-        worded = ", ".join(repr(name) for name, column in zip(names, text, strict=True) if text[column].any())
+    else:
+        names = [f"column {i + 1}" for i in cells]
+    names, values, text = names[indexed:], values.iloc[:, indexed:], text.iloc[:, indexed:]
+    if not values.size:
+        rows, columns = values.shape
         raise ValueError(
-            f"{path} must hold numbers, and in its first column dates only if it is called one of "
-            f"{INDEX_COLUMNS}. Received: columns that are not numeric: {worded or 'none, nor others'}"
+            f"{path} must hold rows of numbers. Received: {rows} rows of {columns} columns of them"
+        )
+    if text.any(axis=None):
+        others = ", ".join(repr(name) for name, column in zip(names, text, strict=True) if text[column].any())
+        raise ValueError(
+            f"{path} must hold numbers, in its first column dates if it has no name or is called one of "
+            f"{INDEX_COLUMNS[1:]}. Received: columns that are not numeric: {others}"
         )
     return _without_gaps(values, names, path, missing).to_numpy("float32"), names
 
@@ -356,8 +366,8 @@ def _without_gaps(values, names, path, missing):
     if gaps.any() and (missing == "error" or gaps.all(axis=0).any()):
         lacking = [name for name, column in zip(names, gaps.T, strict=True) if column.any()]
         raise ValueError(
-            f"{path} lacks {gaps.sum()} values, in {', '.join(map(repr, lacking))}, the first in row "
+            f"{path} has {gaps.sum()} gaps, in {', '.join(map(repr, lacking))}, the first in row "
             f'{gaps.any(axis=1).argmax()} of the data. Fill them, or load with `missing="fill"`, which takes '
-            "the value before. Received: NaN or empty cells"
+            "the value before. Received: cells that are empty, NaN or infinite"
         )
     return values.ffill().bfill()

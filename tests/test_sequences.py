@@ -55,7 +55,7 @@ def test_a_file_with_dates(tmp_path, compressed, index):
     text = f"{index},load,heat\n2020-01-01,1,2.5\n2020-01-02,,3\n\n2020-01-03,4,nan\n"
     path = tmp_path / ("series.csv.gz" if compressed else "series.csv")
     path.write_bytes(gzip.compress(text.encode()) if compressed else text.encode())
-    with pytest.raises(ValueError, match="lacks 2 values, in 'load', 'heat', the first in row 1 of the data"):
+    with pytest.raises(ValueError, match="has 2 gaps, in 'load', 'heat', the first in row 1 of the data"):
         sequences.load_series(path)
     series = sequences.load_series(path, missing="fill")
     assert series.names == ["load", "heat"]
@@ -83,12 +83,12 @@ def test_a_gap_at_the_beginning_takes_the_first_value(tmp_path):
     [
         ("a,place,b,kind\n1,here,2,x\n", "not numeric: 'place', 'kind'"),
         ("1,2\n3,x\n", "not numeric: 'column 2'"),
-        ("date\n2020-01-01\n", "not numeric: none, nor others"),
-        ("a,b\n", "not numeric: none, nor others"),
-        ("1,2\n3\n", "lacks 1 values, in 'column 2', the first in row 1"),
+        ("date\n2020-01-01\n", "rows of numbers. Received: 1 rows of 0 columns"),
+        ("a,b\n", "rows of numbers. Received: 0 rows of 2 columns"),
+        ("1,2\n3\n", "has 1 gaps, in 'column 2', the first in row 1"),
         ("1,2\n3,4,5\n", "rows of as many cells each. Received: .*Expected 2 fields in line 2, saw 3"),
-        ("a,b\n1,\n2,\n", "lacks 2 values, in 'b'"),
-        ("1,inf\n2,4\n", "lacks 1 values, in 'column 2'"),
+        ("a,b\n1,\n2,\n", "has 2 gaps, in 'b'"),
+        ("1,inf\n2,4\n", "has 1 gaps, in 'column 2'"),
         ("", "rows of as many cells each. Received: No columns"),
     ],
 )
@@ -98,9 +98,26 @@ def test_bad_files(tmp_path, content, message):
         sequences.load_series(tmp_path / "bad.csv")
 
 
+@pytest.mark.parametrize(
+    ("content", "names", "values"),
+    [
+        (",0,1\n0,3,4\n1,5,6\n", ["0", "1"], [[3, 4], [5, 6]]),  # as pandas writes an array
+        ("date,0,1\n2020,3,4\n", ["0", "1"], [[3, 4]]),
+        ("NA,load\n1,2\n", ["NA", "load"], [[1, 2]]),  # a name
+        (",1\n5,2\n", ["column 1", "column 2"], [[5, 1], [5, 2]]),  # a gap, no header
+        ("1,null\n3,4\n", ["column 1", "column 2"], [[1, 4], [3, 4]]),
+    ],
+)
+def test_headers_and_gaps(tmp_path, content, names, values):
+    (tmp_path / "a.csv").write_text(content)
+    series = sequences.load_series(tmp_path / "a.csv", missing="fill")
+    assert series.names == names
+    np.testing.assert_array_equal(series.values, values)
+
+
 def test_an_empty_column_cannot_be_filled(tmp_path):
     (tmp_path / "bad.csv").write_text("a,b\n1,\n2,\n")
-    with pytest.raises(ValueError, match="lacks 2 values, in 'b'"):
+    with pytest.raises(ValueError, match="has 2 gaps, in 'b'"):
         sequences.load_series(tmp_path / "bad.csv", missing="fill")
 
 

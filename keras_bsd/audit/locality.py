@@ -21,7 +21,7 @@ class Reach(NamedTuple):
 
 def owners(model):
     """For each loss of a step its name and the layers that are to learn from it, in the order of `losses`."""
-    readouts = [[readout] for readout in model.local_readouts] or [[]] * len(model.encoder_stages)
+    readouts = [[readout] for readout in model.stage_readouts] or [[]] * len(model.encoder_stages)
     pairs = zip(model.encoder_stages, model.decoder_stages, readouts, strict=True)
     return [
         ("task loss", flatten_stages(model.encoder, Readout)),

@@ -113,7 +113,7 @@ def _independence(model):
         for pair in pairs
         if pair.unpaired
     ]
-    if model.local_readouts:
+    if model.stage_readouts:
         reservations.append(
             "beside its teacher each stage has a local readout, whose error comes back to it through the "
             "readout's own weights"
@@ -171,8 +171,9 @@ def _not_quite_local(model, updates):
         if names:
             yield f"{text} in {', '.join(names)}"
     paths = [path for stage in stages for path in twins.outside_synapse(stage)]
+    paths += [readout.kernel.path for readout in model.stage_readouts]
     if paths:
-        yield f"not made anew were the updates of {', '.join(paths)}, outside a synapse"
+        yield f"not made anew were the updates of {', '.join(paths)}, outside the synapses of stages"
 
 
 def _one_pass(model, x, y, passed):
@@ -252,7 +253,7 @@ def _unsigned(model, passed, reaches):
         f"readouts {' and '.join(readouts)} learn from the signed difference of output and target, which "
         "stays with them; so does each stage from that of its own and its teacher's rates"
     ]
-    if model.local_readouts:
+    if model.stage_readouts:
         reservations.append(
             "each stage also learns from the signed difference of its local readout and the target"
         )

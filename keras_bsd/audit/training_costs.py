@@ -23,8 +23,7 @@ def count_training(encoder, decoder, runs):
     and `T` for that of what came in, which the first layer is spared; the surrogate rule takes `T` for the
     weights alone, the rate rule 1. Layers behind another of the same stage need the gradient of what
     came in under every rule. Where spikes come in, the forward product and the weights' gradient through
-    time are sums over spikes. Neurons, normalisation and the optimiser are left out for all alike, and of
-    BSD local readouts.
+    time are sums over spikes. Not counted are neurons, normalisation, the optimiser and local readouts.
 
     Args:
         encoder, decoder: `Layer`s of the two networks.

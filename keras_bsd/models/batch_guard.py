@@ -119,7 +119,7 @@ class BatchGuard:
             self.finish(epochs=1)
         x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
         _check_given(y)
-        self._check_values([np.asarray(x)], [np.asarray(y)])
+        self._check_values([keras.ops.convert_to_numpy(x)], [keras.ops.convert_to_numpy(y)])
 
     def _checked(self, stream, steps):
         """The batches of one call, all checked before the first is learned from."""
@@ -192,7 +192,7 @@ def _check_given(y):
 
 
 def _check_finite(name, values):
-    if values.dtype.name == "bfloat16":  # to NumPy no number
+    if values.dtype.name == "bfloat16":  # of a kind, "V", that NumPy takes for no number
         values = values.astype("float32")
     if values.dtype.kind not in "buif":
         raise ValueError(f"`{name}` must be numbers. Received: dtype={values.dtype}")

@@ -120,8 +120,8 @@ class BSDModel(_backend.TrainStep, keras.Model):
         self.encoder, self.decoder = encoder, decoder
         self.encoder_stages, self.decoder_stages = _paired_stages(encoder, decoder)
         self._check_ends()
-        self.readout_weight = checks.real("local_readouts", local_readouts, low=0.0)
-        self.local_readouts = self._local_readouts() if self.readout_weight else []
+        self.local_readouts = checks.real("local_readouts", local_readouts, low=0.0)
+        self.stage_readouts = self._stage_readouts() if self.local_readouts else []
         self._monitor = StageMonitor([stage.name for stage in self.encoder_stages])
         self.stimulus_range = _interval(stimulus_range)
         self._guard = BatchGuard(
@@ -221,8 +221,8 @@ class BSDModel(_backend.TrainStep, keras.Model):
             rates = forward.representations[stage.name]
             prototypes = backward.representations[teacher.name]
             losses, affinity = self._compare(i, rates, prototypes, positives, negatives)
-            for readout in self.local_readouts[i : i + 1]:
-                losses = losses + self.readout_weight * readout.losses_of(rates, targets)
+            if self.stage_readouts:
+                losses = losses + self.local_readouts * self.stage_readouts[i].losses_of(rates, targets)
             stage_losses.append(_MEAN(losses, losses, weights))
             alignments.append(ops.mean(ops.sum(positives * affinity, axis=-1)))
             firing_rates.append(ops.mean(rates))
@@ -235,7 +235,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
             firing_rates,
         )
 
-    def _local_readouts(self):
+    def _stage_readouts(self):
         classification, shape = self.task == "classification", self.decoder.input_shape[1:]
         return [
             LocalReadout(stage.output_features, shape, classification, name=f"{stage.name}_readout")
@@ -337,7 +337,7 @@ class BSDModel(_backend.TrainStep, keras.Model):
             "negatives": self.negatives,
             "layer_loss": serialize(self.layer_loss),
             "recall_loss": serialize(self.recall_loss),
-            "local_readouts": self.readout_weight,
+            "local_readouts": self.local_readouts,
             "stimulus_range": self.stimulus_range,
             "check_numerics": self.check_numerics,
         }

@@ -13,26 +13,27 @@ GRID = 4  # cells in height and width that maps are averaged to, unless images a
 class LocalReadout(keras.layers.Layer):
     """Linear readout of one stage's firing rates, and its loss.
 
-    Images are told from maps place by place, by a transposed convolution; all else from all rates at once.
+    Images a whole number of times as large as the stage's maps are told place by place, by a transposed
+    convolution; all else from all rates at once, those of maps averaged to 4x4 cells.
 
     Args:
-        rates: shape of the stage's neurons, without the batch.
-        targets: shape of a target, without the batch.
+        neurons: shape of the stage's neurons, without the batch.
+        target: shape of a target, without the batch.
         classification: whether targets are classes, one-hot.
     """
 
-    def __init__(self, rates, targets, classification, **kwargs):
+    def __init__(self, neurons, target, classification, **kwargs):
         super().__init__(dtype="float32", **kwargs)
-        self._targets, self._classification = tuple(targets), classification
-        self._enlargement = _enlargement(rates, targets)
-        self.build((None, *rates))
+        self._target, self._classification = tuple(target), classification
+        self._enlargement = _enlargement(neurons, target)
+        self.build((None, *neurons))
 
     def build(self, input_shape):
         if self._enlargement is not None:
-            sides, outputs = 2 * self._enlargement, self._targets[-1]
+            sides, outputs = 2 * self._enlargement, self._target[-1]
             kernel = (sides, sides, outputs, input_shape[-1])
         else:
-            seen, outputs = pooled(keras.KerasTensor(input_shape), GRID).shape[1:], math.prod(self._targets)
+            seen, outputs = pooled(keras.KerasTensor(input_shape), GRID).shape[1:], math.prod(self._target)
             kernel = (math.prod(seen), outputs)
         self.kernel = self.add_weight(kernel, "glorot_uniform", name="kernel")
         self.bias = self.add_weight((outputs,), "zeros", name="bias")
@@ -43,26 +44,25 @@ class LocalReadout(keras.layers.Layer):
             told = ops.conv_transpose(rates, self.kernel, strides=self._enlargement, padding="same")
         else:
             told = ops.matmul(ops.reshape(pooled(rates, GRID), (-1, self.kernel.shape[0])), self.kernel)
-        return ops.reshape(told + self.bias, (-1, *self._targets))
+        return ops.reshape(told + self.bias, (-1, *self._target))
 
     def losses_of(self, rates, targets):
         """Of each sample, `(batch,)`: cross-entropy, or the squared error as part of the targets' variance."""
         told, targets = self(rates), ops.cast(targets, "float32")
         if self._classification:
             return keras.losses.categorical_crossentropy(targets, told, from_logits=True)
-        axes = tuple(range(1, len(targets.shape)))
-        variance = ops.mean(ops.var(targets, axis=0))
-        return ops.mean(ops.square(told - targets), axis=axes) / (variance + keras.config.epsilon())
+        errors = ops.mean(ops.square(told - targets), axis=tuple(range(1, len(targets.shape))))
+        return ops.divide_no_nan(errors, ops.mean(ops.var(targets, axis=0)))  # a lone sample has no variance
 
     def load_own_variables(self, store):
         if store.keys():  # weights of a pair that had none leave these as they are
             super().load_own_variables(store)
 
 
-def _enlargement(rates, targets):
+def _enlargement(neurons, target):
     """By what whole factor an image is larger than a map, or None."""
-    if len(rates) != 3 or len(targets) != 3:
+    if len(neurons) != 3 or len(target) != 3:
         return None
-    (height, width), (rows, columns) = targets[:2], rates[:2]
+    (height, width), (rows, columns) = target[:2], neurons[:2]
     times = height // rows
     return times if (times * rows, times * columns) == (height, width) else None

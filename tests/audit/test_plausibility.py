@@ -81,6 +81,9 @@ def test_local_readouts_are_a_reservation():
         criteria = plausibility(model, *pairs.samples(model)).criteria
         named = [any("local readout" in text for text in criteria[name].reservations) for name in ("C1", "C5")]
         assert named == [bool(weight)] * 2
+        assert any(
+            "not made anew" in text and "readout" in text for text in criteria["C2"].reservations
+        ) == bool(weight)
 
 
 @pytest.mark.parametrize(("rule", "presynaptic"), [("rate", "rates"), ("surrogate", "spikes")])

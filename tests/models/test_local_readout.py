@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from keras_bsd.models.local_readout import LocalReadout
+from tests.gradients import weight_gradients
 from tests.models import pairs
 
 
@@ -57,23 +58,23 @@ def test_they_learn_and_are_saved(pair, tmp_path):
     model = pair(local_readouts=0.5)
     model.compile()
     x, y = pairs.samples(model)
-    assert len(model.local_readouts) == len(model.encoder_stages)
-    before = [ops.convert_to_numpy(w).copy() for r in model.local_readouts for w in r.trainable_variables]
+    assert len(model.stage_readouts) == len(model.encoder_stages)
+    before = [ops.convert_to_numpy(w).copy() for r in model.stage_readouts for w in r.trainable_variables]
     model.fit(x, y, verbose=0)
-    after = [ops.convert_to_numpy(w) for r in model.local_readouts for w in r.trainable_variables]
+    after = [ops.convert_to_numpy(w) for r in model.stage_readouts for w in r.trainable_variables]
     assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    kept = [ops.convert_to_numpy(w) for r in loaded.local_readouts for w in r.trainable_variables]
+    kept = [ops.convert_to_numpy(w) for r in loaded.stage_readouts for w in r.trainable_variables]
     assert all(np.array_equal(a, b) for a, b in zip(after, kept, strict=True))
 
 
 def test_weights_of_a_pair_without_them_leave_them_as_they_are(tmp_path):
     plain, model = pairs.autoencoder(), pairs.autoencoder(local_readouts=1.0)
     plain.save_weights(tmp_path / "plain.weights.h5")
-    before = [ops.convert_to_numpy(w) for r in model.local_readouts for w in r.trainable_variables]
+    before = [ops.convert_to_numpy(w) for r in model.stage_readouts for w in r.trainable_variables]
     model.load_weights(tmp_path / "plain.weights.h5")
-    after = [ops.convert_to_numpy(w) for r in model.local_readouts for w in r.trainable_variables]
+    after = [ops.convert_to_numpy(w) for r in model.stage_readouts for w in r.trainable_variables]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     assert np.array_equal(plain.encoder.get_weights()[0], model.encoder.get_weights()[0])
     model.save_weights(tmp_path / "with.weights.h5")
@@ -81,9 +82,28 @@ def test_weights_of_a_pair_without_them_leave_them_as_they_are(tmp_path):
 
 
 def test_without_them_nothing_is_there():
-    assert pairs.dense_pair().local_readouts == []
+    assert pairs.dense_pair().stage_readouts == []
     with pytest.raises(ValueError, match=r"`local_readouts` must be .* Received: local_readouts=-1"):
         pairs.dense_pair(local_readouts=-1)
+
+
+def test_a_lone_sample_has_no_variance_to_tell():
+    loss = losses(LocalReadout((3,), (2,), False), np.ones((1, 3), "float32"), np.ones((1, 2), "float32"))
+    np.testing.assert_array_equal(loss, [0])
+
+
+def test_stages_learn_from_them():
+    """With all else equal, a stage's gradient is another one with its readout."""
+    found = []
+    for weight in (0.0, 1.0):
+        keras.utils.set_random_seed(0)
+        model = pairs.dense_pair(local_readouts=weight)
+        model.compile()
+        kernel = model.encoder_stages[1].synapse.trainable_variables[:1]
+        x, y = pairs.samples(model)
+        found += weight_gradients(lambda model=model, x=x, y=y: model.distil(x, y).stage_losses[1], kernel)
+    assert found[0].shape == found[1].shape
+    assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
 def test_the_loss_is_weighted():

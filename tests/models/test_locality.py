@@ -40,7 +40,7 @@ def leaks(model):
         (lambda step: step.recall_loss, [bottom]),
     ]
     for i, (stage, teacher) in enumerate(zip(model.encoder_stages, model.decoder_stages, strict=True)):
-        own = [stage, teacher, *model.local_readouts[i : i + 1]]
+        own = [stage, teacher, *model.stage_readouts[i : i + 1]]
         owners.append((lambda step, i=i: step.stage_losses[i], own))
     foreign, reached = [], set()
     for loss, stages in owners:
