@@ -133,7 +133,7 @@ def test_kernels_outside_a_synapse_are_told():
     criteria = plausibility(model, *pairs.samples(model)).criteria
     assert any("gated/gate: outside the synapse" in text for text in criteria["C1"].reservations)
     (told,) = (text for text in criteria["C2"].reservations if text.startswith("not made anew"))
-    assert told.endswith("gated/gate, outside a synapse")
+    assert told.endswith("gated/gate, outside the synapses of stages")
 
 
 def test_tiny_kernels_are_not_taken_for_one():
