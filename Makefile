@@ -9,7 +9,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: setup demo demo-page test test-jax test-torch benchmark docs format clean
 
-setup: .venv/.ready
+# KERAS_BACKEND=jax or torch wants that backend's extra.
+setup: .venv/.ready $(patsubst %,.venv/.ready-%,$(filter jax torch,$(KERAS_BACKEND)))
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
