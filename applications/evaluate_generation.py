@@ -37,7 +37,8 @@ flags.DEFINE_string("dataset", "digits", "See train_generation.py.")
 flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
 flags.DEFINE_integer("samples", None, "Test samples, the first of the set (default: all).", lower_bound=20)
 flags.DEFINE_float("temperature", 1.0, "Of what is generated.", lower_bound=0)
-flags.DEFINE_integer("iterations", 4, "Of completion.", lower_bound=1)
+flags.DEFINE_integer("iterations", 2, "Of completion.", lower_bound=1)
+flags.DEFINE_float("doubt", 0.05, "Of completion: how far the prior is believed.", lower_bound=0)
 flags.DEFINE_integer("seed", 0, "Of what is generated and of the cues to complete from.")
 flags.DEFINE_string("output_dir", "runs/evaluation-generation", "Where results go.")
 
@@ -85,7 +86,7 @@ def completed(model, mask, given):
     """What a model makes of cues: noise is not to be kept, so it is reconstructed."""
     if mask is None:
         return model.reconstruct(given, batch_size=BATCH)
-    return model.complete(given, mask, FLAGS.iterations, batch_size=BATCH)
+    return model.complete(given, mask, FLAGS.iterations, FLAGS.doubt, batch_size=BATCH)
 
 
 def reconstruction(made, x):

@@ -9,6 +9,7 @@ from keras import ops
 from keras_bsd import checks
 from keras_bsd.encoders import RegularEncoder
 from keras_bsd.losses.similarity_matching import SimilarityMatching
+from keras_bsd.models import gaussian_mixture
 from keras_bsd.models.bsd_model import BSDModel
 
 
@@ -210,51 +211,49 @@ class BSDAutoencoder(BSDModel):
         """
         checks.integer("n", n, low=1)
         temperature = checks.real("temperature", temperature, low=0.0)
-        weight, mean, factor = self._prior()
+        self._prior()  # or an error
         generator = np.random.default_rng(seed)
         if concepts is None:
             concepts = generator.integers(self.concepts, size=n)
         concepts = self._concepts(np.full(n, concepts) if np.ndim(concepts) == 0 else concepts)
         if len(concepts) != n:
             raise ValueError(f"Give one concept, or one for each of n={n}. Received: {len(concepts)}")
-        drawn = generator.standard_normal((n, mean.shape[-1]), dtype="float32")
-        components = (weight.cumsum(axis=1)[concepts] < generator.random((n, 1))).sum(axis=1)
-        components = components.clip(max=self.components - 1)  # where rounded weights sum up to less than 1
-        spread = np.empty_like(drawn)
-        for concept, component in {*zip(concepts, components, strict=True)}:  # not a factor for each stimulus
-            own = (concepts == concept) & (components == component)
-            spread[own] = drawn[own] @ factor[concept, component].T
-        return self.from_rates(mean[concepts, components] + temperature * spread, batch_size)
+        rates = gaussian_mixture.drawn(concepts, temperature, generator, *self._prior())
+        return self.from_rates(rates, batch_size)
 
-    def complete(self, x, mask, iterations=4, batch_size=32):
+    def complete(self, x, mask, iterations=2, doubt=0.05, batch_size=32):
         """Stimuli of which parts are known, completed.
 
-        The feedforward network reconstructs the stimulus from what is known of it; what it gives takes
-        the place of what is unknown, the backward network goes on from there, and so in turn.
+        The lower half of the feedforward network says what latent rates the known part has; of these and
+        of the prior the likeliest rates are inferred; and what the upper half makes of them takes the place
+        of what is unknown. So in turn, with what is then there in place of the known part alone.
 
         Args:
             x: stimuli `(batch, ...)`; what lies under the mask counts for nothing.
             mask: true where the stimulus is known, bool, of the shape of `x` or of one that NumPy
                 broadcasts to it, such as `(height, width, 1)`.
-            iterations: positive int, how many times a network runs.
+            iterations: positive int.
+            doubt: non-negative float, the variance of the error that the latent rates of what is
+                incomplete are taken to have. At 0, or where no prior has been fitted, they stay as they are.
             batch_size: int.
 
         Returns:
             NumPy array `(batch, ...)`; what was known is as it was.
 
         Raises:
-            ValueError: the mask does not fit, or hides a stimulus wholly.
+            ValueError: the mask does not fit, or hides a stimulus wholly, or an argument is out of range.
         """
         checks.integer("iterations", iterations, low=1)
+        doubt = checks.real("doubt", doubt, low=0.0)
         x = np.array(x, dtype="float32")
         mask = self._mask(mask, x.shape)
         low, high = self.stimulus_range or (-np.inf, np.inf)
         guess = np.where(mask, x, max(low, min(0.0, high)))
-        self._stimuli("x", guess)
-        for i in range(iterations):
-            network = self.decoder if i % 2 else self.encoder
-            made = network.predict(guess, batch_size=batch_size, verbose=0)
-            guess = np.where(mask, x, np.clip(made, low, high))
+        for _ in range(iterations):
+            rates = self.latent_rates(guess, batch_size)
+            if doubt and self._has_prior():
+                rates = gaussian_mixture.expected(rates, doubt, *self._prior())
+            guess = np.where(mask, x, np.clip(self.from_rates(rates, batch_size), low, high))
         return guess
 
     def interpolate(self, a, b, steps=8, batch_size=32):
@@ -280,9 +279,12 @@ class BSDAutoencoder(BSDModel):
         made = self.from_rates(rates.reshape(-1, rates.shape[-1]), batch_size)
         return made.reshape(len(a), steps, *made.shape[1:])
 
+    def _has_prior(self):
+        return bool(ops.any(self.prior_weight != 0))
+
     def _prior(self):
         """Weights, means and factors of the prior's Gaussians, arrays `(concepts, components, ...)`."""
-        if not ops.any(self.prior_weight != 0):
+        if not self._has_prior():
             raise ValueError("The model knows of no concept yet: call fit_prior(x, y) first.")
         kept = (self.prior_weight, self.prior_mean, self.prior_factor)
         return [ops.convert_to_numpy(variable) for variable in kept]

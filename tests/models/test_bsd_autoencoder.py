@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 import keras_bsd
+from keras_bsd.models import gaussian_mixture
 from tests.gradients import gradients
 from tests.models import pairs
 
@@ -93,13 +94,23 @@ def test_rates_become_evenly_spaced_spikes(model):
     np.testing.assert_allclose(model.from_rates(rates), expected, atol=1e-6)
 
 
-def test_completes_by_both_networks_in_turn(model, x):
+@pytest.mark.parametrize("doubt", [0.0, 0.2])
+def test_completes_by_what_the_prior_expects(doubt, model, x):
     mask = np.arange(8)[:, None, None] < 4
     guess = np.where(mask, x, 0)
-    for network in (model.encoder, model.decoder, model.encoder):
-        guess = np.where(mask, x, np.clip(network.predict(guess, verbose=0), 0, 1))
+    prior = [ops.convert_to_numpy(kept) for kept in (model.prior_weight, model.prior_mean, model.prior_factor)]
+    for _ in range(3):
+        rates = model.latent_rates(guess)
+        rates = gaussian_mixture.expected(rates, doubt, *prior) if doubt else rates
+        guess = np.where(mask, x, np.clip(model.from_rates(rates), 0, 1))
     hidden = np.where(mask, x, np.nan).astype("float32")  # counts for nothing
-    np.testing.assert_allclose(model.complete(hidden, mask, iterations=3), guess, atol=1e-6)
+    completed = model.complete(hidden, mask, iterations=3, doubt=doubt)
+    np.testing.assert_allclose(completed, guess, atol=1e-6)
+
+
+def test_completes_without_a_prior(x):
+    model = pairs.autoencoder()
+    np.testing.assert_array_equal(model.complete(x, x > 0.5), model.complete(x, x > 0.5, doubt=0.0))
 
 
 def test_interpolates_between_latent_rates(model, x):
@@ -180,6 +191,7 @@ BAD_CALLS = {
         "Nothing is known of 2 of 12 stimuli",
     ),
     "no iteration": (lambda m, x: m.complete(x, x > 0, iterations=0), "Received: iterations=0"),
+    "negative doubt": (lambda m, x: m.complete(x, x > 0, doubt=-1.0), "`doubt` must be .*-1.0"),
     "too bright": (lambda m, x: m.reconstruct(255 * x), r"must lie in \[0, 1\]"),
     "not finite": (lambda m, x: m.reconstruct(np.full_like(x, np.nan)), r"must lie in \[0, 1\].*nan"),
     "unknown where known": (lambda m, x: m.complete(np.full_like(x, np.nan), x > 0), "from nan"),
