@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from absl import app, flags
 from matplotlib.figure import Figure
-from training import compile_model, define_flags, define_image_flags
+from training import check_local_readouts, compile_model, define_flags, define_image_flags
 
 import keras_bsd
 from keras_bsd import plots, runs
@@ -57,9 +57,8 @@ flags.DEFINE_float("sharpening", 0, "Of the layer loss `similarity`.", lower_bou
 flags.DEFINE_float(
     "following", 100, "Of BSD: how much the stage farther from its data follows the nearer one.", lower_bound=0
 )
-flags.DEFINE_float(
-    "local_readouts", 30, "Rule readouts: weight of what each stage learns from its own.", lower_bound=0
-)
+flags.DEFINE_float("local_readouts", 30, "Rule readouts: weight of what each stage learns from its own.")
+check_local_readouts()
 flags.DEFINE_float(
     "hide",
     0,

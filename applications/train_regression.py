@@ -14,7 +14,7 @@ import pathlib
 import keras
 from absl import app, flags
 from regression_tasks import Forecast, Text, draw_training
-from training import compile_model, define_flags
+from training import check_local_readouts, compile_model, define_flags
 
 import keras_bsd
 from keras_bsd import runs
@@ -56,8 +56,8 @@ flags.DEFINE_float(
     "local_readouts",
     None,
     "Rule readouts: weight of what each stage learns from its own (default: forecast 100, text 3).",
-    lower_bound=0,
 )
+check_local_readouts()
 flags.DEFINE_enum("normalization", "instance", ["instance", "none"], "forecast: of each window.")
 
 

@@ -47,6 +47,15 @@ def define_flags(rules, *, chosen, epochs, batch_size, output_dir, smallest_batc
     flags.register_validator("rule", lambda given: given and set(given) <= set(rules), f"of {', '.join(rules)}")
 
 
+def check_local_readouts():
+    """Their weight must count: without them the rule is another."""
+    flags.register_validator(
+        "local_readouts",
+        lambda weight: weight is None or weight > 0,
+        "must be above 0; rule rate is the same without local readouts",
+    )
+
+
 def compile_model(model, rate, batches, ema=None, **kwargs):
     """Compile a model with AdamW, as the flags say.
 

@@ -53,13 +53,15 @@ def energy(model, x, costs="45nm", batch_size=128):
     x = _checked(network, x)
     encoder = Counter(network)
     outputs = encoder.run(x, batch_size)
-    training = {}
+    training, unknown = {}, encoder.unknown()
     if isinstance(model, BSDModel) and not flatten_stages(network, SpikingRecurrent):
         decoder = Counter(model.decoder)
         decoder.run(np.eye(outputs.shape[-1], dtype="float32") if model.codebook else outputs, batch_size)
         runs = outputs.shape[-1] / batch_size if model.codebook else 1
         training = count_training(encoder.layers(), decoder.layers(), runs)
-    return EnergyReport(network.name, len(x), costs, encoder.layers(), encoder.unknown(), training)
+        if model.local_readouts:
+            unknown = (*unknown, "the local readouts, in training")
+    return EnergyReport(network.name, len(x), costs, encoder.layers(), unknown, training)
 
 
 def _checked(network, x):
