@@ -60,6 +60,12 @@ flags.DEFINE_float(
     upper_bound=1,
 )
 flags.DEFINE_float(
+    "blur", 0, "Augment by blurring an image with this probability.", lower_bound=0, upper_bound=1
+)
+flags.DEFINE_float(
+    "contrast", 0, "Augment by changing the contrast by up to this part.", lower_bound=0, upper_bound=1
+)
+flags.DEFINE_float(
     "validation", 0.1, "Part of the training samples that is held out.", lower_bound=0, upper_bound=0.9
 )
 flags.DEFINE_integer(
@@ -130,6 +136,11 @@ def augmentation():
     if FLAGS.shift:  # by whole pixels: a network that only ever sees blurred images is worse at sharp ones
         by = (FLAGS.shift, FLAGS.shift)
         layers.append(keras.layers.RandomTranslation(*by, fill_mode="constant", interpolation="nearest"))
+    if FLAGS.blur:
+        probability = (FLAGS.blur, FLAGS.blur)
+        layers.append(keras.layers.RandomGaussianBlur(probability, kernel_size=5, value_range=(0, 1)))
+    if FLAGS.contrast:
+        layers.append(keras.layers.RandomContrast(FLAGS.contrast, value_range=(0, 1)))
     if FLAGS.erase:
         probability = (FLAGS.erase, FLAGS.erase)
         layers.append(keras.layers.RandomErasing(probability, scale=(0.02, 0.2), value_range=(0, 1)))
