@@ -8,7 +8,7 @@ import numpy as np
 
 
 def drawn(concepts, temperature, generator, weight, mean, factor):
-    """Vectors `(n, units)` of the concepts `(n,)`, whose spread is `temperature` times that of the Gaussians."""
+    """Vectors `(n, units)` of concepts `(n,)`, whose spread is `temperature` times that of the Gaussians."""
     n, components = len(concepts), weight.shape[1]
     noise = generator.standard_normal((n, mean.shape[-1]), dtype="float32")
     chosen = (weight.cumsum(axis=1)[concepts] < generator.random((n, 1))).sum(axis=1)

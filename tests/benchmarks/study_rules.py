@@ -41,8 +41,12 @@ PAPER = keras_bsd.paper_configuration()
 
 
 def variants():
-    """Name to settings: `depth`, `batch_size`, `learning_rate` and arguments of `BSDModel`."""
-    table = {"default": {}, "backprop": {"backprop": True, "learning_rate": 3e-3}}
+    """Name to settings: arguments of `trained`, `first` among them, and of `BSDModel`."""
+    backprop = {"backprop": True, "learning_rate": 3e-3}
+    table = {"default": {}, "backprop": backprop}
+    for first, how in (("BSD", {}), ("backprop", backprop)):
+        table[f"two stages by {first} then the rest by BSD"] = {"first": how}
+        table[f"two stages by {first} then the rest by backprop"] = {"first": how} | backprop
     table |= {f"learning rate {rate}": {"learning_rate": rate} for rate in (1e-3, 3e-3, 12e-3)}
     table |= {f"margin {m}": {"layer_loss": ReCo(margin=m)} for m in (0.3, 0.7, 1.0)}
     table |= {f"lambda {w}": {"layer_loss": ReCo(negative_weight=w)} for w in (0.3, 0.6, 2.0)}
@@ -57,7 +61,7 @@ def variants():
         table[f"batch {batch_size}, no codebook"] = table[f"batch {batch_size}"] | {"codebook": False}
     for depth in (2, 10):
         table[f"depth {depth}"] = {"depth": depth}
-        table[f"depth {depth}, backprop"] = {"depth": depth, "backprop": True, "learning_rate": 3e-3}
+        table[f"depth {depth}, backprop"] = {"depth": depth} | backprop
     table["paper"] = PAPER
     table["paper, learning rate 0.003"] = PAPER | {"learning_rate": 3e-3}
     table["paper, codebook"] = PAPER | {"codebook": True}
@@ -67,9 +71,14 @@ def variants():
     return {name: table[name] for name in FLAGS.only or table}
 
 
-def accuracy(data, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=False, **arguments):
-    """Accuracy of one trained network."""
-    (x, y), test = data
+def trained(x, y, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=False, first=None, **arguments):
+    """A trained pair.
+
+    Args:
+        first: settings by which another pair is trained, whose first two stages then become this one's and
+            learn no more.
+    """
+    before = None if first is None else trained(x, y, seed, depth, batch_size, **first)
     keras.utils.set_random_seed(seed)
     if FLAGS.filters:
         shape = {name: tuple(map(int, FLAGS[name].value)) for name in ("filters", "pool_sizes")}
@@ -77,18 +86,25 @@ def accuracy(data, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=F
     else:
         shape, build = {"units": (FLAGS.units,) * depth}, keras_bsd.applications.SpikingMLP
     model = build(x.shape[1:], int(y.max()) + 1, **shape, **arguments)
+    if before is not None:
+        for stage, learned in zip(model.encoder_stages[:2], before.encoder_stages[:2], strict=True):
+            stage.set_weights(learned.get_weights())
+            stage.trainable = False
     network = model.encoder if backprop else model
     batches = len(x) // batch_size  # whole ones: a last part of another size would be compiled anew
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, FLAGS.epochs * batches)
     network.compile(
         keras.optimizers.AdamW(schedule),
         loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
         jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
     )
     count = batches * batch_size
     network.fit(x[:count], y[:count], batch_size=batch_size, epochs=FLAGS.epochs, verbose=0)
-    return network.evaluate(*test, batch_size=500, verbose=0, return_dict=True)["accuracy"]
+    return model
+
+
+def accuracy(model, x, y):
+    return float((model.predict(x, batch_size=500, verbose=0).argmax(axis=1) == y).mean())
 
 
 def main(_):
@@ -96,11 +112,11 @@ def main(_):
     if FLAGS.held_out:
         test = x[-FLAGS.held_out :], y[-FLAGS.held_out :]
         x, y = x[: -FLAGS.held_out], y[: -FLAGS.held_out]
-    data = (x[: FLAGS.samples], y[: FLAGS.samples]), test
+    data = x[: FLAGS.samples], y[: FLAGS.samples]
     keras.config.set_dtype_policy(FLAGS.dtype)
     results = {}
     for name, settings in tqdm(variants().items()):
-        results[name] = [accuracy(data, seed, **settings) for seed in range(FLAGS.seeds)]
+        results[name] = [accuracy(trained(*data, seed, **settings), *test) for seed in range(FLAGS.seeds)]
         tqdm.write(f"{name}: {np.mean(results[name]):.2%}")
     folder = pathlib.Path(FLAGS.output_dir)
     rows = [[name, 100 * np.mean(found), 100 * np.std(found)] for name, found in results.items()]

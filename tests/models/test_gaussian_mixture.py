@@ -17,9 +17,7 @@ def test_one_gaussian_draws_towards_its_mean():
 def test_units_that_go_together_tell_of_each_other():
     # Covariance [[1, 1], [1, 1]]: both are their common part, of which either unit is an observation.
     factor = np.array([[1.0, 0.0], [1.0, 0.0]])[None, None]
-    found = gaussian_mixture.expected(
-        np.array([[3.0, 0.0]]), 1.0, np.ones((1, 1)), np.zeros((1, 1, 2)), factor
-    )
+    found = gaussian_mixture.expected(np.array([[3.0, 0.0]]), 1.0, np.ones((1, 1)), np.zeros((1, 1, 2)), factor)
     np.testing.assert_allclose(found, [[1.0, 1.0]])
 
 
