@@ -48,6 +48,9 @@ flags.DEFINE_list("filters", None, "conv: channels of each stage; resnet: of eac
 flags.DEFINE_list("pool_sizes", None, "conv: by how much each stage shrinks the maps.")
 flags.DEFINE_list("blocks", None, "resnet: blocks of each group.")
 flags.DEFINE_integer("timesteps", 4, "Time steps.", lower_bound=1)
+flags.DEFINE_string(
+    "weights", None, "What to learn on from: a preset or a file of the same network (default: drawn by the seed)."
+)
 flags.DEFINE_float("ema", None, "Momentum of an average of the weights that replaces them at the end.")
 flags.DEFINE_bool("flip", False, "Augment by mirroring left and right.")
 flags.DEFINE_float("shift", 0, "Augment by shifts of up to this part of the image.", lower_bound=0)
@@ -76,6 +79,11 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_bool("tensorboard", False, "Write logs for TensorBoard.")
 flags.register_multi_flags_validator(
+    ("weights", "rule"),
+    lambda given: given["weights"] is None or "ann" not in given["rule"],
+    "--weights are those of spiking networks, and the rule ann trains none",
+)
+flags.register_multi_flags_validator(
     ("patience", "validation", "ema"),
     lambda given: given["patience"] is None or (given["validation"] > 0 and given["ema"] is None),
     "--patience needs held-out samples (--validation), and takes the best epoch's weights: no --ema beside it",
@@ -98,7 +106,7 @@ def network_arguments(data):
 def build(rule, arguments):
     """The model that `rule` trains: a pair, or its encoder; the same first weights at every call."""
     keras.utils.set_random_seed(FLAGS.seed)
-    pair = functools.partial(NETWORKS[FLAGS.network][0], **arguments)
+    pair = functools.partial(NETWORKS[FLAGS.network][0], **arguments, weights=FLAGS.weights)
     if rule == "paper":
         return pair(**keras_bsd.paper_configuration())
     if rule in BSD:
