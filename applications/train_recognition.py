@@ -49,7 +49,9 @@ flags.DEFINE_list("pool_sizes", None, "conv: by how much each stage shrinks the 
 flags.DEFINE_list("blocks", None, "resnet: blocks of each group.")
 flags.DEFINE_integer("timesteps", 4, "Time steps.", lower_bound=1)
 flags.DEFINE_string(
-    "weights", None, "What to learn on from: a preset or a file of the same network (default: drawn by the seed)."
+    "weights",
+    None,
+    "What to learn on from: a preset or a file of the same network (default: drawn by the seed).",
 )
 flags.DEFINE_float("ema", None, "Momentum of an average of the weights that replaces them at the end.")
 flags.DEFINE_bool("flip", False, "Augment by mirroring left and right.")
@@ -66,7 +68,7 @@ flags.DEFINE_float(
     "blur", 0, "Augment by blurring an image with this probability.", lower_bound=0, upper_bound=1
 )
 flags.DEFINE_float(
-    "contrast", 0, "Augment by changing the contrast by up to this part.", lower_bound=0, upper_bound=1
+    "contrast", 0, "Augment by raising the contrast by up to this part.", lower_bound=0, upper_bound=1
 )
 flags.DEFINE_float(
     "validation", 0.1, "Part of the training samples that is held out.", lower_bound=0, upper_bound=0.9

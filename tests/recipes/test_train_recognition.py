@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_bsd  # noqa: F401, for models to be loaded
 from tests.recipes.running import run, start
 
 SMALL = ["--units=24,16", "--filters=6,8", "--pool_sizes=2,2", "--blocks=1,1"]
@@ -41,7 +42,8 @@ def test_trains_draws_and_saves(tmp_path, digits):
 @pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
 def test_every_rule_and_augmentation(network, tmp_path):
     rules = ["ann", "paper", "backprop", "surrogate"] if network == "resnet" else ["ann", "rate"]
-    flags = ["--flip", "--shift=0.1", "--rotate=0.02", "--erase=0.3", "--ema=0.9", "--samples=200"]
+    flags = ["--flip", "--shift=0.1", "--rotate=0.02", "--erase=0.3", "--blur=0.2", "--contrast=0.3"]
+    flags += ["--ema=0.9", "--samples=200"]
     flags += ["--validation=0", "--epochs=1", "--tensorboard", f"--rule={','.join(rules)}"]
     done = run("train_recognition", f"--network={network}", f"--output_dir={tmp_path}", *SMALL, *flags)
     assert done.returncode == 0, done.stderr
@@ -53,7 +55,7 @@ def test_every_rule_and_augmentation(network, tmp_path):
 
 
 def test_flags_say_how_to_augment(pytestconfig):
-    flags = ["", "--flip", "--shift=0.1", "--rotate=0.02", "--erase=0.3"]
+    flags = ["", "--flip", "--shift=0.1", "--rotate=0.02", "--blur=0.2", "--contrast=0.4", "--erase=0.3"]
     tell = f"""
 import train_recognition as recipe
 recipe.FLAGS({flags})
@@ -63,7 +65,10 @@ print([(type(layer).__name__, layer.get_config()) for layer in recipe.augmentati
         [sys.executable, "-c", tell], cwd=pytestconfig.rootpath / "applications", capture_output=True, text=True
     )
     layers = dict(ast.literal_eval(done.stdout))
-    assert list(layers) == ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomErasing"]
+    kinds = ["Flip", "Rotation", "Translation", "GaussianBlur", "Contrast", "Erasing"]
+    assert list(layers) == [f"Random{kind}" for kind in kinds]
+    assert layers["RandomGaussianBlur"]["factor"] == (0.2, 0.2)
+    assert layers["RandomContrast"]["factor"] == (0.0, 0.4)
     assert layers["RandomFlip"]["mode"] == "horizontal"
     assert layers["RandomTranslation"]["height_factor"] == layers["RandomTranslation"]["width_factor"] == 0.1
     assert layers["RandomErasing"]["factor"] == (0.3, 0.3)
@@ -115,6 +120,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
         (["--dataset=missing.npz"], "There is no such file"),
         (["--patience=2", "--validation=0"], "needs held-out samples"),
         (["--patience=2", "--ema=0.9"], "no --ema beside it"),
+        (["--rule=rate,ann", "--weights=mnist_dense"], "rule ann trains none"),
     ],
 )
 def test_bad_flags(flags, message, tmp_path):
@@ -122,6 +128,18 @@ def test_bad_flags(flags, message, tmp_path):
     assert done.returncode
     assert message in done.stdout + done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_learns_on_from_weights(tmp_path):
+    flags = ["--network=conv", *SMALL, "--rule=rate", "--epochs=3", "--validation=0"]
+    assert run("train_recognition", *flags, f"--output_dir={tmp_path / 'first'}").returncode == 0
+    flags += [f"--weights={tmp_path / 'first' / 'rate.keras'}", "--seed=1", "--learning_rate=1e-9"]
+    done = run("train_recognition", *flags, f"--output_dir={tmp_path / 'second'}")
+    assert done.returncode == 0, done.stderr
+    first, second = (keras.saving.load_model(tmp_path / part / "rate.keras") for part in ("first", "second"))
+    for before, after in zip(first.trainable_weights, second.trainable_weights, strict=True):
+        np.testing.assert_allclose(before, after, atol=1e-6)
+    assert metrics(tmp_path / "second")["flags"]["weights"].endswith("rate.keras")
 
 
 def test_a_preset_of_what_was_trained(tmp_path):
