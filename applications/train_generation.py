@@ -19,7 +19,7 @@ from training import check_local_readouts, compile_model, define_flags, define_i
 
 import keras_bsd
 from keras_bsd import plots, runs
-from keras_bsd.datasets import Batches
+from keras_bsd.datasets import Batches, RandomNoise
 from keras_bsd.files import replacing, write_json
 
 RULES = {  # what a rule is called, and AdamW's best learning rate with it
@@ -67,6 +67,13 @@ flags.DEFINE_float(
     lower_bound=0,
     upper_bound=1,
 )
+flags.DEFINE_float(
+    "noise",
+    0,
+    "Highest standard deviation of Gaussian noise in what the feedforward network sees of a training "
+    "stimulus: for models that are to take noise away.",
+    lower_bound=0,
+)
 
 
 def arguments(data):
@@ -104,8 +111,11 @@ def trained(rule, data, run):
             model.encoder(batch[0], training=True)
         for stage in model.encoder_stages:
             stage.trainable = False
-    hiding = keras.layers.RandomErasing((FLAGS.hide, FLAGS.hide), scale=(0.1, 0.5), fill_value=0.0)
-    batches = Batches(x, x, FLAGS.batch_size, [hiding] if FLAGS.hide else [], FLAGS.seed)
+    augmentation = [RandomNoise(FLAGS.noise)] if FLAGS.noise else []
+    if FLAGS.hide:
+        probability = (FLAGS.hide, FLAGS.hide)
+        augmentation.append(keras.layers.RandomErasing(probability, scale=(0.1, 0.5), fill_value=0.0))
+    batches = Batches(x, x, FLAGS.batch_size, augmentation, FLAGS.seed)
     compile_model(learner, RULES[rule][1], batches, loss="mse")
     history = run.fit(rule, learner, batches, FLAGS.epochs)
     if learner is not model:  # one network has learned: it stands in for the backward one too

@@ -7,6 +7,9 @@ import pathlib
 
 import keras
 import numpy as np
+from keras import ops
+
+from keras_bsd import checks
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
@@ -137,7 +140,7 @@ class Batches(keras.utils.PyDataset):
         x: images `(samples, height, width, channels)`.
         y: classes `(samples,)`.
         batch_size: positive int.
-        augmentation: image preprocessing layers of Keras, such as `keras.layers.RandomFlip`.
+        augmentation: image preprocessing layers of Keras, such as `keras.layers.RandomFlip`, or `RandomNoise`.
         seed: int.
 
     Example:
@@ -173,3 +176,28 @@ class Batches(keras.utils.PyDataset):
             generator = keras.random.SeedGenerator(int(seed))
             images = layer.transform_images(images, layer.get_random_transformation(images, seed=generator))
         return images, self.y[chosen]
+
+
+class RandomNoise:
+    """An augmentation for `Batches`: images in [0, 1] with Gaussian noise, some with more than others.
+
+    Args:
+        most: positive float. Each image's standard deviation of noise is drawn evenly from 0 to this.
+
+    Raises:
+        ValueError: `most` is not a positive number.
+
+    Example:
+
+    >>> batches = keras_bsd.datasets.Batches(x, x, 128, [keras_bsd.datasets.RandomNoise(0.4)])
+    """
+
+    def __init__(self, most):
+        self.most = checks.real("most", most, low=0.0, low_open=True)
+
+    def get_random_transformation(self, images, seed):
+        deviations = keras.random.uniform((len(images), 1, 1, 1), 0, self.most, seed=seed)
+        return deviations * keras.random.normal(images.shape, seed=seed)
+
+    def transform_images(self, images, noise):
+        return ops.clip(images + noise, 0, 1)

@@ -152,3 +152,23 @@ def test_images_are_augmented_each_in_its_own_way():
     assert sum(moved) >= 8
     plain, classes = epoch(datasets.Batches(original, classes, 4), 3)
     assert len({image.tobytes() for image in plain}) == 10
+
+
+def test_noise_is_stronger_on_some_images_than_on_others():
+    gray = np.full((400, 16, 16, 1), 0.5, "float32")
+    noisy, _ = epoch(datasets.Batches(gray, np.arange(400), 100, [datasets.RandomNoise(0.1)]), 0)
+    again, _ = epoch(datasets.Batches(gray, np.arange(400), 100, [datasets.RandomNoise(0.1)]), 0)
+    np.testing.assert_array_equal(noisy, again)
+    deviations = np.sort(noisy.std(axis=(1, 2, 3)))
+    np.testing.assert_allclose(deviations, np.linspace(0, 0.1, 400), atol=0.02)  # evenly from none
+    assert np.abs(noisy.mean(axis=(1, 2, 3)) - 0.5).max() < 0.03
+    assert len({image.tobytes() for image in noisy}) == 400
+
+
+def test_noise_stays_in_range():
+    images = np.array([0.0, 1.0], "float32").repeat(5_000).reshape(2, 5_000, 1, 1)
+    noisy, _ = epoch(datasets.Batches(images, np.arange(2), 2, [datasets.RandomNoise(5.0)]), 0)
+    assert noisy.min() == 0
+    assert noisy.max() == 1
+    with pytest.raises(ValueError, match=r"`most` must be a finite number in \(0.*Received: most=0"):
+        datasets.RandomNoise(0)

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.xdist_group("generation")  # of tests that share what t
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     flags = ["--rule=readouts,backprop,random", "--units=24", "--latent_units=9", "--epochs=2", "--hide=0.5"]
+    flags.append("--noise=0.3")
     done = run("train_generation", *flags, f"--output_dir={folder}")
     assert done.returncode == 0, done.stderr
     return folder
