@@ -25,6 +25,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Folder where the training's results are.", required=True)
 flags.DEFINE_string("name", None, "Of the preset.", required=True)
 flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets, or of the published series.")
+flags.DEFINE_list(
+    "labels", None, "What the classes are called, in order (default: what the data set calls them)."
+)
 flags.DEFINE_string("output_dir", str(presets.FOLDER), "Where presets are.")
 
 
@@ -81,6 +84,15 @@ def task_of(metrics):
     return {"generation": Generation, "recognition": Recognition}[metrics["task"]](flags)
 
 
+def labels_of(task, arguments):
+    """What the classes that a network tells apart, or makes, are called."""
+    numbers = [str(i) for i in range(arguments.get("classes", arguments.get("concepts", 0)))]
+    labels = FLAGS.labels or getattr(task, "labels", None) or numbers
+    if numbers and len(labels) != len(numbers):
+        raise ValueError(f"Give a label for each of {len(numbers)} classes. Received: {','.join(labels)}")
+    return labels
+
+
 def main(_):
     run, folder = pathlib.Path(FLAGS.run), pathlib.Path(FLAGS.output_dir)
     metrics = json.loads((run / "metrics.json").read_text())
@@ -90,6 +102,7 @@ def main(_):
             f"A preset is trained by BSD: by --rule={' or '.join(BSD)}. Received: {metrics['command']}"
         )
     task = task_of(metrics)
+    labels = labels_of(task, metrics["arguments"])
     builder = getattr(keras_bsd.applications, metrics["application"])
     trained = keras.saving.load_model(run / f"{rules[0]}.keras", compile=False)
     trained.stage_readouts.clear()  # they have served
@@ -110,7 +123,7 @@ def main(_):
             "arguments": {**metrics["arguments"], "neuron": {}},
             "task": task.name,
             "data": metrics["data"],
-            "labels": getattr(task, "labels", None) or _numbered(metrics["arguments"]),
+            "labels": labels,
             f"test_{task.score}": full if suffers else half,
             "parameters": trained.encoder.count_params(),
             "sha256": presets.digest(weights),
@@ -119,10 +132,6 @@ def main(_):
         }
     write_json(folder / f"{FLAGS.name}.json", published)
     print(f"{FLAGS.name}: test {task.score} {half:.5g} with float16 weights, {full:.5g} with float32")
-
-
-def _numbered(arguments):
-    return [str(i) for i in range(arguments.get("classes", 0))]
 
 
 if __name__ == "__main__":

@@ -109,6 +109,12 @@ def test_decode_predictions():
         keras_bsd.applications.decode_predictions(scores, ["cat", "dog"])
 
 
+def test_presets_name_what_they_recognise():
+    scores = np.eye(10)[[3, 9]]
+    for preset, words in (("mnist_conv", ["3", "9"]), ("cifar10_conv", ["cat", "truck"])):
+        assert [named[0][0] for named in keras_bsd.applications.decode_predictions(scores, preset)] == words
+
+
 @pytest.mark.parametrize("network", SMALL)
 def test_arguments_reach_the_network(network):
     neuron = {"tau": 3.0, "reset": "soft"}

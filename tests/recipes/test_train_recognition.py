@@ -146,12 +146,17 @@ def test_a_preset_of_what_was_trained(tmp_path):
     run_folder, presets = tmp_path / "run", tmp_path / "presets"
     flags = ["--rule=rate", "--units=16", "--epochs=2", "--learning_rate=0.01", f"--output_dir={run_folder}"]
     assert run("train_recognition", *flags).returncode == 0
-    done = run("make_preset", f"--run={run_folder}", "--name=tiny", f"--output_dir={presets}")
+    flags = [f"--run={run_folder}", "--name=tiny", f"--output_dir={presets}"]
+    done = run("make_preset", *flags, "--labels=none,one")
+    assert "Give a label for each of 10 classes. Received: none,one" in done.stderr
+    assert not presets.exists()
+    named = [f"the {digit}" for digit in range(10)]
+    done = run("make_preset", *flags, f"--labels={','.join(named)}")
     assert done.returncode == 0, done.stderr
     record = json.loads((presets / "tiny.json").read_text())
     assert record["test_accuracy"] == pytest.approx(metrics(run_folder)["test_accuracy"]["rate"], abs=1e-2)
     assert record["arguments"]["units"] == [16]
-    assert record["labels"] == [str(digit) for digit in range(10)]
+    assert record["labels"] == named
     expected = {"--rule=rate", "--units=16", "--epochs=2", "--learning_rate=0.01"}
     assert set(record["command"].split()[2:]) == expected
     loads = f"""
