@@ -89,7 +89,10 @@ def labels_of(task, arguments):
     numbers = [str(i) for i in range(arguments.get("classes", arguments.get("concepts", 0)))]
     labels = FLAGS.labels or getattr(task, "labels", None) or numbers
     if numbers and len(labels) != len(numbers):
-        raise ValueError(f"Give a label for each of {len(numbers)} classes. Received: {','.join(labels)}")
+        raise ValueError(
+            f"Give --labels, one for each of {len(numbers)} classes. "
+            f"Received: {len(labels)}, {','.join(labels)}"
+        )
     return labels
 
 

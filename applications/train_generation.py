@@ -93,17 +93,33 @@ def arguments(data):
     }
 
 
-def trained(rule, data, run):
-    """The model that a rule trains, and the history of its training."""
+def build(rule, data):
+    """The pair for a rule; the same first weights at every call."""
     keras.utils.set_random_seed(FLAGS.seed)
     own = {"sharpening": FLAGS.sharpening} if FLAGS.layer_loss == "similarity" else {}
-    model = keras_bsd.applications.SpikingAutoencoder(
+    return keras_bsd.applications.SpikingAutoencoder(
         **arguments(data),
         rule="surrogate" if rule == "surrogate" else "rate",
         layer_loss=LOSSES[FLAGS.layer_loss](**own),
         following=FLAGS.following,
         local_readouts=FLAGS.local_readouts if rule == "readouts" else 0.0,
     )
+
+
+def augmentation():
+    """What the feedforward network sees in place of a stimulus, as the flags say."""
+    layers = []
+    if FLAGS.noise:
+        layers.append(RandomNoise(FLAGS.noise))
+    if FLAGS.hide:
+        probability = (FLAGS.hide, FLAGS.hide)
+        layers.append(keras.layers.RandomErasing(probability, scale=(0.1, 0.5), fill_value=0.0))
+    return layers
+
+
+def trained(rule, data, run):
+    """The model that a rule trains, and the history of its training."""
+    model = build(rule, data)
     learner = model if rule in BSD else model.encoder
     x = data[0][0][: FLAGS.samples]
     if rule == "random":
@@ -111,11 +127,7 @@ def trained(rule, data, run):
             model.encoder(batch[0], training=True)
         for stage in model.encoder_stages:
             stage.trainable = False
-    augmentation = [RandomNoise(FLAGS.noise)] if FLAGS.noise else []
-    if FLAGS.hide:
-        probability = (FLAGS.hide, FLAGS.hide)
-        augmentation.append(keras.layers.RandomErasing(probability, scale=(0.1, 0.5), fill_value=0.0))
-    batches = Batches(x, x, FLAGS.batch_size, augmentation, FLAGS.seed)
+    batches = Batches(x, x, FLAGS.batch_size, augmentation(), FLAGS.seed)
     compile_model(learner, RULES[rule][1], batches, loss="mse")
     history = run.fit(rule, learner, batches, FLAGS.epochs)
     if learner is not model:  # one network has learned: it stands in for the backward one too
@@ -164,6 +176,7 @@ def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
     folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}-generation")
     data = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    build(FLAGS.rule[0], data)  # or an error, before what an earlier run left is removed
     with runs.Run(folder, RULES) as run:
         found = {rule: run.result(rule, functools.partial(result, rule, data, run)) for rule in FLAGS.rule}
         measured = ("test_mse", "seconds", "parameters")

@@ -155,6 +155,7 @@ def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
     task = load_task()
     folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(dataset()).stem}")
+    build(FLAGS.rule[0], task)  # or an error, before what an earlier run left is removed
     with runs.Run(folder, RULES) as run:
         found = {rule: run.result(rule, functools.partial(result, rule, task, run)) for rule in FLAGS.rule}
         scores = {rule: kept["scores"] for rule, kept in found.items()} | task.baselines()

@@ -173,6 +173,7 @@ class Batches(keras.utils.PyDataset):
             2**31, size=len(self.augmentation)
         )
         for layer, seed in zip(self.augmentation, seeds, strict=True):
+            images = ops.convert_to_tensor(images, getattr(layer, "compute_dtype", None))
             generator = keras.random.SeedGenerator(int(seed))
             images = layer.transform_images(images, layer.get_random_transformation(images, seed=generator))
         return images, self.y[chosen]
@@ -200,4 +201,4 @@ class RandomNoise:
         return deviations * keras.random.normal(images.shape, seed=seed)
 
     def transform_images(self, images, noise):
-        return ops.clip(images + noise, 0, 1)
+        return ops.clip(ops.add(images, noise), 0, 1)

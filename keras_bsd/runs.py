@@ -13,16 +13,16 @@ from absl import flags
 from keras_bsd.callbacks import EpochSeconds, StageProgress
 from keras_bsd.files import replacing, write_json
 
-PATHS = ("data_dir", "output_dir")  # of one machine, and of no meaning on others
+PLACES = ("data_dir", "output_dir")  # of one machine, and of no meaning on others
 
 
 def settings():
-    """The values of all flags that the running script defines, by name, without paths."""
+    """The values of the running script's flags by name, but not where data are and results go."""
     return {flag.name: flag.value for flag in _own_flags()}
 
 
 def command():
-    """The command that was given, without paths."""
+    """The command that was given, but not where data are and results go."""
     given = [flag.serialize() for flag in _own_flags() if flag.present]
     script = pathlib.Path(sys.argv[0])
     return " ".join(["python", f"{script.parent.name}/{script.name}", *given])
@@ -30,7 +30,7 @@ def command():
 
 def _own_flags():
     defined = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-    return [flag for flag in defined if flag.name not in PATHS]
+    return [flag for flag in defined if flag.name not in PLACES]
 
 
 class Run:

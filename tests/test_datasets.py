@@ -172,3 +172,14 @@ def test_noise_stays_in_range():
     assert noisy.max() == 1
     with pytest.raises(ValueError, match=r"`most` must be a finite number in \(0.*Received: most=0"):
         datasets.RandomNoise(0)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_any_augmentation_may_come_first(policy):
+    images = np.random.default_rng(0).random((8, 6, 6, 1), dtype="float32")
+    contrast = keras.layers.RandomContrast(0.4, value_range=(0, 1), dtype=policy)
+    flip = keras.layers.RandomFlip("horizontal", dtype=policy)
+    for layers in ([contrast], [flip, datasets.RandomNoise(0.3)], [datasets.RandomNoise(0.3), contrast]):
+        augmented, _ = epoch(datasets.Batches(images, np.arange(8), 4, layers), 0)
+        assert augmented.shape == images.shape
+        assert 0 <= augmented.min() <= augmented.max() <= 1

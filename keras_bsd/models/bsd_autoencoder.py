@@ -224,15 +224,16 @@ class BSDAutoencoder(BSDModel):
     def complete(self, x, mask, iterations=2, doubt=0.05, batch_size=32):
         """Stimuli of which parts are known, completed.
 
-        The lower half of the feedforward network says what latent rates the known part has; of these and
-        of the prior the likeliest rates are inferred; and what the upper half makes of them takes the place
-        of what is unknown. So in turn, with what is then there in place of the known part alone.
+        The lower half of the feedforward network says what latent rates the known part has; from these and
+        the prior, each concept being as likely as any other, follow the rates to be expected of the whole; and
+        what the upper half makes of them takes the place of what is unknown. Every further iteration begins
+        with the stimulus that the one before has completed.
 
         Args:
             x: stimuli `(batch, ...)`; what lies under the mask counts for nothing.
             mask: true where the stimulus is known, bool, of the shape of `x` or of one that NumPy
                 broadcasts to it, such as `(height, width, 1)`.
-            iterations: positive int.
+            iterations: positive int, how often that is done.
             doubt: non-negative float, the variance of the error that the latent rates of what is
                 incomplete are taken to have. At 0, or where no prior has been fitted, they stay as they are.
             batch_size: int.

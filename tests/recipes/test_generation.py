@@ -17,7 +17,6 @@ pytestmark = pytest.mark.xdist_group("generation")  # of tests that share what t
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     flags = ["--rule=readouts,backprop,random", "--units=24", "--latent_units=9", "--epochs=2", "--hide=0.5"]
-    flags.append("--noise=0.3")
     done = run("train_generation", *flags, f"--output_dir={folder}")
     assert done.returncode == 0, done.stderr
     return folder
@@ -88,3 +87,32 @@ print(keras_bsd.applications.SpikingAutoencoder(weights="tiny").generate(3, seed
     _, row, shape = done.stdout.splitlines()
     assert f"MSE {record['test_mse']:.4f}" in row
     assert shape == "(3, 8, 8, 1)"
+
+
+def test_flags_say_how_to_augment(pytestconfig):
+    tell = """
+import train_generation as recipe
+recipe.FLAGS(["", "--noise=0.3", "--hide=0.5"])
+noise, hiding = recipe.augmentation()
+print(type(noise).__name__, noise.most, type(hiding).__name__, *hiding.factor)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", tell], cwd=pytestconfig.rootpath / "applications", capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["RandomNoise", "0.3", "RandomErasing", "0.5", "0.5"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--rule=readouts --local_readouts=0", "rule rate is the same without local readouts"),
+        ("--latent_units=0", "not a positive integer"),
+        ("--filters=0", "Received filters=0"),
+    ],
+)
+def test_bad_flags_cost_no_earlier_result(flag, message, tmp_path):
+    (tmp_path / "rate.keras").write_text("of an earlier run")
+    done = run("train_generation", *flag.split(), f"--output_dir={tmp_path}")
+    assert done.returncode
+    assert message in done.stdout + done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["rate.keras"]

@@ -124,6 +124,8 @@ def test_trains_and_evaluates_a_character_model(tmp_path):
         (["--horizon=0"], "--horizon"),
         (["--rule=bsd"], "of rate, readouts, surrogate, backprop, reservoir"),
         (["--window=4000"], "Take a shorter window or horizon"),
+        (["--units=0"], "Received: units=0"),
+        (["--rule=readouts", "--local_readouts=0"], "rule rate is the same without local readouts"),
     ],
 )
 def test_bad_flags(flags, message, tmp_path):

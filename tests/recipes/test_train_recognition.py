@@ -140,6 +140,23 @@ def test_learns_on_from_weights(tmp_path):
     for before, after in zip(first.trainable_weights, second.trainable_weights, strict=True):
         np.testing.assert_allclose(before, after, atol=1e-6)
     assert metrics(tmp_path / "second")["flags"]["weights"].endswith("rate.keras")
+    assert metrics(tmp_path / "second")["learned_on_from"] == metrics(tmp_path / "first")
+    assert "learned_on_from" not in metrics(tmp_path / "first")
+
+
+def test_bad_flags_cost_no_earlier_result(tmp_path):
+    flags = ["--rule=rate", "--epochs=1", "--units=16", "--samples=200", f"--output_dir={tmp_path}"]
+    assert run("train_recognition", *flags).returncode == 0
+    left = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for bad, message in (
+        (f"--weights={tmp_path / 'rate.keras'}", "give another --output_dir than that of --weights"),
+        ("--weights=mnist_dens", "mnist_dense"),
+        ("--units=0", "Received: units=0"),
+    ):
+        done = run("train_recognition", *flags, bad)
+        assert done.returncode
+        assert message in done.stderr
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == left
 
 
 def test_a_preset_of_what_was_trained(tmp_path):
@@ -148,7 +165,7 @@ def test_a_preset_of_what_was_trained(tmp_path):
     assert run("train_recognition", *flags).returncode == 0
     flags = [f"--run={run_folder}", "--name=tiny", f"--output_dir={presets}"]
     done = run("make_preset", *flags, "--labels=none,one")
-    assert "Give a label for each of 10 classes. Received: none,one" in done.stderr
+    assert "Give --labels, one for each of 10 classes. Received: 2, none,one" in done.stderr
     assert not presets.exists()
     named = [f"the {digit}" for digit in range(10)]
     done = run("make_preset", *flags, f"--labels={','.join(named)}")
