@@ -15,7 +15,15 @@ import keras
 import numpy as np
 from absl import app, flags
 from matplotlib.figure import Figure
-from training import check_local_readouts, compile_model, define_flags, define_image_flags
+from training import (
+    check_local_readouts,
+    check_weights,
+    compile_model,
+    define_flags,
+    define_image_flags,
+    define_weights,
+    origin,
+)
 
 import keras_bsd
 from keras_bsd import plots, runs
@@ -47,6 +55,7 @@ define_flags(
     smallest_batch=2,
     output_dir="runs/DATASET-generation",
 )
+define_weights(fresh="random")
 flags.DEFINE_integer("latent_units", 64, "Latent neurons.", lower_bound=1)
 flags.DEFINE_list("filters", None, "Channels of the convolutional stages (default: 32,64; digits: none).")
 flags.DEFINE_list("units", None, "Neurons of fully connected stages instead (digits: 256).")
@@ -103,6 +112,7 @@ def build(rule, data):
         layer_loss=LOSSES[FLAGS.layer_loss](**own),
         following=FLAGS.following,
         local_readouts=FLAGS.local_readouts if rule == "readouts" else 0.0,
+        weights=FLAGS.weights,
     )
 
 
@@ -176,11 +186,13 @@ def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
     folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}-generation")
     data = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    check_weights(folder)
     build(FLAGS.rule[0], data)  # or an error, before what an earlier run left is removed
     with runs.Run(folder, RULES) as run:
         found = {rule: run.result(rule, functools.partial(result, rule, data, run)) for rule in FLAGS.rule}
         measured = ("test_mse", "seconds", "parameters")
         metrics = {
+            **origin(),
             **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
             "task": "generation",
             "data": FLAGS.dataset,

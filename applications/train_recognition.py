@@ -9,18 +9,16 @@ goes on with training that was interrupted.
 """
 
 import functools
-import json
 import pathlib
 
 import keras
 import numpy as np
 from absl import app, flags
 from matplotlib.figure import Figure
-from training import compile_model, define_flags, define_image_flags
+from training import check_weights, compile_model, define_flags, define_image_flags, define_weights, origin
 
 import keras_bsd
 from keras_bsd import applications, plots, runs
-from keras_bsd.applications import presets
 from keras_bsd.datasets import Batches
 from keras_bsd.files import replacing, write_json
 
@@ -50,12 +48,7 @@ flags.DEFINE_list("filters", None, "conv: channels of each stage; resnet: of eac
 flags.DEFINE_list("pool_sizes", None, "conv: by how much each stage shrinks the maps.")
 flags.DEFINE_list("blocks", None, "resnet: blocks of each group.")
 flags.DEFINE_integer("timesteps", 4, "Time steps.", lower_bound=1)
-flags.DEFINE_string(
-    "weights",
-    None,
-    "What to learn on from: a preset, its sizes given by flags as well, or the file of a pair, as the rules "
-    "rate, surrogate and paper write it (default: drawn by the seed).",
-)
+define_weights(fresh="ann")
 flags.DEFINE_float("ema", None, "Momentum of an average of the weights that replaces them at the end.")
 flags.DEFINE_bool("flip", False, "Augment by mirroring left and right.")
 flags.DEFINE_float("shift", 0, "Augment by shifts of up to this part of the image.", lower_bound=0)
@@ -83,11 +76,6 @@ flags.DEFINE_integer(
     "Counts anew after an interruption.",
 )
 flags.DEFINE_bool("tensorboard", False, "Write logs for TensorBoard.")
-flags.register_multi_flags_validator(
-    ("weights", "rule"),
-    lambda given: given["weights"] is None or "ann" not in given["rule"],
-    "--weights are those of spiking networks, and the rule ann trains none",
-)
 flags.register_multi_flags_validator(
     ("patience", "validation", "ema"),
     lambda given: given["patience"] is None or (given["validation"] > 0 and given["ema"] is None),
@@ -210,29 +198,11 @@ def result(rule, data, run):
     }
 
 
-def check(data, folder):
-    """Raise if the flags make no network, before a run removes what an earlier one left."""
-    if FLAGS.weights and folder.resolve() in pathlib.Path(FLAGS.weights).resolve().parents:
-        raise ValueError(
-            "A run removes what an earlier one left in its folder: give another --output_dir than that of "
-            f"--weights. Received: --output_dir={folder}, --weights={FLAGS.weights}"
-        )
-    build(FLAGS.rule[0], network_arguments(data))
-
-
-def origin():
-    """What was learned on from: the record of a preset, or what a run's folder tells of itself."""
-    if presets.is_preset(FLAGS.weights):
-        return presets.record(FLAGS.weights)
-    beside = pathlib.Path(FLAGS.weights).parent / "metrics.json"
-    return json.loads(beside.read_text()) if beside.exists() else None
-
-
 def metrics(found, data):
     """All figures and circumstances of a run, from what `result` gave by rule."""
     measured = ("test_accuracy", "seconds", "parameters")
     return {
-        **({"learned_on_from": origin()} if FLAGS.weights else {}),
+        **origin(),
         **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
         "task": "recognition",
         "data": FLAGS.dataset,
@@ -272,7 +242,8 @@ def main(_):
     folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}")
     data = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
     test = data[1]
-    check(data, folder)
+    check_weights(folder)
+    build(FLAGS.rule[0], network_arguments(data))  # or an error, before what an earlier run left is removed
     with runs.Run(folder, RULES) as run:
         found = {rule: run.result(rule, functools.partial(result, rule, data, run)) for rule in FLAGS.rule}
         write_json(folder / "metrics.json", metrics(found, data))

@@ -1,7 +1,12 @@
 """What the training recipes have in common: flags and the optimizer."""
 
+import json
+import pathlib
+
 import keras
 from absl import flags
+
+from keras_bsd.applications import presets
 
 FLAGS = flags.FLAGS
 flags.disclaim_key_flags()  # they are those of the recipe that calls for them
@@ -54,6 +59,40 @@ def check_local_readouts():
         lambda weight: weight is None or weight > 0,
         "must be above 0; rule rate is the same without local readouts",
     )
+
+
+def define_weights(fresh):
+    """What to learn on from; the rule `fresh` always begins anew."""
+    flags.DEFINE_string(
+        "weights",
+        None,
+        "What to learn on from: a preset, its sizes given by flags as well, or the file of a pair, as a rule "
+        "of BSD writes it (default: drawn by the seed).",
+    )
+    flags.register_multi_flags_validator(
+        ("weights", "rule"),
+        lambda given: given["weights"] is None or fresh not in given["rule"],
+        f"--weights are those of a trained spiking network: the rule {fresh} cannot learn on from them",
+    )
+
+
+def check_weights(folder):
+    """Raise if a run in `folder` would remove what it is to learn on from."""
+    if FLAGS.weights and folder.resolve() in pathlib.Path(FLAGS.weights).resolve().parents:
+        raise ValueError(
+            "A run removes what an earlier one left in its folder: give another --output_dir than that of "
+            f"--weights. Received: --output_dir={folder}, --weights={FLAGS.weights}"
+        )
+
+
+def origin():
+    """For a run's figures, what it learned on from: the record of a preset, or that of another run."""
+    if FLAGS.weights is None:
+        return {}
+    if presets.is_preset(FLAGS.weights):
+        return {"learned_on_from": presets.record(FLAGS.weights)}
+    beside = pathlib.Path(FLAGS.weights).parent / "metrics.json"
+    return {"learned_on_from": json.loads(beside.read_text()) if beside.exists() else None}
 
 
 def compile_model(model, rate, batches, ema=None, **kwargs):

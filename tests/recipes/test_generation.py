@@ -89,6 +89,23 @@ print(keras_bsd.applications.SpikingAutoencoder(weights="tiny").generate(3, seed
     assert shape == "(3, 8, 8, 1)"
 
 
+def test_learns_on_from_weights(trained, tmp_path):
+    flags = ["--units=24", "--latent_units=9", "--epochs=1", "--learning_rate=1e-9"]
+    done = run(
+        "train_generation",
+        *flags,
+        "--rule=readouts",
+        f"--weights={trained / 'readouts.keras'}",
+        f"--output_dir={tmp_path}",
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (keras.saving.load_model(folder / "readouts.keras") for folder in (trained, tmp_path))
+    for before, after in zip(first.trainable_weights, second.trainable_weights, strict=True):
+        np.testing.assert_allclose(before, after, atol=1e-6)
+    earlier, later = (json.loads((folder / "metrics.json").read_text()) for folder in (trained, tmp_path))
+    assert later["learned_on_from"] == earlier
+
+
 def test_flags_say_how_to_augment(pytestconfig):
     tell = """
 import train_generation as recipe
@@ -108,6 +125,8 @@ print(type(noise).__name__, noise.most, type(hiding).__name__, *hiding.factor)
         ("--rule=readouts --local_readouts=0", "rule rate is the same without local readouts"),
         ("--latent_units=0", "not a positive integer"),
         ("--filters=0", "Received filters=0"),
+        ("--weights=mnist_dense", "Received: "),
+        ("--weights=mnist_autoencoder --rule=random", "rule random cannot learn on"),
     ],
 )
 def test_bad_flags_cost_no_earlier_result(flag, message, tmp_path):
