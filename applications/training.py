@@ -78,7 +78,8 @@ def define_weights(fresh):
 
 def check_weights(folder):
     """Raise if a run in `folder` would remove what it is to learn on from."""
-    if FLAGS.weights and folder.resolve() in pathlib.Path(FLAGS.weights).resolve().parents:
+    path = pathlib.Path(FLAGS.weights or "")
+    if path.is_file() and path.resolve().parent == folder.resolve():
         raise ValueError(
             "A run removes what an earlier one left in its folder: give another --output_dir than that of "
             f"--weights. Received: --output_dir={folder}, --weights={FLAGS.weights}"
