@@ -221,7 +221,7 @@ class BSDAutoencoder(BSDModel):
         rates = gaussian_mixture.drawn(concepts, temperature, generator, *self._prior())
         return self.from_rates(rates, batch_size)
 
-    def complete(self, x, mask, iterations=2, doubt=0.05, batch_size=32):
+    def complete(self, x, mask, iterations=4, doubt=0.05, batch_size=32):
         """Stimuli of which parts are known, completed.
 
         The lower half of the feedforward network says what latent rates the known part has; from these and
