@@ -1,4 +1,4 @@
-"""What the training recipes have in common: flags and the optimizer."""
+"""What the training recipes have in common: flags, what is learned on from, and the optimizer."""
 
 import json
 import pathlib
