@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 
 import keras_bsd
 from keras_bsd import audit, plots, runs
+from keras_bsd._files import atomic_write, write_json
 from keras_bsd.applications import presets
 from keras_bsd.audit import costs
-from keras_bsd.files import replacing, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .keras file of a pair, or the name of a preset.", required=True)
@@ -63,7 +63,7 @@ def draw(model, x, y, energy, path):
     }
     for name, title in titles.items():
         axes[name].set_title(title)
-    with replacing(path) as written:
+    with atomic_write(path) as written:
         figure.savefig(written, dpi=120)
 
 
@@ -76,7 +76,7 @@ def main(_):
     energy = audit.energy(model, x, FLAGS.costs)
     draw(model, x, y, energy, folder / "audit.png")
     text = f"{plausibility}\n\n{energy}\n"
-    with replacing(folder / "audit.txt") as written:
+    with atomic_write(folder / "audit.txt") as written:
         written.write_text(text)
     record = {
         "plausibility": plausibility.to_dict(),

@@ -22,8 +22,8 @@ from tabulate import tabulate
 
 import keras_bsd
 from keras_bsd import generative_metrics, plots, runs
+from keras_bsd._files import atomic_write, write_json
 from keras_bsd.applications import presets
-from keras_bsd.files import replacing, write_json
 
 BATCH = 500
 SHOWN = 10
@@ -152,7 +152,7 @@ def draw(model, strips, x, path):
     between = model.interpolate(x[:5], x[5:10], steps=SHOWN)
     plots.stimuli(between.reshape(-1, *x.shape[1:]), axis=ways)
     ways.set_title("interpolated")
-    with replacing(path) as written:
+    with atomic_write(path) as written:
         figure.savefig(written, dpi=120)
 
 
@@ -170,7 +170,7 @@ def main(_):
     rows = [[of, *(figures[of] for figures in found.values())] for of in found[FLAGS.model]]
     names = [pathlib.Path(name).stem for name in found]
     table = tabulate(rows, ["", *names], tablefmt="pipe", floatfmt=".4g")
-    with replacing(folder / "evaluation.md") as written:
+    with atomic_write(folder / "evaluation.md") as written:
         written.write_text(f"# Evaluation\n\n{table}\n")
     record = {"models": found, "flags": runs.settings(), **keras_bsd.environment(["scikit-learn", "scipy"])}
     write_json(folder / "evaluation.json", record)

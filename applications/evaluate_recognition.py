@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 import keras_bsd
 from keras_bsd import plots, runs
+from keras_bsd._files import atomic_write, write_json
 from keras_bsd.applications import presets
-from keras_bsd.files import replacing, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .keras file, or the name of a preset.", required=True)
@@ -192,7 +192,7 @@ def draw(found, y, labels, folder):
 
 
 def save(figure, path):
-    with replacing(path) as written:
+    with atomic_write(path) as written:
         figure.savefig(written, dpi=120)
 
 
@@ -263,7 +263,7 @@ def main(_):
     labels = keras_bsd.datasets.class_labels(FLAGS.dataset, FLAGS.data_dir) or [str(i) for i in range(classes)]
     found = {name: evaluation(network, x, y, labels) for name, network in networks.items()}
     draw(found, y, labels, folder)
-    with replacing(folder / "evaluation.md") as written:
+    with atomic_write(folder / "evaluation.md") as written:
         written.write_text(tables(found, labels))
     record = {
         "networks": found,

@@ -14,15 +14,15 @@ from tabulate import tabulate
 
 import keras_bsd
 from keras_bsd import runs
+from keras_bsd._files import atomic_write, write_json
 from keras_bsd.applications import presets
-from keras_bsd.files import replacing, write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .keras file, or the name of a preset.", required=True)
 flags.DEFINE_string("baseline", None, "Another one, to compare with.")
 flags.DEFINE_string("dataset", None, "As in train_regression.py.")
 flags.DEFINE_string("data_dir", None, "Folder of the published series, or of tensorflow_datasets.")
-flags.DEFINE_enum("missing", "error", keras_bsd.sequences.MISSING, "What becomes of gaps in a series.")
+flags.DEFINE_enum("missing", "error", keras_bsd.datasets.MISSING, "What becomes of gaps in a series.")
 flags.DEFINE_integer("window", 32, "Characters in a window: text from rest.", lower_bound=1)
 flags.DEFINE_string("prompt", None, "What sample text goes on from (default: the test part's beginning).")
 flags.DEFINE_integer("length", 400, "Characters of sample text.", lower_bound=0)
@@ -81,9 +81,9 @@ def main(_):
     task = task_of(model)
     scores = {name: task.scores(network) for name, network in models.items()} | task.baselines()
     written = [folder / "evaluation.md", folder / "report.png", folder / "evaluation.json"]
-    with replacing(written[0]) as path:
+    with atomic_write(written[0]) as path:
         path.write_text(tables(scores), encoding="utf-8")
-    with replacing(written[1]) as path:
+    with atomic_write(written[1]) as path:
         task.draw(models, scores).savefig(path, dpi=120)
     write_json(
         written[2], {"scores": scores, "flags": runs.settings(), **keras_bsd.environment(["scikit-learn"])}
@@ -92,7 +92,7 @@ def main(_):
         prompt = FLAGS.prompt or task.prompt
         sample = model.generate(prompt, FLAGS.length, FLAGS.temperature, FLAGS.seed)
         written.append(folder / "sample.txt")
-        with replacing(written[-1]) as path:
+        with atomic_write(written[-1]) as path:
             path.write_text(prompt + sample, encoding="utf-8")
     for name, kept in scores.items():
         print(f"{name}: {task.tell(kept)}")

@@ -16,8 +16,8 @@ from absl import app, flags
 from regression_tasks import Forecast, Text
 
 import keras_bsd
+from keras_bsd._files import atomic_write, write_json
 from keras_bsd.applications import presets
-from keras_bsd.files import replacing, write_json
 
 BSD = ("rate", "readouts")  # rules that presets are trained by; of several in a run the first counts
 
@@ -113,7 +113,7 @@ def main(_):
     def score(path):
         return float(task.scores(builder(**metrics["arguments"], weights=path))[task.score])
 
-    with replacing(folder / f"{FLAGS.name}{presets.SUFFIX}") as weights:
+    with atomic_write(folder / f"{FLAGS.name}{presets.SUFFIX}") as weights:
         whole = weights.with_name(f"whole{presets.SUFFIX}")
         trained.save_weights(whole)
         halve(whole, weights)

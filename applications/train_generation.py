@@ -27,8 +27,8 @@ from training import (
 
 import keras_bsd
 from keras_bsd import plots, runs
+from keras_bsd._files import atomic_write, write_json
 from keras_bsd.datasets import Batches, RandomNoise
-from keras_bsd.files import replacing, write_json
 
 RULES = {  # what a rule is called, and AdamW's best learning rate with it
     "rate": ("BSD", 6e-3),
@@ -66,7 +66,7 @@ flags.DEFINE_float("sharpening", 0, "Of the layer loss `similarity`.", lower_bou
 flags.DEFINE_float(
     "following", 100, "Of BSD: how much the stage farther from its data follows the nearer one.", lower_bound=0
 )
-flags.DEFINE_float("local_readouts", 30, "Rule readouts: weight of what each stage learns from its own.")
+flags.DEFINE_float("local_readout_weight", 30, "Rule readouts: weight of what each stage learns from its own.")
 check_local_readouts()
 flags.DEFINE_float(
     "hide",
@@ -111,7 +111,7 @@ def build(rule, data):
         rule="surrogate" if rule == "surrogate" else "rate",
         layer_loss=LOSSES[FLAGS.layer_loss](**own),
         following=FLAGS.following,
-        local_readouts=FLAGS.local_readouts if rule == "readouts" else 0.0,
+        local_readout_weight=FLAGS.local_readout_weight if rule == "readouts" else 0.0,
         weights=FLAGS.weights,
     )
 
@@ -178,7 +178,7 @@ def draw_report(found, x, folder):
         for axis, (title, images) in zip(column, rows.items(), strict=True):
             plots.stimuli(np.asarray(images), columns=SHOWN, axis=axis)
             axis.set_title(title)
-    with replacing(folder / "report.png") as written:
+    with atomic_write(folder / "report.png") as written:
         figure.savefig(written, dpi=120)
 
 

@@ -19,8 +19,8 @@ from training import check_weights, compile_model, define_flags, define_image_fl
 
 import keras_bsd
 from keras_bsd import applications, plots, runs
+from keras_bsd._files import atomic_write, write_json
 from keras_bsd.datasets import Batches
-from keras_bsd.files import replacing, write_json
 
 RULES = {  # what a rule is called, and AdamW's best learning rate with it
     "rate": ("BSD", 6e-3),
@@ -233,7 +233,7 @@ def draw_report(found, digit, folder):
         titles = {"alignment": "encoder and decoder agree", "recall": "what the decoder recalls"}
         for name, title in {**titles, "raster": "one test sample's spikes"}.items():
             axes[name].set_title(title)
-    with replacing(folder / "report.png") as written:
+    with atomic_write(folder / "report.png") as written:
         figure.savefig(written, dpi=120)
 
 

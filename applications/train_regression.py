@@ -18,7 +18,7 @@ from training import check_local_readouts, compile_model, define_flags
 
 import keras_bsd
 from keras_bsd import runs
-from keras_bsd.files import replacing, write_json
+from keras_bsd._files import atomic_write, write_json
 
 RULES = {  # what a rule is called, and AdamW's learning rate with it
     "rate": ("BSD", 1.2e-2),
@@ -46,14 +46,14 @@ flags.DEFINE_string(
     "text: tiny_shakespeare (default) or the path of a text file.",
 )
 flags.DEFINE_string("data_dir", None, "Folder of the published series, or of tensorflow_datasets.")
-flags.DEFINE_enum("missing", "error", keras_bsd.sequences.MISSING, "What becomes of gaps in a series.")
+flags.DEFINE_enum("missing", "error", keras_bsd.datasets.MISSING, "What becomes of gaps in a series.")
 flags.DEFINE_integer("window", None, "Elements in a window (default: forecast 48, text 32).", lower_bound=2)
 flags.DEFINE_integer("horizon", 6, "forecast: elements ahead.", lower_bound=1)
 flags.DEFINE_list("units", None, "Neurons of each stage (default: forecast 128,128; text 256).")
 flags.DEFINE_integer("delays", None, "Elements that synapses bring (default: forecast 24, text 8).")
 flags.DEFINE_integer("timesteps", 4, "Time steps an element.", lower_bound=1)
 flags.DEFINE_float(
-    "local_readouts",
+    "local_readout_weight",
     None,
     "Rule readouts: weight of what each stage learns from its own (default: forecast 100, text 3).",
 )
@@ -84,11 +84,11 @@ def build(rule, task):
     """The model that `rule` trains: a pair, or its encoder; the same first weights at every call."""
     keras.utils.set_random_seed(FLAGS.seed)
     build_pair = getattr(keras_bsd.applications, task.application)
-    weight = task.local_readouts if FLAGS.local_readouts is None else FLAGS.local_readouts
+    weight = task.local_readout_weight if FLAGS.local_readout_weight is None else FLAGS.local_readout_weight
     pair = build_pair(
         **network_arguments(task),
         rule="surrogate" if rule == "surrogate" else "rate",
-        local_readouts=weight if rule == "readouts" else 0.0,
+        local_readout_weight=weight if rule == "readouts" else 0.0,
     )
     if rule == "reservoir":
         for stage in pair.encoder_stages:
@@ -114,7 +114,7 @@ def result(rule, task, run):
 
 
 def save(figure, path):
-    with replacing(path) as written:
+    with atomic_write(path) as written:
         figure.savefig(written, dpi=120)
 
 
@@ -146,7 +146,7 @@ def draw_report(found, scores, task, folder):
     if FLAGS.task != "text" or FLAGS.rule[0] not in BSD:
         return [folder / "report.png", folder / "loss.png"]
     text = models[FLAGS.rule[0]].generate(task.prompt, 400, temperature=0.7, seed=FLAGS.seed)
-    with replacing(folder / "sample.txt") as path:
+    with atomic_write(folder / "sample.txt") as path:
         path.write_text(task.prompt + text, encoding="utf-8")
     return [folder / "report.png", folder / "loss.png", folder / "sample.txt"]
 

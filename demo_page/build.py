@@ -17,8 +17,8 @@ import numpy as np
 from absl import app, flags
 
 from keras_bsd import export
+from keras_bsd._files import write_json
 from keras_bsd.applications import presets
-from keras_bsd.files import write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", "mnist_dense", "A preset, or a .keras file, of images (28, 28, 1) and classes.")

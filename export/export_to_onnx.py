@@ -14,9 +14,9 @@ from absl import app, flags
 
 import keras_bsd
 from keras_bsd import datasets, export, sequences
+from keras_bsd._files import write_json
 from keras_bsd.applications import presets
-from keras_bsd.export.compression import PRECISIONS
-from keras_bsd.files import write_json
+from keras_bsd.export._compression import PRECISIONS
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .keras file, or the name of a preset.", required=True)
@@ -46,7 +46,7 @@ def data(model):
         (x_train, _), _, test = (sequences.pieces(model.encode(part), FLAGS.length) for part in parts)
     elif len(shape) == 3:
         series = sequences.load_series(FLAGS.dataset or "mackey_glass", FLAGS.data_dir)
-        parts = sequences.standardized_parts(series, shape[1], 1)
+        parts = sequences.standardized_splits(series, shape[1], 1)
         x_train, _, x = (sequences.windows(part, shape[1], 1)[0] for part in parts)
         test = x, None
     else:

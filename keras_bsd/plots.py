@@ -5,17 +5,15 @@ Every function draws on `axis`, or on a new figure's if none is given, and retur
 
 import numpy as np
 
+from keras_bsd._optional import require
+from keras_bsd._tiles import tile_images
 from keras_bsd.callbacks import stage_logs
-from keras_bsd.images import tiled
 
 
 def _axis(axis):
     if axis is not None:
         return axis
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("Pictures need matplotlib: pip install 'keras_bsd[examples]'") from error
+    Figure = require("matplotlib.figure", "Drawing", "examples").Figure
     return Figure(layout="constrained").add_subplot()
 
 
@@ -204,7 +202,7 @@ def stimuli(images, labels=None, columns=10, axis=None):
     images = np.asarray(images)
     height, width = images.shape[1:3] if images.ndim == 4 else (0, 0)
     above = 1 if labels is None else max(height // 3, 1)  # white space, and where the label goes
-    grid, corners = tiled(images, columns, above)
+    grid, corners = tile_images(images, columns, above)
     axis = _axis(axis)
     for label, (top, left) in zip(labels or (), corners, strict=labels is not None):
         axis.text(left + width / 2, top - 1, label, ha="center", va="bottom")

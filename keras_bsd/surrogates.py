@@ -11,8 +11,8 @@ import math
 import keras
 from keras import ops
 
-from keras_bsd import checks
-from keras_bsd.custom_gradient import custom_gradient
+from keras_bsd import _checks
+from keras_bsd._backend.custom_gradient import custom_gradient
 
 
 def _step(distance):
@@ -34,7 +34,7 @@ class Surrogate:
     """
 
     def __init__(self, slope):
-        self.slope = checks.real("slope", slope, low=0.0, low_open=True)
+        self.slope = _checks.real("slope", slope, low=0.0, low_open=True)
 
     def derivative(self, distance):
         """What stands in for d spike / d membrane, elementwise over `membrane - threshold`."""
@@ -169,7 +169,7 @@ def get(identifier):
         return get(keras.saving.deserialize_keras_object(identifier))
     if callable(identifier):
         return CustomSurrogate(identifier)
-    return _BY_NAME[checks.one_of("surrogate", identifier, tuple(_BY_NAME))]()
+    return _BY_NAME[_checks.one_of("surrogate", identifier, tuple(_BY_NAME))]()
 
 
 def serialize(surrogate):

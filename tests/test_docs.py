@@ -115,5 +115,5 @@ def test_site_builds_strictly(tmp_path, monkeypatch):
     reference = "".join(page.read_text() for page in tmp_path.glob("api/*.html"))
     plain = [name for name in public_names() if not inspect.ismodule(getattr(keras_bsd, name[10:], None))]
     assert [name for name in plain if f'id="{name}"' not in reference] == []
-    assert 'id="keras_bsd.encoders.PoissonEncoder"' in reference  # of modules, what is in them
+    assert 'id="keras_bsd.encoding.PoissonEncoder"' in reference  # of modules, what is in them
     assert len(list(tmp_path.glob("pictures/*.svg"))) == 6

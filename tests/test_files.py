@@ -2,13 +2,13 @@ import json
 
 import pytest
 
-from keras_bsd.files import replacing, write_json
+from keras_bsd._files import atomic_write, write_json
 
 
 def test_written_whole(tmp_path):
     path = tmp_path / "new" / "results.txt"
     for text in ("first", "second"):
-        with replacing(path) as written:
+        with atomic_write(path) as written:
             written.write_text(text)
         assert path.read_text() == text
     assert [file.name for file in path.parent.iterdir()] == ["results.txt"]
@@ -19,7 +19,7 @@ def test_or_not_at_all(tmp_path):
     path.write_text("before")
 
     def fail():
-        with replacing(path) as written:
+        with atomic_write(path) as written:
             written.write_text("aft")
             raise RuntimeError("half way")
 

@@ -1,9 +1,12 @@
-"""Checks of the claims that people come to BSD for, on a model of one's own."""
+"""Measurements of what a model claims: plausibility, operations and energy, activity."""
 
-from keras_bsd.audit.activity import membranes as membranes
-from keras_bsd.audit.activity import spikes as spikes
-from keras_bsd.audit.costs import Costs as Costs
-from keras_bsd.audit.energy import energy as energy
-from keras_bsd.audit.energy_report import EnergyReport as EnergyReport
-from keras_bsd.audit.plausibility import plausibility as plausibility
-from keras_bsd.audit.report import PlausibilityReport as PlausibilityReport
+from keras_bsd.audit._activity import membranes as membranes
+from keras_bsd.audit._activity import spikes as spikes
+from keras_bsd.audit._costs import Costs as Costs
+from keras_bsd.audit._counter import LayerCost as LayerCost
+from keras_bsd.audit._energy import energy as energy
+from keras_bsd.audit._energy_report import EnergyReport as EnergyReport
+from keras_bsd.audit._plausibility import plausibility as plausibility
+from keras_bsd.audit._report import Criterion as Criterion
+from keras_bsd.audit._report import PlausibilityReport as PlausibilityReport
+from keras_bsd.audit._training_costs import TrainingCost as TrainingCost

@@ -1,18 +1,35 @@
-"""Images for TensorBoard, whichever backend trains: TensorFlow writes its files."""
+"""Images for TensorBoard, on any backend: written by TensorBoard's own writer, without TensorFlow."""
+
+import io
+import time
+
+import numpy as np
+
+from keras_bsd._optional import require
 
 
 def write_image(folder, name, image, step):
-    """Write an image `(height, width, channels)` in [0, 1] beside TensorBoard's other logs of a run.
+    """Write an image beside TensorBoard's other logs of a run.
 
     Args:
-        folder: of the logs.
-        name: under which it is shown.
-        image: array.
+        folder: path of the logs.
+        name: title under which the image is shown.
+        image: array `(height, width, channels)` in [0, 1].
         step: int, the epoch.
     """
-    import tensorflow as tf
-
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default(step=step):
-        tf.summary.image(name, image[None])
+    purpose = "Logging images for TensorBoard"
+    pillow = require("PIL.Image", purpose, "examples")
+    Event = require("tensorboard.compat.proto.event_pb2", purpose, "examples").Event
+    Summary = require("tensorboard.compat.proto.summary_pb2", purpose, "examples").Summary
+    Writer = require("tensorboard.summary.writer.event_file_writer", purpose, "examples").EventFileWriter
+    pixels = np.rint(255 * np.clip(image, 0, 1)).astype("uint8")
+    encoded = io.BytesIO()
+    pillow.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(encoded, "PNG")
+    height, width, channels = pixels.shape
+    picture = Summary.Image(
+        height=height, width=width, colorspace=channels, encoded_image_string=encoded.getvalue()
+    )
+    summary = Summary(value=[Summary.Value(tag=name, image=picture)])
+    writer = Writer(str(folder))
+    writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
     writer.close()

@@ -1,6 +1,6 @@
 """Trained networks as files that other runtimes serve."""
 
-from keras_bsd.export.compression import compress_onnx as compress_onnx
-from keras_bsd.export.nir_file import to_nir as to_nir
-from keras_bsd.export.onnx_file import export_onnx as export_onnx
-from keras_bsd.export.parity import check_onnx as check_onnx
+from keras_bsd.export._compression import compress_onnx as compress_onnx
+from keras_bsd.export._nir_file import to_nir as to_nir
+from keras_bsd.export._onnx_file import export_onnx as export_onnx
+from keras_bsd.export._parity import check_onnx as check_onnx

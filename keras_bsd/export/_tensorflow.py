@@ -3,13 +3,12 @@
 import logging
 import re
 
-import keras
 import onnx
 import tensorflow as tf
 import tf2onnx
 
-from keras_bsd.export.logs import silent
-from keras_bsd.layers.stages import flatten_stages
+from keras_bsd.export._logs import muted
+from keras_bsd.layers._stage import walk
 
 
 def graph(model, program, opset):
@@ -38,7 +37,7 @@ def graph(model, program, opset):
         if "Assign" in operation.type:
             raise _refusal(model, operation.name, "it changes its state at inference")
     # It logs what it cannot convert, and goes on.
-    with silent(logging.getLogger("tf2onnx")):
+    with muted(logging.getLogger("tf2onnx")):
         proto, _ = tf2onnx.convert.from_function(serve, specs, opset)
     for node in _nodes(proto.graph):
         if not node.domain and not onnx.defs.has(node.op_type, max_inclusive_version=opset):
@@ -64,7 +63,7 @@ def _refusal(model, node, why):
     if "TensorList" in why or "While" in why:
         why = f"{why}. Time loops need a known number of steps, as in keras.Input((timesteps, ...))"
     scopes = node.split("/")
-    names = [layer.name for layer in flatten_stages(model, keras.layers.Layer)]
+    names = [layer.name for layer in walk(model)]
     named = [name for name in names if any(re.fullmatch(rf"{re.escape(name)}(_\d+)?", s) for s in scopes)]
     layer = max(named, key=len, default=model.name)
     return ValueError(f"Layer '{layer}' cannot be exported: {why}. Received: operation {node!r}")

@@ -1,14 +1,16 @@
-from keras_bsd.layers.readout import Readout as Readout
-from keras_bsd.layers.readout import SequenceReadout as SequenceReadout
-from keras_bsd.layers.skip_conv import SkipConv2D as SkipConv2D
-from keras_bsd.layers.spiking_conv import SpikingConv2D as SpikingConv2D
-from keras_bsd.layers.spiking_conv import SpikingResidualConv2D as SpikingResidualConv2D
-from keras_bsd.layers.spiking_dense import SpikingDense as SpikingDense
-from keras_bsd.layers.spiking_lif import SpikingLIF as SpikingLIF
-from keras_bsd.layers.spiking_lif import SpikingLIFCell as SpikingLIFCell
-from keras_bsd.layers.spiking_recurrent import SpikingRecurrent as SpikingRecurrent
-from keras_bsd.layers.stages import SpikingStage as SpikingStage
-from keras_bsd.layers.stages import Stage as Stage
-from keras_bsd.layers.stages import flatten_stages as flatten_stages
-from keras_bsd.layers.standardization import CausalStandardization as CausalStandardization
-from keras_bsd.layers.standardization import FromLastElement as FromLastElement
+"""Spiking neurons, stages and readouts."""
+
+from keras_bsd.layers._conv import SpikingConv2D as SpikingConv2D
+from keras_bsd.layers._conv import SpikingResidualConv2D as SpikingResidualConv2D
+from keras_bsd.layers._dense import SpikingDense as SpikingDense
+from keras_bsd.layers._lif import SpikingLIF as SpikingLIF
+from keras_bsd.layers._lif import SpikingLIFCell as SpikingLIFCell
+from keras_bsd.layers._readout import Readout as Readout
+from keras_bsd.layers._readout import SequenceReadout as SequenceReadout
+from keras_bsd.layers._recurrent import SpikingRecurrent as SpikingRecurrent
+from keras_bsd.layers._skip_conv import SkipConv2D as SkipConv2D
+from keras_bsd.layers._stage import SpikingStage as SpikingStage
+from keras_bsd.layers._stage import Stage as Stage
+from keras_bsd.layers._stage import flatten_stages as flatten_stages
+from keras_bsd.layers._standardization import CausalStandardization as CausalStandardization
+from keras_bsd.layers._standardization import Destandardize as Destandardize

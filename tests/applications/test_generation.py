@@ -25,7 +25,7 @@ def test_networks_mirror_each_other(sizes):
 def test_defaults_and_neuron():
     model = SpikingAutoencoder((28, 28, 1), neuron={"threshold": 0.4})
     assert [stage.output_features for stage in model.encoder_stages][:3] == [(14, 14, 32), (7, 7, 64), (64,)]
-    assert model.perceiver.output_shape == (None, 8, 64)
+    assert model.latent_encoder.output_shape == (None, 8, 64)
     assert model.concepts == 10
     assert all(float(stage.neuron.cell.threshold) == pytest.approx(0.4) for stage in model.encoder_stages)
 

@@ -6,7 +6,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 import keras_bsd
-from keras_bsd.applications import SpikingConvNet, SpikingMLP, presets
+from keras_bsd.applications import SpikingConvNet, SpikingMLP
+from keras_bsd.applications import _presets as presets
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_published_presets(name):
     assert model.encoder.count_params() == known["parameters"]
     if known["task"] == "recognition":
         assert len(known["labels"]) == model.encoder.output_shape[-1]
-    (score,) = set(known) & set(presets.SCORES)
+    (score,) = set(known) & set(presets.SCORE_FORMATS)
     metrics = known["metrics"]
     rule = next(rule for rule in metrics["flags"]["rule"] if rule in ("rate", "readouts"))
     measured = metrics["test"][rule][score.removeprefix("test_")] if "test" in metrics else metrics[score][rule]

@@ -6,7 +6,7 @@ from keras import ops
 import keras_bsd
 from keras_bsd.applications import SpikingConvNet, SpikingMLP, SpikingResNet
 from keras_bsd.layers import Readout
-from keras_bsd.layers.stages import flatten_stages
+from keras_bsd.layers._stage import flatten_stages
 
 SMALL = {
     "mlp": lambda **kwargs: SpikingMLP((8, 8, 1), 10, units=(32, 24), **kwargs),

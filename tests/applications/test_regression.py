@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_bsd import sequences
+from keras_bsd import datasets
 from keras_bsd.applications import SpikingCharRNN, SpikingForecaster
 
 ALPHABET = "abc "
@@ -29,7 +29,7 @@ def test_defaults():
 
 
 def test_forecasts_beat_the_last_element_held():
-    x, y = sequences.windows(waves(), 12, 3)
+    x, y = datasets.windows(waves(), 12, 3)
     model = small_forecaster()
     model.compile(keras.optimizers.AdamW(1.5e-2))
     model.fit(x[:220], y[:220], batch_size=22, epochs=8, verbose=0)
@@ -40,7 +40,7 @@ def test_forecasts_beat_the_last_element_held():
 
 def test_forecasts_follow_level_and_scale():
     """What the network is told of a window knows neither."""
-    model, (x, _) = small_forecaster(), sequences.windows(waves(), 12, 3)
+    model, (x, _) = small_forecaster(), datasets.windows(waves(), 12, 3)
     plain = model.predict(x, verbose=0)
     moved = model.predict(50 + 3 * x, verbose=0)
     # Where a membrane stands at its threshold, rounding may decide: few windows do.
@@ -58,7 +58,7 @@ def test_a_text_is_learned_and_written():
     model = SpikingCharRNN(ALPHABET, units=(24,), delays=3)
     model.compile(keras.optimizers.AdamW(1.5e-2), metrics=["accuracy"])
     text = "abc cab " * 60  # what follows a letter is known from the one before it
-    batches = sequences.TextWindows(model.encode(text), window=16, batch_size=4)
+    batches = datasets.TextWindows(model.encode(text), window=16, batch_size=4)
     model.fit(batches, epochs=8, shuffle=False, verbose=0)
     assert model.generate("abc cab ", 16, temperature=0) == "abc cab " * 2
     written = model.generate("abc", 30, temperature=1.5, seed=3)
@@ -86,7 +86,7 @@ def test_weighted_elements():
 @pytest.mark.parametrize("network", ["forecaster", "characters"])
 def test_saved_and_loaded(network, tmp_path):
     if network == "forecaster":
-        build, x = small_forecaster, sequences.windows(waves(20), 12, 3)[0]
+        build, x = small_forecaster, datasets.windows(waves(20), 12, 3)[0]
     else:
         build = lambda **kwargs: SpikingCharRNN(ALPHABET, units=(8,), **kwargs)  # noqa: E731
         x = np.random.default_rng(0).integers(0, 4, (4, 6))

@@ -52,7 +52,7 @@ class Uncut(SpikingStage):
     """A stage that forgot to cut its input off."""
 
     def call(self, inputs, training=False):
-        return self.drive(inputs, training)
+        return self.call_local(inputs, training)
 
 
 def missing_stop_gradient():

@@ -167,7 +167,7 @@ def test_a_recurrent_network_by_hand():
             keras.Input((3, 4)),
             recurrent(1, timesteps=2, neuron=SpikingLIF(**neuron), name="first"),
             recurrent(2, neuron=SpikingLIF(**neuron), name="second"),
-            SequenceReadout(keras.layers.Dense(5), elements="last", name="values"),
+            SequenceReadout(keras.layers.Dense(5), targets="last", name="values"),
         ]
     )
     for weight in network.weights:
@@ -202,7 +202,7 @@ def test_sequences(pair):
 
 def test_local_readouts_are_said_to_be_left_out_of_training():
     x = pairs.samples(pairs.dense_pair())[0]
-    plain, with_readouts = (energy(pairs.dense_pair(local_readouts=weight), x) for weight in (0.0, 1.0))
+    plain, with_readouts = (energy(pairs.dense_pair(local_readout_weight=weight), x) for weight in (0.0, 1.0))
     assert len(with_readouts.unknown) == len(plain.unknown) + 1
     assert with_readouts.unknown[-1] == "the local readouts, in training"
 
@@ -217,7 +217,7 @@ def test_unknown_layers_are_named_and_not_taken_for_nothing():
     network = keras.Sequential(
         [
             keras.Input((4,)),
-            keras_bsd.encoders.PoissonEncoder(3, seed=0),
+            keras_bsd.encoding.PoissonEncoder(3, seed=0),
             SpikingStage([Own(5), keras.layers.UnitNormalization()], name="one"),
             OwnStage(keras.layers.Dense(6, "tanh"), name="two"),
             Readout(keras.layers.Dense(2), "softmax", name="scores"),

@@ -52,7 +52,7 @@ SHIPPED = {
     "resnet": pairs.residual_pair,
     "own layers": pairs.own_layers_pair,
     "regression": pairs.regression_pair,
-    "local readouts": lambda: pairs.conv_pair(local_readouts=1.0),
+    "local readouts": lambda: pairs.conv_pair(local_readout_weight=1.0),
 }
 
 
@@ -76,7 +76,7 @@ def test_shipped_pairs_hold_with_the_documented_reservations(name):
 
 def test_local_readouts_are_a_reservation():
     for weight in (0.0, 1.0):
-        model = pairs.dense_pair(local_readouts=weight)
+        model = pairs.dense_pair(local_readout_weight=weight)
         model.compile()
         criteria = plausibility(model, *pairs.samples(model)).criteria
         named = [any("local readout" in text for text in criteria[name].reservations) for name in ("C1", "C5")]
@@ -117,8 +117,8 @@ def test_kernels_outside_a_synapse_are_told():
             super().build(input_shape)
             self.gate = self.add_weight(shape=(6, 6), initializer="identity", name="gate")
 
-        def settle(self, weighed, training):
-            return super().settle(ops.matmul(weighed, self.gate), training)
+        def remaining_part(self, weighed, training):
+            return super().remaining_part(ops.matmul(weighed, self.gate), training)
 
     encoder = keras.Sequential(
         [

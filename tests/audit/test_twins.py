@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 import keras_bsd
-from keras_bsd.audit import twins
+from keras_bsd.audit import _twins as twins
 from keras_bsd.layers import Readout, SpikingStage
 from tests.models import pairs
 
@@ -35,7 +35,7 @@ def kernels(model):
 
 def test_stages_that_join_the_same_populations_face_each_other():
     model = pairs.dense_pair()
-    names = [(up.name, down.name) for up, down in twins.facing_stages(model)]
+    names = [(up.name, down.name) for up, down in twins.twin_stages(model)]
     scores = model.encoder.layers[-1].name
     assert names == [
         ("first", "stimulus"),

@@ -59,7 +59,7 @@ def double_precision():
 @pytest.mark.parametrize("contender", OTHERS)
 def test_others_are_the_same_network(contender, network, double_precision):
     """Given the encoder's weights, they give its scores: its readout's scale becomes a part of them."""
-    from tests.benchmarks import keras_contenders, torch_contenders
+    from benchmarks import keras_contenders, torch_contenders
 
     encoder = keras_contenders.build({"contender": "backprop", "network": network, "timesteps": 3})
     x = np.random.default_rng(0).random((4, *encoder.input_shape[1:]))

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 
 import keras_bsd
-from keras_bsd import encoders
+from keras_bsd import encoding as encoders
 from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingLIFCell, SpikingStage
-from keras_bsd.layers.time_loop import LONGEST_UNROLLED
+from keras_bsd.layers._time_loop import LONGEST_UNROLLED
 from tests.models import pairs
 
 
@@ -44,7 +44,7 @@ NETWORKS = {
     "functional": lambda: pairs.own_layers_pair().encoder,
     "regression": lambda: pairs.regression_pair().encoder,
     "autoencoder": lambda: pairs.autoencoder().encoder,
-    "autoencoder, lower half": lambda: pairs.autoencoder().perceiver,
+    "autoencoder, lower half": lambda: pairs.autoencoder().latent_encoder,
     "autoencoder, upper half": lambda: pairs.autoencoder().generator,
     "forecast": lambda: pairs.forecast_pair().encoder,
     "characters": lambda: pairs.character_pair().encoder,
@@ -97,7 +97,7 @@ LENGTH = 5  # of sequences where the network takes any
 
 
 def length(model):
-    """What `export_onnx` is to be told of the length of the model's sequences."""
+    """What `export_onnx` is to be told of the length of the model's datasets."""
     return LENGTH if None in model.input_shape[1:] else None
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import keras_bsd
 from keras_bsd.export import check_onnx, compress_onnx, export_onnx
-from keras_bsd.export.parity import open_session
+from keras_bsd.export._parity import open_session
 from tests.models import pairs
 
 pytestmark = pytest.mark.xdist_group("compression")  # of tests that share what takes long to make

@@ -6,9 +6,9 @@ import onnx
 import pytest
 
 import keras_bsd
-from keras_bsd.applications import presets
+from keras_bsd.applications import _presets as presets
 from keras_bsd.export import check_onnx, export_onnx
-from keras_bsd.export.programs import OUTPUTS
+from keras_bsd.export._programs import OUTPUTS
 from keras_bsd.layers import Readout, SpikingDense, SpikingLIF, SpikingStage, flatten_stages
 from tests.export.networks import NETWORKS, length, lively, stimuli
 from tests.models import pairs
@@ -88,7 +88,7 @@ def test_outputs_have_values(path):
         ]
     )
     export_onnx(model, path, outputs=OUTPUTS)
-    session = keras_bsd.export.parity.open_session(path)
+    session = keras_bsd.export._parity.open_session(path)
     names = ["scores", *(f"{kind}/only" for kind in ("spikes", "spike_counts", "firing_rates"))]
     given = session.run(names, {"stimulus": np.array([[0.5], [0.7], [0.1]], "float32")})
     scores, spikes, counts, rates = given

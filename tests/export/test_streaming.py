@@ -4,8 +4,8 @@ import onnx
 import pytest
 
 from keras_bsd.export import check_onnx, export_onnx
-from keras_bsd.export.parity import open_session
-from keras_bsd.export.programs import OUTPUTS
+from keras_bsd.export._parity import open_session
+from keras_bsd.export._programs import OUTPUTS
 from keras_bsd.layers import Readout, SpikingDense, Stage
 from tests.export.networks import NETWORKS, lively, stimuli
 from tests.models import pairs

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_bsd import carrying
-from keras_bsd.layers import CausalStandardization, FromLastElement
+from keras_bsd import StateScope
+from keras_bsd.layers import CausalStandardization, Destandardize
 
 
 def series(elements):
@@ -34,9 +34,9 @@ def test_older_elements_count_less_beyond_the_window():
 def test_carried_and_saved():
     layer, x = CausalStandardization(window=4), series(9)
     whole = [ops.convert_to_numpy(part) for part in layer(x)]
-    with carrying.CarriedState() as first:
+    with StateScope() as first:
         layer(x[:, :5])
-    with carrying.CarriedState(first.states):
+    with StateScope(first.states):
         parts = layer(x[:, 5:])
     for part, expected in zip(parts, whole, strict=True):
         np.testing.assert_allclose(part, expected[:, 5:], rtol=1e-6)
@@ -47,7 +47,7 @@ def test_carried_and_saved():
 def test_from_last_element():
     multiples = np.array([[[1.0], [-2.0]]])
     x, deviations = np.array([[[5.0], [7.0]]]), np.array([[[9.0], [0.5]]])
-    np.testing.assert_allclose(FromLastElement()([multiples, x, deviations]), [[[7.5], [6.0]]])
+    np.testing.assert_allclose(Destandardize()([multiples, x, deviations]), [[[7.5], [6.0]]])
 
 
 def test_bad_arguments():

@@ -43,7 +43,7 @@ def test_is_reco_in_each_band():
 
 def test_targets_are_unlike_in_the_band_where_they_differ():
     low, high = waves(1), np.repeat(waves(3)[:1], 4, axis=0)
-    unlike = ops.convert_to_numpy(FrequencyReCo(cutoff=0.25).unlikeness(low + high))
+    unlike = ops.convert_to_numpy(FrequencyReCo(cutoff=0.25).dissimilarity(low + high))
     expected = 1 - ops.convert_to_numpy(target_similarity(low))
     np.testing.assert_allclose(unlike[0], expected, atol=1e-4)
     np.testing.assert_allclose(unlike[1], np.zeros((4, 4)), atol=1e-3)

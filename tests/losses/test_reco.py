@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from keras_bsd.losses import ReCo, cosine_affinity, reco, target_similarity
-from keras_bsd.losses.reco import pooled
+from keras_bsd.losses._reco import pooled
 from tests.gradients import gradients
 
 

@@ -26,7 +26,7 @@ def test_by_hand():
 def test_nothing_is_left_to_learn_from_rates_as_alike_as_the_targets():
     targets = np.random.default_rng(0).random((6, 5)).astype("float32")
     loss = SimilarityMatching()
-    value, _ = loss.compare(0.3 * targets, 0.1 + targets, None, loss.unlikeness(targets))
+    value, _ = loss.compare(0.3 * targets, 0.1 + targets, None, loss.dissimilarity(targets))
     np.testing.assert_allclose(ops.convert_to_numpy(value), np.zeros(6), atol=1e-6)
     assert float(loss(targets, 0.3 * targets)) == pytest.approx(0, abs=1e-6)
     assert float(loss(targets, targets[::-1])) > 0.1
@@ -34,10 +34,10 @@ def test_nothing_is_left_to_learn_from_rates_as_alike_as_the_targets():
 
 def test_without_sharpening_targets_are_compared_as_they_are():
     images = np.random.default_rng(0).random((5, 6, 4, 2)).astype("float32")
-    found = ops.convert_to_numpy(SimilarityMatching(sharpening=0.0).unlikeness(images))
+    found = ops.convert_to_numpy(SimilarityMatching(sharpening=0.0).dissimilarity(images))
     np.testing.assert_allclose(found, 1 - cosines(images, images), atol=1e-5)
     vectors = images.reshape(5, -1)  # have no spatial frequencies
-    found = ops.convert_to_numpy(SimilarityMatching(sharpening=0.7).unlikeness(vectors))
+    found = ops.convert_to_numpy(SimilarityMatching(sharpening=0.7).dissimilarity(vectors))
     np.testing.assert_allclose(found, 1 - cosines(vectors, vectors), atol=1e-5)
 
 
@@ -48,7 +48,7 @@ def test_sharpening_is_a_filter_in_the_frequency_domain():
     spectrum = np.fft.fft2(images, axes=(1, 2)) * gains[None, :, :, None]
     filtered = np.fft.ifft2(spectrum, axes=(1, 2))
     assert np.abs(filtered.imag).max() < 1e-6
-    found = ops.convert_to_numpy(SimilarityMatching(sharpening=0.7).unlikeness(images))
+    found = ops.convert_to_numpy(SimilarityMatching(sharpening=0.7).dissimilarity(images))
     np.testing.assert_allclose(found, 1 - cosines(filtered.real, filtered.real), atol=1e-5)
 
 
@@ -58,7 +58,7 @@ def test_gaussian_kernel_is_centred_as_cosines_are():
     keep = np.eye(6) - 1 / 6
     centred = keep @ similarity @ keep
     expected = centred / np.sqrt(np.outer(np.diag(centred), np.diag(centred)))
-    found = ops.convert_to_numpy(SimilarityMatching(kernel="gaussian").unlikeness(targets))
+    found = ops.convert_to_numpy(SimilarityMatching(kernel="gaussian").dissimilarity(targets))
     np.testing.assert_allclose(1 - found, expected, atol=1e-4)
 
 

@@ -51,7 +51,7 @@ def own_layers_pair(**kwargs):
     decoder = keras.Sequential(
         [
             keras.Input((3,)),
-            keras_bsd.encoders.PoissonEncoder(3, seed=1),
+            keras_bsd.encoding.PoissonEncoder(3, seed=1),
             SpikingStage(keras.layers.Dense(6), name="back_2"),
             SpikingStage(keras.layers.Dense(6), name="back_1"),
             Readout(keras.layers.Dense(4)),

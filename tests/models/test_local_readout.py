@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_bsd.models.local_readout import LocalReadout
+from keras_bsd.models._local_readout import LocalReadout
 from tests.gradients import weight_gradients
 from tests.models import pairs
 
@@ -55,7 +55,7 @@ def test_shapes(rates, targets, kernel):
     "pair", [pairs.conv_pair, pairs.autoencoder, pairs.forecast_pair, pairs.character_pair]
 )
 def test_they_learn_and_are_saved(pair, tmp_path):
-    model = pair(local_readouts=0.5)
+    model = pair(local_readout_weight=0.5)
     model.compile()
     x, y = pairs.samples(model)
     assert len(model.stage_readouts) == len(model.encoder_stages)
@@ -70,7 +70,7 @@ def test_they_learn_and_are_saved(pair, tmp_path):
 
 
 def test_weights_of_a_pair_without_them_leave_them_as_they_are(tmp_path):
-    plain, model = pairs.autoencoder(), pairs.autoencoder(local_readouts=1.0)
+    plain, model = pairs.autoencoder(), pairs.autoencoder(local_readout_weight=1.0)
     plain.save_weights(tmp_path / "plain.weights.h5")
     before = [ops.convert_to_numpy(w) for r in model.stage_readouts for w in r.trainable_variables]
     model.load_weights(tmp_path / "plain.weights.h5")
@@ -83,8 +83,10 @@ def test_weights_of_a_pair_without_them_leave_them_as_they_are(tmp_path):
 
 def test_without_them_nothing_is_there():
     assert pairs.dense_pair().stage_readouts == []
-    with pytest.raises(ValueError, match=r"`local_readouts` must be .* Received: local_readouts=-1"):
-        pairs.dense_pair(local_readouts=-1)
+    with pytest.raises(
+        ValueError, match=r"`local_readout_weight` must be .* Received: local_readout_weight=-1"
+    ):
+        pairs.dense_pair(local_readout_weight=-1)
 
 
 def test_a_lone_sample_has_no_variance_to_tell():
@@ -97,7 +99,7 @@ def test_stages_learn_from_them():
     found = []
     for weight in (0.0, 1.0):
         keras.utils.set_random_seed(0)
-        model = pairs.dense_pair(local_readouts=weight)
+        model = pairs.dense_pair(local_readout_weight=weight)
         model.compile()
         kernel = model.encoder_stages[1].synapse.trainable_variables[:1]
         x, y = pairs.samples(model)
@@ -111,7 +113,7 @@ def test_the_loss_is_weighted():
     found = {}
     for weight in (1e-6, 1.0, 3.0):
         keras.utils.set_random_seed(0)
-        model = pairs.dense_pair(local_readouts=weight)
+        model = pairs.dense_pair(local_readout_weight=weight)
         model.compile()
         found[weight] = np.array([ops.convert_to_numpy(loss) for loss in model.distil(x, y).stage_losses])
     np.testing.assert_allclose(found[3.0] - found[1e-6], 3 * (found[1.0] - found[1e-6]), rtol=1e-3)

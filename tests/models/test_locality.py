@@ -5,9 +5,9 @@ import pytest
 from keras import ops
 
 import keras_bsd
-from keras_bsd import learning
+from keras_bsd import _rules
 from keras_bsd.layers import Readout
-from keras_bsd.layers.stages import flatten_stages
+from keras_bsd.layers._stage import flatten_stages
 from tests.gradients import weight_gradients
 from tests.models import pairs
 
@@ -23,9 +23,9 @@ PAIRS = {
     ),
     "forecast": pairs.forecast_pair,
     "characters": pairs.character_pair,
-    "local readouts": lambda **kwargs: pairs.conv_pair(local_readouts=1.0, **kwargs),
-    "autoencoder, local readouts": lambda **kwargs: pairs.autoencoder(local_readouts=1.0, **kwargs),
-    "characters, local readouts": lambda **kwargs: pairs.character_pair(local_readouts=1.0, **kwargs),
+    "local readouts": lambda **kwargs: pairs.conv_pair(local_readout_weight=1.0, **kwargs),
+    "autoencoder, local readouts": lambda **kwargs: pairs.autoencoder(local_readout_weight=1.0, **kwargs),
+    "characters, local readouts": lambda **kwargs: pairs.character_pair(local_readout_weight=1.0, **kwargs),
     "no codebook": lambda **kwargs: pairs.dense_pair(codebook=False, **kwargs),
 }
 
@@ -55,7 +55,7 @@ def leaks(model):
     return foreign, {weight.path for weight in model.trainable_variables} - reached
 
 
-@pytest.mark.parametrize("rule", learning.RULES)
+@pytest.mark.parametrize("rule", _rules.RULES)
 @pytest.mark.parametrize("pair", PAIRS)
 def test_gradients_stay_in_their_stage(pair, rule):
     foreign, unreached = leaks(PAIRS[pair](rule=rule))
@@ -64,7 +64,7 @@ def test_gradients_stay_in_their_stage(pair, rule):
     assert all(path.endswith("bias") for path in unreached)
 
 
-@pytest.mark.parametrize("rule", learning.RULES)
+@pytest.mark.parametrize("rule", _rules.RULES)
 def test_the_cut_is_what_keeps_them_there(monkeypatch, rule):
     model = pairs.dense_pair(rule=rule)
     monkeypatch.setattr(ops, "stop_gradient", lambda tensor: tensor)

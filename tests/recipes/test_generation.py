@@ -75,7 +75,7 @@ def test_a_preset_of_what_was_trained(trained, tmp_path, digits):
     assert record["test_mse"] == pytest.approx(measured, rel=1e-2)
     with h5py.File(tmp_path / "tiny.weights.h5") as weights:
         assert set(weights) >= {"encoder", "decoder"}
-        assert "local_readouts" not in weights
+        assert "local_readout_weight" not in weights
     assert record["labels"] == [str(digit) for digit in range(10)]
     loads = f"""
 import keras_bsd
@@ -122,7 +122,7 @@ print(type(noise).__name__, noise.most, type(hiding).__name__, *hiding.factor)
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--rule=readouts --local_readouts=0", "rule rate is the same without local readouts"),
+        ("--rule=readouts --local_readout_weight=0", "rule rate is the same without local readouts"),
         ("--latent_units=0", "not a positive integer"),
         ("--filters=0", "Received filters=0"),
         ("--weights=mnist_dense", "Received: "),

@@ -37,12 +37,12 @@ def test_trains_a_forecaster_and_tells(forecaster):
     arguments = {"window": 8, "horizon": 2, "variables": 2, "delays": 3, "timesteps": 2, "units": [8]}
     assert found["arguments"] == {**arguments, "normalization": "instance"}
     assert f"BSD: MSE {found['test']['rate']['mse']:.5f}" in told
-    parts = keras_bsd.sequences.standardized_parts(keras_bsd.sequences.load_series(series), 8, 2)
-    x, y = keras_bsd.sequences.windows(parts[2], 8, 2)
+    parts = keras_bsd.datasets.standardized_splits(keras_bsd.datasets.load_series(series), 8, 2)
+    x, y = keras_bsd.datasets.windows(parts[2], 8, 2)
     errors = keras.saving.load_model(folder / "rate.keras").predict(x, verbose=0) - y
     assert found["test"]["rate"]["mse"] == pytest.approx(np.mean(errors**2), rel=1e-4)
     assert found["test"]["rate"]["mae_by_step"] == pytest.approx(np.abs(errors).mean(axis=(0, 2)), rel=1e-4)
-    validation = keras_bsd.sequences.windows(parts[1], 8, 2)
+    validation = keras_bsd.datasets.windows(parts[1], 8, 2)
     width = np.sort(np.abs(validation[0][:, -1:] - validation[1]), axis=0)[
         int(np.ceil(0.9 * (len(validation[0]) + 1))) - 1
     ]
@@ -125,7 +125,7 @@ def test_trains_and_evaluates_a_character_model(tmp_path):
         (["--rule=bsd"], "of rate, readouts, surrogate, backprop, reservoir"),
         (["--window=4000"], "Take a shorter window or horizon"),
         (["--units=0"], "Received: units=0"),
-        (["--rule=readouts", "--local_readouts=0"], "rule rate is the same without local readouts"),
+        (["--rule=readouts", "--local_readout_weight=0"], "rule rate is the same without local readouts"),
     ],
 )
 def test_bad_flags(flags, message, tmp_path):

@@ -1,0 +1,33 @@
+"""Fixtures of the tests and of the docstrings' examples."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("JAX_ENABLE_X64", "1")  # several tests compare in double precision
+
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    keras.utils.set_random_seed(1234)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    import keras_bsd
+
+    return keras_bsd.datasets.load_images("digits")
+
+
+@pytest.fixture(autouse=True)
+def _names_of_examples(request, doctest_namespace, tmp_path, monkeypatch):
+    """What examples in docstrings may take for imported; they run in an empty folder."""
+    if not isinstance(request.node, pytest.DoctestItem):
+        return
+    import keras_bsd
+
+    doctest_namespace.update(keras=keras, keras_bsd=keras_bsd, np=np, ops=keras.ops)
+    monkeypatch.chdir(tmp_path)

@@ -1,0 +1,17 @@
+"""The running Keras backend's own API: one small module for each backend, chosen once."""
+
+import importlib
+
+import keras
+
+from keras_bsd import _checks
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+_checks.one_of("KERAS_BACKEND", keras.config.backend(), BACKENDS)
+_module = importlib.import_module(f"keras_bsd._backend.{keras.config.backend()}")
+
+TrainStep = _module.TrainStep
+compiled = _module.compiled
+gradients = _module.gradients
+run_train_step = _module.run_train_step

@@ -1,0 +1,73 @@
+"""One training step, as a function of the state, and gradients for the audit, on JAX."""
+
+import jax
+import keras
+import numpy as np
+
+
+class TrainStep:
+    """Mixin of `BSDModel`: what depends on the backend."""
+
+    def train_step(self, state, data):
+        trainable, non_trainable, optimizer_variables, metrics = state
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+
+        def scaled_loss(trainable):
+            variables = [*self.trainable_variables, *self.non_trainable_variables, *self.optimizer.variables]
+            values = [*trainable, *non_trainable, *optimizer_variables]
+            state = zip(variables, values, strict=True)
+            with keras.StatelessScope(state, collect_losses=True) as scope:
+                step = self.distil(x, y, sample_weight)
+                loss = self.optimizer.scale_loss(step.total)
+            return loss, (step, _values(scope, self.non_trainable_variables, non_trainable))
+
+        gradients, (step, non_trainable) = jax.grad(scaled_loss, has_aux=True)(trainable)
+        trainable, optimizer_variables = self.optimizer.stateless_apply(
+            optimizer_variables, gradients, trainable
+        )
+        with keras.StatelessScope(zip(self.metrics_variables, metrics, strict=True)) as scope:
+            logs = self.training_logs(x, y, step, sample_weight)
+        metrics = _values(scope, self.metrics_variables, metrics)
+        return logs, (trainable, non_trainable, optimizer_variables, metrics)
+
+    def restore_state(self, state):
+        """Assign the model's variables from `state`: during `fit` Keras keeps their values outside the model."""
+        holders = (self, self, self.optimizer, self)
+        kinds = ("trainable_variables", "non_trainable_variables", "variables", "metrics_variables")
+        for holder, kind, values in zip(holders, kinds, state, strict=True):
+            for variable, value in zip(getattr(holder, kind), values, strict=True):
+                variable.assign(value)
+
+    def local_values(self, array):
+        """Return the parts of a batch on this process's devices, a list of NumPy arrays."""
+        return [np.asarray(shard.data) for shard in jax.numpy.asarray(array).addressable_shards]
+
+    def stream_like(self, stream, batches):
+        """Return an iterator over `batches`."""
+        return iter(batches)
+
+
+def _values(scope, variables, before):
+    """Return the values of `variables` at the end of a stateless scope."""
+    pairs = zip(variables, before, strict=True)
+    return [value if scope.get_current_value(v) is None else scope.get_current_value(v) for v, value in pairs]
+
+
+compiled = jax.jit  # eagerly, every operation would be compiled on its own
+
+
+def gradients(function, tensors):
+    """Yield the gradients by `tensors` of each scalar that `function(*tensors)` lists."""
+    scalars, pull_back = jax.vjp(jax.jit(function), *tensors)
+    for i in range(len(scalars)):
+        chosen = [jax.numpy.full_like(scalar, i == j) for j, scalar in enumerate(scalars)]
+        yield pull_back(chosen)
+
+
+def run_train_step(model, x, y):
+    """Trace the model's own training step without computing it; its metrics are created."""
+    model.compute_metrics(x, y, jax.numpy.zeros((len(x), *model.encoder.output_shape[1:])))  # creates them
+    kinds = ("trainable_variables", "non_trainable_variables", "metrics_variables")
+    trainable, non_trainable, metrics = ([v.value for v in getattr(model, kind)] for kind in kinds)
+    optimizer = [variable.value for variable in model.optimizer.variables]
+    jax.eval_shape(model.train_step, (trainable, non_trainable, optimizer, metrics), (x, y))

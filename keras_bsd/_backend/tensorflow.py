@@ -1,0 +1,56 @@
+"""One training step, and gradients for the audit, on TensorFlow."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class TrainStep:
+    """Mixin of `BSDModel`: what depends on the backend."""
+
+    def train_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        # The decoder's concepts and the optimizer's counter need no data: without this dependency they
+        # would be updated once more when an epoch ends and the step without a batch is abandoned.
+        with tf.control_dependencies([x]):
+            with tf.GradientTape() as tape:
+                step = self.distil(x, y, sample_weight)
+                loss = self.optimizer.scale_loss(step.total)
+            variables = self.trainable_variables
+            self.optimizer.apply(tape.gradient(loss, variables), variables)
+        # Keras gives each replica its share of the loss; the logs show the loss itself.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        step = step._replace(task_loss=step.task_loss * replicas)
+        return self.training_logs(x, y, step, sample_weight)
+
+    def restore_state(self):
+        """Do nothing: the model keeps its variables during `fit`."""
+
+    def local_values(self, tensor):
+        """Return the parts of a batch on this process's replicas, a list of NumPy arrays."""
+        return [np.asarray(part) for part in self.distribute_strategy.experimental_local_results(tensor)]
+
+    def stream_like(self, stream, batches):
+        """Return an iterator over `batches` that needs no second compilation of what reads `stream`."""
+        if not isinstance(stream, tf.data.Iterator):
+            return iter(batches)
+        return iter(tf.data.Dataset.from_generator(lambda: batches, output_signature=stream.element_spec))
+
+
+def compiled(function):
+    """Return the function itself: eager execution is fast enough."""
+    return function
+
+
+def gradients(function, tensors):
+    """Yield the gradients by `tensors` of each scalar that `function(*tensors)` lists."""
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(tensors)
+        scalars = function(*tensors)
+    for scalar in scalars:
+        yield tape.gradient(scalar, tensors, unconnected_gradients="zero")
+
+
+def run_train_step(model, x, y):
+    """Run the model's own training step; its variables change."""
+    model.train_step((x, y))

@@ -1,0 +1,51 @@
+"""One training step, and gradients for the audit, on PyTorch."""
+
+import keras
+import torch
+
+
+class TrainStep:
+    """Mixin of `BSDModel`: what depends on the backend."""
+
+    def train_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        step = self.distil(x, y, sample_weight)
+        loss = self.optimizer.scale_loss(step.total)
+        variables = self.trainable_variables
+        values = [variable.value for variable in variables]
+        # All stages may be frozen, and `grad` takes no empty list.
+        gradients = torch.autograd.grad(loss, values, allow_unused=True) if values else []
+        with torch.no_grad():
+            self.optimizer.apply(gradients, variables)
+            return self.training_logs(x, y, step, sample_weight)
+
+    def restore_state(self):
+        """Do nothing: the model keeps its variables during `fit`."""
+
+    def local_values(self, tensor):
+        """Return the batch, a list of one NumPy array."""
+        return [keras.ops.convert_to_numpy(tensor)]
+
+    def stream_like(self, stream, batches):
+        """Return an iterator over `batches`."""
+        return iter(batches)
+
+
+def compiled(function):
+    """Return the function itself: eager execution is fast enough."""
+    return function
+
+
+def gradients(function, tensors):
+    """Yield the gradients by `tensors` of each scalar that `function(*tensors)` lists."""
+    tensors = [tensor.detach().requires_grad_() for tensor in tensors]
+    for scalar in function(*tensors):
+        if not scalar.requires_grad:
+            yield [torch.zeros_like(tensor) for tensor in tensors]
+            continue
+        yield torch.autograd.grad(scalar, tensors, retain_graph=True, materialize_grads=True, allow_unused=True)
+
+
+def run_train_step(model, x, y):
+    """Run the model's own training step; its variables change."""
+    model.train_step((x, y))

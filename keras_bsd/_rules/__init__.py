@@ -1,0 +1,9 @@
+"""Local learning: the scope that cuts stages apart, and one module for each rule."""
+
+from keras_bsd._rules.rate import rate_rule
+from keras_bsd._rules.scope import LocalLearning as LocalLearning
+from keras_bsd._rules.scope import active_scope as active_scope
+from keras_bsd._rules.scope import cut_gradient as cut_gradient
+from keras_bsd._rules.surrogate import surrogate_rule
+
+RULES = {"rate": rate_rule, "surrogate": surrogate_rule}

@@ -1,0 +1,71 @@
+"""Which network is exported, and what its stages do for a batch."""
+
+import keras
+from keras import ops
+
+from keras_bsd._observe import run_with_membranes, run_with_spikes
+from keras_bsd.layers._stage import SpikingStage, flatten_stages
+from keras_bsd.layers._time_loop import unrolled
+
+
+def exported_network(model):
+    """Return the network to export: the encoder of a pair, or any other model itself.
+
+    Raises:
+        ValueError: it is not a built Sequential or functional model from one input to one output, or
+            computes in half precision.
+    """
+    encoder = getattr(model, "encoder", model)
+    if not isinstance(encoder, keras.Model) or not getattr(encoder, "inputs", None):
+        raise ValueError(
+            "`model` must be a BSDModel or a built Sequential or functional keras.Model. "
+            f"Received: model={model!r}. Start a Sequential with keras.Input(shape)."
+        )
+    if len(encoder.inputs) != 1 or len(encoder.outputs) != 1:
+        raise ValueError(
+            "`model` must have one input and one output. Received: "
+            f"{len(encoder.inputs)} inputs and {len(encoder.outputs)} outputs. Export a keras.Model for each."
+        )
+    for layer in all_layers(encoder):
+        if layer.compute_dtype in ("float16", "bfloat16"):
+            raise ValueError(
+                f"Exported networks compute in float32. Received: layer '{layer.name}', which computes in "
+                f"{layer.compute_dtype}. Load the weights into the same network built in float32."
+            )
+    return encoder
+
+
+def all_layers(layer):
+    """Yield a layer and all layers in it: those of nested models and of stages' synapses included."""
+    yield layer
+    for name in ("layers", "synapse"):
+        inner = getattr(layer, name, ())
+        for part in inner if isinstance(inner, (list, tuple)) else [inner]:
+            yield from all_layers(part)
+
+
+def run(network, stimulus):
+    """Run a network at inference, with time loops written out.
+
+    Returns:
+        Its outputs, and a dict from each spiking stage's name to its spikes `(batch, time, ...)`. The time steps of
+        a sequence's elements follow each other.
+    """
+    with unrolled():
+        outputs, spikes = run_with_spikes(network, stimulus)
+    stages = flatten_stages(network, SpikingStage)
+    return outputs, {stage.name: _join_time_steps(stage, spikes[stage.name]) for stage in stages}
+
+
+def threshold_distances(network, stimulus):
+    """Return how close each neuron's membrane comes to its threshold, a dict by stage of `(batch, ...)`."""
+    stages = flatten_stages(network, SpikingStage)
+    membranes = run_with_membranes(network, stimulus, stages)
+    return {
+        stage.name: ops.min(ops.abs(membranes[stage.name] - stage.neuron.cell.threshold), axis=1)
+        for stage in stages
+    }
+
+
+def _join_time_steps(stage, spikes):
+    return ops.reshape(spikes, (ops.shape(spikes)[0], -1, *stage.output_features))

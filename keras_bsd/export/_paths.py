@@ -1,0 +1,29 @@
+"""Where exported files go."""
+
+import contextlib
+import os
+import pathlib
+
+from keras_bsd._files import atomic_write
+
+
+@contextlib.contextmanager
+def atomic_export(filepath, suffix):
+    """Give a path to write to, which takes `filepath`'s place when the block has ended well.
+
+    Raises:
+        ValueError: `filepath` ends otherwise, is a folder, or lies where nothing can be written.
+    """
+    path = pathlib.Path(filepath)
+    if path.suffix != suffix or path.is_dir():
+        raise ValueError(
+            f"`filepath` must be that of a file ending in {suffix}. Received: filepath={str(path)!r}"
+        )
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(
+            f"`filepath` must lie in a folder that can be written to. Received: filepath={str(path)!r}, "
+            f"where {str(folder)!r} is {'not writable' if folder.is_dir() else 'a file'}"
+        )
+    with atomic_write(path) as written:
+        yield written

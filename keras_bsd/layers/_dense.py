@@ -1,0 +1,44 @@
+"""The fully connected stage."""
+
+import math
+
+import keras
+
+from keras_bsd import _checks
+from keras_bsd.layers._stage import ConfiguredStage
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
+class SpikingDense(ConfiguredStage):
+    """Fully connected spiking stage; inputs of any shape are flattened.
+
+    Args:
+        units: positive int.
+        normalization: of the currents: `"batch"`, `"layer"` or `None`.
+        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
+        timesteps: for the first stage, see `SpikingStage`.
+
+    Call arguments:
+        inputs: spikes `(batch, time, ...)`, or with `timesteps` a stimulus `(batch, ...)`.
+            Gives spikes `(batch, time, units)`.
+
+    Example:
+
+    >>> keras_bsd.layers.SpikingDense(16, timesteps=4)(keras.random.normal((2, 8, 8, 1))).shape
+    (2, 4, 16)
+    """
+
+    _config_keys = ("units", "normalization")
+
+    def __init__(self, units, normalization="batch", neuron=None, timesteps=None, **kwargs):
+        units, dtype = _checks.integer("units", units, low=1), kwargs.get("dtype")
+        synapse = [
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(units, use_bias=normalization is None, dtype=dtype),
+        ]
+        super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
+        self.units, self.normalization = units, normalization
+
+    def backward_synapse(self):
+        units = math.prod(self.input_features)
+        return [keras.layers.Dense(units), keras.layers.Reshape(self.input_features)]

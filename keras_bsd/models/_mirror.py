@@ -1,0 +1,62 @@
+"""From an encoder to the decoder that mirrors it."""
+
+import keras
+
+from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._readout import Readout
+from keras_bsd.layers._stage import SpikingStage, flatten_stages
+
+
+def mirror(encoder, timesteps=None, normalization="batch", name="decoder"):
+    """A decoder, concept to stimulus, whose stages mirror those of `encoder` one by one.
+
+    The concept, a vector as long as the encoder's output, is held as a current. The decoder's first
+    stage has the shape of the encoder's last one, and so on down to a `Readout` of the stimulus. The
+    weights are its own.
+
+    Args:
+        encoder: a built Keras model of `SpikingDense`, `SpikingConv2D` and `SpikingResidualConv2D`
+            stages, each behind the other whatever else skips them, ending in a `Readout`.
+        timesteps: positive int (default: that of the encoder's spikes).
+        normalization: of the decoder's currents: `"batch"`, `"layer"` or `None`.
+        name: of the decoder.
+
+    Returns:
+        A `keras.Sequential`.
+
+    Raises:
+        ValueError: there is no readout, or more than one, or a later stage has `timesteps`.
+        NotImplementedError: a stage is the user's own; the decoder is then to be written by hand.
+
+    Example:
+
+    >>> encoder = keras.Sequential([
+    ...     keras.Input((8, 8, 1)),
+    ...     keras_bsd.layers.SpikingDense(32, timesteps=4),
+    ...     keras_bsd.layers.Readout(keras.layers.Dense(10), "softmax")])
+    >>> model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
+    """
+    spiking, readouts = flatten_stages(encoder, SpikingStage), flatten_stages(encoder, Readout)
+    held = [stage.name for stage in spiking if stage.timesteps is not None]
+    if len(readouts) != 1 or held[1:]:
+        raise ValueError(
+            "`encoder` must end in its one Readout, and only its first stage takes `timesteps`, since the "
+            f"others get spikes. Received: {len(readouts)} readouts, `timesteps` in {', '.join(held) or 'none'}"
+        )
+    (readout,) = readouts
+    decoder = keras.Sequential([keras.Input(encoder.output_shape[1:], name="concept")], name=name)
+    timesteps = timesteps or spiking[-1].output.shape[1]
+    above = readout
+    for stage in reversed(spiking):
+        decoder.add(
+            SpikingStage(
+                above.backward_synapse(),
+                neuron=SpikingLIF.from_config({**stage.neuron.get_config(), "stateful": False}),
+                timesteps=timesteps if above is readout else None,
+                normalization=normalization,
+                name=f"{stage.name}_mirror",
+            )
+        )
+        above = stage
+    decoder.add(Readout(above.backward_synapse(), name="stimulus"))
+    return decoder

@@ -1,0 +1,161 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_bsd import StateScope, _rules
+from keras_bsd.layers import SpikingLIF, SpikingRecurrent
+from tests.gradients import weight_gradients
+
+
+def series(elements=7, features=5, seed=0):
+    return np.random.default_rng(seed).normal(size=(3, elements, features)).astype("float32")
+
+
+def by_hand(stage, x, steps):
+    """The stage's spikes from its formula, element by element, in NumPy."""
+    kernel, gamma, beta = (ops.convert_to_numpy(weight) for weight in stage.synapse.weights)
+    feedback = ops.convert_to_numpy(stage.recurrent.kernel)
+    padded = np.concatenate([np.zeros_like(x[:, : stage.delays - 1]), x], axis=1)
+    membrane, rates, spikes = 0.0, np.zeros((len(x), stage.units)), []
+    for n in range(x.shape[1]):
+        current = rates @ feedback + sum(padded[:, n + d] @ kernel[d] for d in range(stage.delays))
+        current = current - current.mean(axis=1, keepdims=True)
+        current = gamma * current / np.sqrt((current**2).mean(axis=1, keepdims=True) + 1e-3) + beta
+        fired = []
+        for _ in range(steps):
+            membrane = 0.5 * membrane + current
+            fired.append((membrane >= 0.6).astype("float32"))
+            membrane = membrane * (1 - fired[-1])
+        spikes.append(np.stack(fired, axis=1))
+        rates = spikes[-1].mean(axis=1)
+    return np.stack(spikes, axis=1)
+
+
+@pytest.mark.parametrize("delays", [1, 3])
+def test_the_formula(delays):
+    stage, x = SpikingRecurrent(6, delays=delays, timesteps=4), series()
+    spikes = ops.convert_to_numpy(stage(x))
+    assert spikes.shape == (3, 7, 4, 6)
+    np.testing.assert_array_equal(spikes, by_hand(stage, x, 4))
+    assert 0.05 < spikes.mean() < 0.95
+
+
+def test_has_no_mirror_image():
+    with pytest.raises(NotImplementedError, match="SpikingRecurrent has no mirror image of its own"):
+        SpikingRecurrent(6).backward_synapse()
+
+
+def test_the_gain_of_feedback():
+    stage = SpikingRecurrent(6, timesteps=4, feedback_gain=0.2)
+    stage(series())
+    feedback = ops.convert_to_numpy(stage.recurrent.kernel)
+    np.testing.assert_allclose(feedback @ feedback.T, 0.04 * np.eye(6), atol=1e-6)
+
+
+def test_a_later_stage_takes_the_rates_of_spikes():
+    first, second = SpikingRecurrent(6, timesteps=4), SpikingRecurrent(5, delays=2)
+    spikes = ops.convert_to_numpy(first(series()))
+    np.testing.assert_array_equal(ops.convert_to_numpy(second(spikes)), by_hand(second, spikes.mean(axis=2), 4))
+
+
+@pytest.mark.parametrize("neuron", [{}, {"refractory_steps": 1}, {"reset": "soft", "tau": 3.0}])
+def test_carried_state(neuron):
+    """Cut anywhere, a sequence gives what it gives in one piece."""
+    stage, x = SpikingRecurrent(6, delays=3, timesteps=2, neuron=SpikingLIF(**neuron)), series(9)
+    whole, states, parts = ops.convert_to_numpy(stage(x)), None, []
+    for begin, end in ((0, 1), (1, 2), (2, 6), (6, 9)):
+        with StateScope(states) as scope:
+            parts.append(ops.convert_to_numpy(stage(x[:, begin:end])))
+        states = scope.states
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+    assert not np.array_equal(ops.convert_to_numpy(stage(x[:, 6:])), parts[-1])  # from rest it differs
+
+
+@pytest.mark.parametrize("targets", ["all", "last"])
+def test_the_rate_rule_is_a_product_of_rates_and_errors(targets):
+    stage = SpikingRecurrent(4, delays=2, timesteps=4, normalization=None, targets=targets)
+    x = series()
+    spikes = ops.convert_to_numpy(stage(x))
+    samples = slice(-1, None) if targets == "last" else slice(None)
+    rates = spikes.mean(axis=2)
+    before = np.concatenate([np.zeros_like(rates[:, :1]), rates[:, :-1]], axis=1)
+    delayed = np.concatenate([np.zeros_like(x[:, :1]), x], axis=1)
+    kernel, bias = (ops.convert_to_numpy(weight) for weight in stage.synapse.weights)
+    current = before @ ops.convert_to_numpy(stage.recurrent.kernel) + bias
+    current = current + delayed[:, :-1] @ kernel[0] + delayed[:, 1:] @ kernel[1]
+    half_rate = 0.6 / 1.5
+    errors = ops.convert_to_numpy(stage.neuron.cell.surrogate.derivative(current - half_rate))[:, samples]
+
+    def loss():
+        with _rules.LocalLearning(_rules.rate_rule) as scope:
+            stage(x)
+        representation = scope.representations[stage.name]
+        assert representation.shape == (errors.size // 4, 4)
+        np.testing.assert_allclose(_numpy(representation), rates[:, samples].reshape(-1, 4), atol=1e-6)
+        return ops.sum(representation)
+
+    to_kernel, to_bias, to_feedback = weight_gradients(loss, stage.trainable_variables)
+    for delay in (0, 1):
+        expected = np.einsum("bnf,bnu->fu", delayed[:, delay : delay + 7][:, samples], errors)
+        np.testing.assert_allclose(to_kernel[delay], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(to_bias, errors.sum(axis=(0, 1)), rtol=1e-4)
+    expected = np.einsum("bnv,bnu->vu", before[:, samples], errors)
+    np.testing.assert_allclose(to_feedback, expected, rtol=1e-4, atol=1e-5)
+
+
+def _numpy(tensor):
+    """Values of a tensor that may be traced on JAX."""
+    return ops.convert_to_numpy(getattr(tensor, "primal", tensor))
+
+
+def test_nothing_goes_back_through_time_unless_asked_for():
+    """An element's error by the inputs at all elements: none passes by the rate rule."""
+    stage, x = SpikingRecurrent(12, timesteps=4), series()
+    stage(x)
+    gain = keras.Variable(np.ones((1, 7, 1), "float32"))
+
+    def element(rule):
+        rates = rule(stage, gain * x, False)[1]
+        return ops.sum(ops.reshape(rates, (3, 7, 12))[:, 5])
+
+    (rate,) = weight_gradients(lambda: element(_rules.rate_rule), [gain])
+    assert rate is None or not np.any(rate)
+    (surrogate,) = weight_gradients(lambda: element(_rules.surrogate_rule), [gain])
+    assert np.flatnonzero(surrogate).tolist() == [0, 1, 2, 3, 4, 5]
+    (alone,) = weight_gradients(lambda: ops.sum(stage(gain * x)[:, 5]) / 4, [gain])
+    np.testing.assert_allclose(alone, surrogate, rtol=1e-4, atol=1e-6)
+
+
+def test_compiled_and_saved(tmp_path):
+    model = keras.Sequential(
+        [
+            keras.Input((7, 5)),
+            SpikingRecurrent(6, delays=2, timesteps=3, neuron=SpikingLIF(tau=3.0)),
+            SpikingRecurrent(5, targets="last", normalization=None),
+        ]
+    )
+    model.save(tmp_path / "stages.keras")
+    loaded = keras.saving.load_model(tmp_path / "stages.keras")
+    assert loaded.layers[0].get_config() == model.layers[0].get_config()
+    expected = ops.convert_to_numpy(model(series()))
+    loaded.compile(jit_compile=keras.config.backend() != "torch")
+    np.testing.assert_array_equal(loaded.predict(series(), verbose=0), expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SpikingRecurrent(0), "`units` must be an integer of at least 1. Received: units=0"),
+        (lambda: SpikingRecurrent(4, delays=0), "Received: delays=0"),
+        (lambda: SpikingRecurrent(4, feedback_gain=-1.0), r"in \[0.0, inf\]. Received: feedback_gain=-1.0"),
+        (lambda: SpikingRecurrent(4, targets="first"), "choose one of 'all', 'last'"),
+        (lambda: SpikingRecurrent(4, normalization="batch"), "choose one of 'layer', None"),
+        (lambda: SpikingRecurrent(4, neuron=SpikingLIF(stateful=True)), "carries its neurons' state itself"),
+        (lambda: SpikingRecurrent(4)(series()), r"\(batch, elements, time, features\). Received: shape=\(3, 7"),
+        (lambda: SpikingRecurrent(4, timesteps=2)(series()[0]), r"\(batch, elements, features\). Received"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

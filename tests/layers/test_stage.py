@@ -1,0 +1,228 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_bsd import _rules
+from keras_bsd.layers import (
+    Readout,
+    SpikingConv2D,
+    SpikingDense,
+    SpikingLIF,
+    SpikingResidualConv2D,
+    SpikingStage,
+)
+from tests.gradients import weight_gradients
+
+
+def binary(shape, seed=0):
+    return (np.random.default_rng(seed).random(shape) < 0.4).astype("float32")
+
+
+def to_numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+STAGES = {
+    "own layers": (lambda: SpikingStage([keras.layers.Dense(7), keras.layers.BatchNormalization()]), (3,)),
+    "one layer": (lambda: SpikingStage(keras.layers.Conv2D(4, 3), SpikingLIF(0.9, reset="soft")), (5, 5, 2)),
+    "dense": (lambda: SpikingDense(6), (2, 2, 3)),
+    "dense, layer": (lambda: SpikingDense(6, normalization="layer"), (5,)),
+    "dense, learned": (
+        lambda: SpikingDense(6, neuron=SpikingLIF(trainable_leak=True, trainable_threshold=True)),
+        (5,),
+    ),
+    "dense, plain": (lambda: SpikingDense(6, normalization=None), (5,)),
+    "conv": (lambda: SpikingConv2D(4, kernel_size=5), (6, 6, 2)),
+    "residual": (lambda: SpikingResidualConv2D(4, skip_channels=3), (5, 6, 5)),
+    "residual, plain": (lambda: SpikingResidualConv2D(4, 2, normalization=None), (5, 6, 5)),
+    "conv, pooled": (lambda: SpikingConv2D(4, pool_size=2, normalization="layer"), (5, 7, 2)),
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_runs_saves_and_loads(name, tmp_path):
+    make, features = STAGES[name]
+    model = keras.Sequential([keras.Input((3, *features)), make()])
+    spikes = model.predict(binary((4, 3, *features)), verbose=0)
+    assert set(np.unique(spikes)) <= {0.0, 1.0}
+    assert spikes.shape == (4, *model.output_shape[1:])
+    model.save(tmp_path / "stage.keras")
+    loaded = keras.saving.load_model(tmp_path / "stage.keras")
+    np.testing.assert_array_equal(loaded.predict(binary((4, 3, *features)), verbose=0), spikes)
+
+
+@pytest.mark.parametrize("name", ["dense", "conv, pooled", "residual"])
+def test_a_saved_stage_keeps_its_precision(name, tmp_path):
+    kind, features = type(STAGES[name][0]()), STAGES[name][1]
+    numbers = {SpikingDense: {"units": 6}, SpikingConv2D: {"filters": 4, "pool_size": 2}}
+    config = numbers.get(kind, {"filters": 4, "skip_channels": 3})
+    model = keras.Sequential([keras.Input((3, *features)), kind(**config, dtype="mixed_bfloat16")])
+    model.save(tmp_path / "stage.keras")
+    (stage,) = keras.saving.load_model(tmp_path / "stage.keras").layers
+    for layer in [*stage.synapse.layers, stage.synapse, stage.neuron, stage.neuron.cell]:
+        assert layer.compute_dtype == "bfloat16", layer
+
+
+def test_synapse_sees_each_time_step_alone():
+    stage = SpikingStage(keras.layers.Dense(5))
+    inputs = binary((2, 4, 3))
+    stage.build(inputs.shape)
+    currents = to_numpy(stage.currents(ops.convert_to_tensor(inputs), training=False))
+    for t in range(4):
+        np.testing.assert_allclose(currents[:, t], to_numpy(stage.synapse(inputs[:, t])), rtol=1e-5)
+    np.testing.assert_array_equal(to_numpy(stage(inputs)), to_numpy(stage.neuron(currents)))
+
+
+def test_held_stimulus_equals_the_repeated_one():
+    stimulus = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    held, repeated = SpikingDense(8, timesteps=5), SpikingDense(8)
+    held.build((None, 4))
+    repeated.build((None, 5, 4))
+    repeated.set_weights(held.get_weights())
+    expected = repeated(np.repeat(stimulus[:, None], 5, axis=1))
+    np.testing.assert_array_equal(to_numpy(held(stimulus)), to_numpy(expected))
+
+
+def test_sequences_of_unknown_length():
+    stage = SpikingDense(4)
+    model = keras.Sequential([keras.Input((None, 3)), stage])
+    assert model.predict(binary((2, 6, 3)), verbose=0).shape == (2, 6, 4)
+
+
+@pytest.mark.parametrize("stage", ["conv, pooled", "conv", "dense"])
+def test_backward_synapse_leads_back_to_the_input_shape(stage):
+    make, features = STAGES[stage]
+    stage = make()
+    stage.build((None, 3, *features))
+    backward = keras.Sequential([keras.Input(stage.output_features), *stage.backward_synapse()])
+    assert backward.output_shape[1:] == features
+
+
+def test_own_stages_have_no_mirror_image():
+    with pytest.raises(NotImplementedError, match="Write the decoder by hand"):
+        SpikingStage(keras.layers.Dense(3)).backward_synapse()
+
+
+def test_readout_sees_firing_rates():
+    readout = Readout(keras.layers.Dense(4), "softmax")
+    spikes = binary((2, 5, 3))
+    scores = to_numpy(readout(spikes))
+    expected = keras.ops.softmax(readout.synapse(spikes.mean(axis=1)))
+    np.testing.assert_allclose(scores, to_numpy(expected), rtol=1e-5)
+
+
+@pytest.mark.parametrize("rule", _rules.RULES)
+@pytest.mark.parametrize("timesteps", [None, 4])
+def test_local_learning_fires_as_ever_and_keeps_true_rates(rule, timesteps):
+    stage = SpikingDense(6, timesteps=timesteps)
+    inputs = binary((5, 3) if timesteps else (5, 4, 3))
+    plain = to_numpy(stage(inputs, training=True))
+    with _rules.LocalLearning(_rules.RULES[rule]) as scope:
+        spikes = stage(inputs, training=True)
+    np.testing.assert_array_equal(to_numpy(spikes), plain)
+    rates = to_numpy(scope.representations[stage.name])
+    np.testing.assert_allclose(rates, plain.mean(axis=1), atol=1e-6)
+    assert _rules.active_scope() is None
+
+
+def test_rate_rule_is_one_product_of_rate_and_error():
+    stage = SpikingStage(keras.layers.Dense(4, use_bias=False), SpikingLIF(0.5, threshold=0.6))
+    inputs, upstream = binary((5, 3, 6)), np.random.default_rng(1).normal(size=(5, 4)).astype("float32")
+    stage.build(inputs.shape)
+
+    def loss():
+        with _rules.LocalLearning(_rules.rate_rule) as scope:
+            stage(inputs)
+        return ops.sum(scope.representations[stage.name] * ops.convert_to_tensor(upstream))
+
+    (found,) = weight_gradients(loss, stage.trainable_variables)
+    rates = inputs.mean(axis=1)
+    distance = rates @ stage.get_weights()[0] - 0.6 / 1.5
+    slope = 1 / (1 + (np.pi * distance) ** 2)
+    np.testing.assert_allclose(found, rates.T @ (upstream * slope), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_mean_current_is_the_synapse_of_the_mean_rates(name):
+    make, features = STAGES[name]
+    stage, inputs = make(), ops.convert_to_tensor(binary((6, 4, *features)))
+    stage.build(inputs.shape)
+
+    def response(mean_current):
+        return lambda: ops.sum(ops.square(mean_current() - 0.3))
+
+    def by_the_rule():
+        return stage.mean_current(inputs, ops.stop_gradient(stage.affine_part(inputs, True)), True)
+
+    def directly():
+        return stage.synapse(ops.mean(inputs, axis=1), training=True)
+
+    np.testing.assert_allclose(to_numpy(by_the_rule()), to_numpy(directly()), atol=1e-4)
+    found = weight_gradients(response(by_the_rule), stage.synapse.trainable_variables)
+    expected = weight_gradients(response(directly), stage.synapse.trainable_variables)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)
+
+
+def test_only_leading_affine_layers_are_averaged():
+    layers = [keras.layers.Flatten(), keras.layers.Dense(4), keras.layers.Dense(4, activation="relu")]
+    stage = SpikingStage([*layers, keras.layers.Dense(2)])
+    inputs = ops.convert_to_tensor(binary((3, 4, 5)))
+    stage.build(inputs.shape)
+    assert stage.affine_part(inputs, training=True).shape == (3, 4, 4)
+    np.testing.assert_allclose(
+        to_numpy(stage.affine_part(inputs, True)[:, 1]), to_numpy(layers[1](inputs[:, 1])), rtol=1e-5
+    )
+
+
+def test_a_subclass_of_an_affine_layer_may_be_anything():
+    class Squared(keras.layers.Dense):
+        def call(self, inputs, training=None):
+            return super().call(inputs) ** 2
+
+    stage, inputs = SpikingStage(Squared(3)), ops.convert_to_tensor(binary((4, 3, 5)))
+    stage.build(inputs.shape)
+    found = stage.mean_current(inputs, stage.affine_part(inputs, True), True)
+    np.testing.assert_allclose(
+        to_numpy(found), to_numpy(stage.synapse(ops.mean(inputs, axis=1))), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_rate_rule_leaves_statistics_as_the_spikes_set_them():
+    inputs = binary((8, 4, 3))
+    moving = []
+    for rule in _rules.RULES.values():
+        keras.utils.set_random_seed(0)
+        stage = SpikingDense(5)
+        with _rules.LocalLearning(rule):
+            stage(inputs, training=True)
+        moving.append([to_numpy(variable) for variable in stage.non_trainable_variables])
+    for one, other in zip(*moving, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SpikingStage("dense"), "must be a Keras layer or a list of them. Received: 'd"),
+        (
+            lambda: SpikingStage(keras.layers.Dense(2), keras.layers.ReLU()),
+            "must be a SpikingLIF .*<ReLU",
+        ),
+        (lambda: SpikingDense(2, neuron=SpikingLIF(return_state=True)), "gives spikes and nothing else"),
+        (lambda: SpikingDense(0), "`units` must be an integer of at least 1. Received: units=0"),
+        (lambda: SpikingDense(4, timesteps=0), "Received: timesteps=0"),
+        (lambda: SpikingDense(4, normalization="group"), "choose one of 'batch', 'layer', None"),
+        (lambda: SpikingConv2D(4, pool_size=0), "Received: pool_size=0"),
+        (lambda: SpikingDense(4, name="third").build((None,)), "Stage 'third' expects inputs of shape"),
+        (lambda: Readout(keras.layers.Dense(2), name="out").build((None,)), "Readout 'out' expects inputs"),
+        (lambda: SpikingDense(4).build((None, 0, 3)), "at least one time step"),
+        (lambda: SpikingDense(4, name="first").build((None, 3)), "'first' .* A first stage, .* `timesteps`"),
+        (lambda: SpikingConv2D(4).build((None, 8, 8, 1)), "expected min_ndim=4, .* needs `timesteps`"),
+        (lambda: SpikingStage([keras.layers.Dense(2), SpikingLIF()]), "a SpikingLIF goes into the `neuron`"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
