@@ -30,7 +30,7 @@ def one_of(name, value, known):
     return value
 
 
-def has_time_axis(layer, shape):
+def require_time_axis(layer, shape):
     """Raise unless `shape` is `(batch, time, ...)` with at least one time step."""
     if len(shape) < 2:
         raise ValueError(
@@ -41,7 +41,7 @@ def has_time_axis(layer, shape):
         raise ValueError(f"{layer} needs at least one time step. Received: shape={tuple(shape)}")
 
 
-def fits(shape, expected):
+def shape_matches(shape, expected):
     """Whether a shape is the expected one, in which None stands for any number."""
     return len(shape) == len(expected) and all(
         of in (None, axis) for axis, of in zip(shape, expected, strict=True)

@@ -30,7 +30,7 @@ def unchanged(model):
 
 def fits(x, network):
     """Whether an array is a batch of what a network takes, whose axes may be of any length."""
-    return x.ndim > 0 and _checks.fits(x.shape[1:], network.input_shape[1:])
+    return x.ndim > 0 and _checks.shape_matches(x.shape[1:], network.input_shape[1:])
 
 
 def stages_by_network(model):

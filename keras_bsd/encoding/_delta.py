@@ -32,7 +32,7 @@ class DeltaEncoder(keras.layers.Layer):
         self.off_spikes = off_spikes
 
     def call(self, inputs):
-        _checks.has_time_axis(self.__class__.__name__, inputs.shape)
+        _checks.require_time_axis(self.__class__.__name__, inputs.shape)
         before = ops.concatenate([ops.zeros_like(inputs[:, :1]), inputs[:, :-1]], axis=1)
         change = inputs - before
         if self.off_spikes:

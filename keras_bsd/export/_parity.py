@@ -54,7 +54,7 @@ def check_onnx(model, filepath, x, y=None):
     given, x = type(x).__name__, np.asarray(x)
     shape = x.shape[1:]
     expected = network.input_shape[1:]
-    if not _checks.fits(shape, expected) or not len(x):
+    if not _checks.shape_matches(shape, expected) or not len(x):
         expected = f"(samples, {', '.join(map(str, expected))})"
         raise ValueError(f"`x` must be an array of shape {expected}. Received: {given} of shape {x.shape}")
     decisions = x.shape[: 2 if has_output_per_element(network) else 1]

@@ -227,7 +227,7 @@ class SpikingLIF(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        _checks.has_time_axis(self.__class__.__name__, input_shape)
+        _checks.require_time_axis(self.__class__.__name__, input_shape)
         batch_size, _, *features = input_shape
         self.cell.build((batch_size, *features))
         if not self.stateful:
@@ -254,7 +254,7 @@ class SpikingLIF(keras.layers.Layer):
             state.assign(ops.zeros(state.shape, state.dtype))
 
     def call(self, currents, initial_state=None, mask=None, training=False):
-        _checks.has_time_axis(self.__class__.__name__, currents.shape)
+        _checks.require_time_axis(self.__class__.__name__, currents.shape)
         spikes, states = self._run(currents, self._starting_state(currents, initial_state), mask)
         if self.stateful:
             for variable, state in zip(self.states, states, strict=True):

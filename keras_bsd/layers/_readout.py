@@ -35,7 +35,7 @@ class Readout(Stage):
         self.activation = keras.activations.get(activation)
 
     def build(self, input_shape):
-        _checks.has_time_axis(f"Readout '{self.name}'", input_shape)
+        _checks.require_time_axis(f"Readout '{self.name}'", input_shape)
         self.input_features = tuple(input_shape[2:])
         self.synapse.build((None, *self.input_features))
         super().build(input_shape)

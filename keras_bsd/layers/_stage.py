@@ -152,7 +152,7 @@ class SpikingStage(Stage):
 
     def build(self, input_shape):
         if self.timesteps is None:
-            _checks.has_time_axis(f"Stage '{self.name}'", input_shape)
+            _checks.require_time_axis(f"Stage '{self.name}'", input_shape)
             batch_size, time, *features = input_shape
         else:
             batch_size, *features = input_shape

@@ -169,7 +169,7 @@ class BatchGuard:
             )
 
     def _check_shape(self, x):
-        if not _checks.fits(x.shape[1:], self._input_shape):
+        if not _checks.shape_matches(x.shape[1:], self._input_shape):
             raise ValueError(
                 f"Stimuli must have shape (batch, {', '.join(map(str, self._input_shape))}). "
                 f"Received: shape={tuple(x.shape)}"
