@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
-TESTS ?= tests
+TESTS ?= tests keras_bsd
 PORT ?= 8000
-PYTEST = $(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup --durations 15 $(TESTS)
+# Two workers with a thread each: two with two threads each would compete for two cores.
+PYTEST = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
+	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup --durations 15 $(TESTS)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo demo-page test test-jax test-torch benchmark docs format clean
+.PHONY: setup demo demo-page test test-all test-jax test-torch benchmark check docs format clean
 
 # KERAS_BACKEND=jax or torch wants that backend's extra.
 setup: .venv/.ready $(patsubst %,.venv/.ready-%,$(filter jax torch,$(KERAS_BACKEND)))
@@ -24,7 +26,7 @@ setup: .venv/.ready $(patsubst %,.venv/.ready-%,$(filter jax torch,$(KERAS_BACKE
 
 demo: setup
 	$(BIN)/python applications/train_recognition.py
-	$(BIN)/python applications/train_generation.py --rule=rate
+	$(BIN)/python applications/train_generation.py --method=rate
 	$(BIN)/python export/export_to_onnx.py --model=runs/digits/rate.keras
 
 demo-page: setup
@@ -32,7 +34,11 @@ demo-page: setup
 	@echo "Draw a digit at http://localhost:$(PORT)/ (Ctrl-C ends the server)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory runs/demo_page
 
+# What guards behaviour, in minutes; `test-all` adds what trains for longer or starts processes.
 test: setup
+	$(PYTEST) -m 'not slow'
+
+test-all: setup
 	$(PYTEST)
 
 test-jax: .venv/.ready-jax
@@ -42,10 +48,15 @@ test-torch: .venv/.ready-torch
 	KERAS_BACKEND=torch $(PYTEST) -m 'not slow'
 
 benchmark: .venv/.ready-benchmark
-	$(BIN)/python tests/benchmarks/benchmark_training.py --batch_sizes=128 --timesteps=4,16 --output_dir=runs/benchmark
+	$(BIN)/python -m benchmarks.benchmark_training --batch_sizes=128 --timesteps=4,16 --output_dir=runs/benchmark
 
 docs: .venv/.ready-docs
 	$(BIN)/mkdocs build --strict
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: setup
 	$(BIN)/ruff check --fix .

@@ -1,115 +1,194 @@
-"""What the training recipes have in common: flags, what is learned on from, and the optimizer."""
+"""Flags that several recipes share, and what depends on them: initial weights, the optimizer, loaded models."""
 
 import json
 import pathlib
+from typing import NamedTuple
 
+import _run  # noqa: F401, before Keras, to keep imports quiet
 import keras
 from absl import flags
 
-from keras_bsd.applications import presets
+import keras_bsd
+
+PRESETS = pathlib.Path(keras_bsd.applications.__file__).parent / "weights"
 
 FLAGS = flags.FLAGS
-flags.disclaim_key_flags()  # they are those of the recipe that calls for them
+flags.disclaim_key_flags()  # they belong to the recipe that calls these functions
+
+
+class Method(NamedTuple):
+    """A way to train."""
+
+    title: str
+    learning_rate: float  # AdamW's best
 
 
 def define_image_flags():
-    """Where images come from."""
+    """Define where training images come from."""
     flags.DEFINE_string(
-        "dataset", "digits", "digits, the name of a tensorflow_datasets image set, or the path of an .npz file."
+        "dataset",
+        "digits",
+        "digits, the name of an image set of TensorFlow Datasets, or the path of an .npz file.",
     )
-    flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets.")
+    flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets.")
     flags.DEFINE_integer(
-        "samples", None, "Training samples, the first of the set (default: all).", lower_bound=1
+        "samples", None, "Number of training samples, the first of the set (default: all).", lower_bound=1
     )
 
 
-def define_flags(rules, *, chosen, epochs, batch_size, output_dir, smallest_batch=1):
-    """How to train.
+def define_training_flags(methods, *, default, epochs, batch_size, output_dir, smallest_batch=1):
+    """Define how to train.
 
     Args:
-        rules: dict by rule of what it is called and AdamW's best learning rate with it.
-        chosen: names of the rules to train by unless told otherwise.
-        epochs, batch_size, smallest_batch: positive ints, the latter what the flag may not go below.
-        output_dir: where results go unless told otherwise, in words.
+        methods: dict from a method's name to `Method`.
+        default: names of the methods that are the default.
+        epochs, batch_size: positive ints, the defaults.
+        output_dir: default folder of the results, in words.
+        smallest_batch: positive int, lower bound of the batch size.
     """
-    called = "; ".join(f"{rule}, {title}" for rule, (title, _) in rules.items())
-    best = ", ".join(f"{rule} {rate}" for rule, (_, rate) in rules.items())
-    flags.DEFINE_list("rule", chosen, f"How to train, one or several: {called}.")
+    titles = "; ".join(f"{name}, {method.title}" for name, method in methods.items())
+    rates = ", ".join(f"{name} {method.learning_rate}" for name, method in methods.items())
+    flags.DEFINE_list("method", default, f"One or several training methods: {titles}.")
     flags.DEFINE_integer("epochs", epochs, "Epochs.", lower_bound=1)
-    flags.DEFINE_integer("batch_size", batch_size, "Samples a batch.", lower_bound=smallest_batch)
+    flags.DEFINE_integer("batch_size", batch_size, "Samples per batch.", lower_bound=smallest_batch)
     flags.DEFINE_float(
-        "learning_rate", None, f"AdamW's highest; it falls to zero as a cosine (default: {best})."
+        "learning_rate", None, f"AdamW's initial learning rate, decayed to zero by a cosine (default: {rates})."
     )
-    flags.DEFINE_float("weight_decay", 0.004, "AdamW's.", lower_bound=0)
+    flags.DEFINE_float("weight_decay", 0.004, "AdamW's weight decay.", lower_bound=0)
     flags.DEFINE_bool(
-        "jit_compile", None, "Compile by XLA (default: Keras decides): dense networks train faster on a CPU."
+        "jit_compile", None, "Compile with XLA (default: Keras decides). Dense networks train faster on a CPU."
     )
     flags.DEFINE_string(
-        "dtype", "float32", "Keras's dtype policy: mixed_bfloat16 is faster where the processor knows bfloat16."
+        "dtype",
+        "float32",
+        "Keras's dtype policy. mixed_bfloat16 is faster where the processor supports bfloat16.",
     )
-    flags.DEFINE_integer("seed", 0, "Of weights, order of samples and whatever else is drawn.")
-    flags.DEFINE_string("output_dir", None, f"Where results go (default: {output_dir}).")
-    flags.register_validator("rule", lambda given: given and set(given) <= set(rules), f"of {', '.join(rules)}")
+    flags.DEFINE_integer("seed", 0, "Seed of initial weights, order of samples and augmentation.")
+    flags.DEFINE_string("output_dir", None, f"Folder of the results (default: {output_dir}).")
+    flags.register_validator(
+        "method",
+        lambda names: names and set(names) <= set(methods),
+        f"must be one or several of {', '.join(methods)}",
+    )
 
 
-def check_local_readouts():
-    """Their weight must count: without them the rule is another."""
+def define_local_readout_weight(default, default_text):
+    """Define the weight of the local readouts of the method `readouts`.
+
+    Args:
+        default: float or None.
+        default_text: the default, in words.
+    """
+    flags.DEFINE_float(
+        "local_readout_weight",
+        default,
+        f"Method readouts: weight of the local readouts' loss (default: {default_text}).",
+    )
     flags.register_validator(
         "local_readout_weight",
         lambda weight: weight is None or weight > 0,
-        "must be above 0; rule rate is the same without local readouts",
+        "must be above 0; method rate is the same without local readouts",
     )
 
 
 def define_weights(fresh):
-    """What to learn on from; the rule `fresh` always begins anew."""
+    """Define the initial weights.
+
+    Args:
+        fresh: name of the method that cannot start from them.
+    """
     flags.DEFINE_string(
         "weights",
         None,
-        "What to learn on from: a preset, its sizes given by flags as well, or the file of a pair, as a rule "
-        "of BSD writes it (default: drawn by the seed).",
+        "Initial weights: a preset name (also pass its size flags) or a .keras file of a pair. "
+        "Default: random.",
     )
     flags.register_multi_flags_validator(
-        ("weights", "rule"),
-        lambda given: given["weights"] is None or fresh not in given["rule"],
-        f"--weights are those of a trained spiking network: the rule {fresh} cannot learn on from them",
+        ("weights", "method"),
+        lambda values: values["weights"] is None or fresh not in values["method"],
+        f"--weights must be those of a trained spiking pair: method {fresh} cannot start from them",
     )
+
+
+def define_evaluation_flags(recipe, output_dir, *, dataset="digits", samples=None, least_samples=1):
+    """Define what to evaluate, and on which data.
+
+    Args:
+        recipe: name of the recipe that takes the same data sets.
+        output_dir: default folder of the results.
+        dataset: default data set, or None.
+        samples: default number of test samples, or None for all.
+        least_samples: positive int, lower bound of that number; or None to define no such flag.
+    """
+    flags.DEFINE_string("model", None, "Preset, or path of a .keras file.", required=True)
+    flags.DEFINE_string("dataset", dataset, f"Data set, see {recipe}.")
+    flags.DEFINE_string("data_dir", None, f"Folder of the data set, see {recipe}.")
+    if least_samples is not None:
+        default = samples or "all"
+        flags.DEFINE_integer(
+            "samples",
+            samples,
+            f"Number of test samples, the first of the set (default: {default}).",
+            lower_bound=least_samples,
+        )
+    flags.DEFINE_string("output_dir", output_dir, "Folder of the results.")
+
+
+def define_baseline():
+    """Define what to compare the evaluated model with."""
+    flags.DEFINE_list("baseline", [], "One or several presets or .keras files to compare with.")
+
+
+def load_models() -> dict:
+    """Load `--model` and `--baseline`, by the stems of their names, or by their names where stems coincide."""
+    names = [FLAGS.model, *FLAGS.baseline]
+    stems = [pathlib.Path(name).stem for name in names]
+    labels = stems if len({*stems}) == len(names) else names
+    models = map(keras_bsd.applications.load_preset, names)
+    return dict(zip(labels, models, strict=True))
 
 
 def check_weights(folder):
-    """Raise if a run in `folder` would remove what it is to learn on from."""
+    """Raise if a run in `folder` would remove the file of its initial weights."""
     path = pathlib.Path(FLAGS.weights or "")
     if path.is_file() and path.resolve().parent == folder.resolve():
         raise ValueError(
-            "A run removes what an earlier one left in its folder: give another --output_dir than that of "
+            "A run removes the files of an earlier run in its folder: give another --output_dir than that of "
             f"--weights. Received: --output_dir={folder}, --weights={FLAGS.weights}"
         )
 
 
-def origin():
-    """For a run's figures, what it learned on from: the record of a preset, or that of another run."""
+def origin() -> dict:
+    """Return a record's entry for `--weights`: the record of the preset, or of the run that saved the file."""
     if FLAGS.weights is None:
         return {}
-    if presets.is_preset(FLAGS.weights):
-        return {"learned_on_from": presets.record(FLAGS.weights)}
-    beside = pathlib.Path(FLAGS.weights).parent / "metrics.json"
-    return {"learned_on_from": json.loads(beside.read_text()) if beside.exists() else None}
+    path = pathlib.Path(FLAGS.weights)
+    record = path if path.suffix == ".json" else path.with_name("metrics.json")
+    record = record if path.suffix else PRESETS / f"{path}.json"
+    return {"fine_tuned_from": json.loads(record.read_text()) if record.is_file() else None}
 
 
-def compile_model(model, rate, batches, ema=None, **kwargs):
-    """Compile a model with AdamW, as the flags say.
+def compile_model(model, method: Method, batches, ema=None, **kwargs):
+    """Compile a model with AdamW and the settings of the flags.
 
     Args:
         model: Keras model.
-        rate: highest learning rate unless the flags give one.
-        batches: of an epoch, sized.
-        ema: momentum of an average of the weights that replaces them at the end, or None.
+        method: its learning rate counts unless `--learning_rate` is set.
+        batches: the batches of an epoch, sized.
+        ema: momentum of a moving average of the weights that replaces them at the end, or None.
         **kwargs: further arguments of `compile`.
     """
-    schedule = keras.optimizers.schedules.CosineDecay(FLAGS.learning_rate or rate, FLAGS.epochs * len(batches))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        FLAGS.learning_rate or method.learning_rate, FLAGS.epochs * len(batches)
+    )
     average = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
     model.compile(
         keras.optimizers.AdamW(schedule, weight_decay=FLAGS.weight_decay, **average),
         jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
         **kwargs,
     )
+
+
+def sizes(values) -> tuple:
+    """Return the values of a list flag as ints."""
+    return tuple(map(int, values or ()))

@@ -1,31 +1,102 @@
-"""Runs of recipes: what was asked for, results by name in a folder, training that can be interrupted."""
+"""Runs of scripts: quiet imports, results by name in a folder, training that can be interrupted, records.
 
+It must be imported before Keras: by scripts in this folder as `_run`, by `benchmarks` as `applications._run`.
+"""
+
+import contextlib
 import csv
+import datetime
+import importlib.metadata
 import json
+import logging
+import os
 import pathlib
+import platform
 import shutil
 import sys
+import tempfile
 
-import keras
 import numpy as np
 from absl import flags
 
-from keras_bsd._files import atomic_write, write_json
-from keras_bsd.callbacks import EpochSeconds, StageProgress
-
-PLACES = ("data_dir", "output_dir")  # of one machine, and of no meaning on others
+# TensorFlow writes these lines at any log level.
+NOISE = ("before absl::InitializeLog()", "cudart_stub.cc")
 
 
-def settings():
-    """The values of the running script's flags by name, but not where data are and results go."""
+@contextlib.contextmanager
+def _without_noise():
+    """Hold back what native code writes to stderr, then write it without the lines that hold `NOISE`."""
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile("w+", errors="replace") as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            sys.stderr.writelines(line for line in held if not any(noise in line for noise in NOISE))
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _without_noise():
+    import keras
+
+    import keras_bsd
+    from keras_bsd._files import atomic_write, write_json  # the one private module that recipes use
+
+for name in ("absl", "tensorflow"):  # they warn of retracing, which several models in one process cannot avoid
+    logging.getLogger(name).setLevel(logging.ERROR)
+
+PLACES = ("data_dir", "output_dir")  # flags that mean nothing on another machine
+
+
+def environment(packages=()) -> dict:
+    """Return date, machine, backend and versions, as JSON can hold them.
+
+    Args:
+        packages: names of further installed packages to give the versions of.
+    """
+    backend = keras.config.backend()
+    names = dict.fromkeys(["keras_bsd", "keras", backend, "numpy", *packages])
+    return {
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "machine": f"{_processor()}, {_cores()} cores, {platform.system()} {platform.machine()}",
+        "backend": backend,
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in names}},
+    }
+
+
+def _version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cores():
+    """Return the number of cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _processor():
+    information = pathlib.Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def settings() -> dict:
+    """Return the values of the running script's flags by name, without `PLACES`."""
     return {flag.name: flag.value for flag in _own_flags()}
 
 
-def command():
-    """The command that was given, but not where data are and results go."""
-    given = [flag.serialize() for flag in _own_flags() if flag.present]
+def command() -> str:
+    """Return the command that runs this script with these flags, without `PLACES`."""
+    spec = sys.modules["__main__"].__spec__
     script = pathlib.Path(sys.argv[0])
-    return " ".join(["python", f"{script.parent.name}/{script.name}", *given])
+    program = f"-m {spec.name}" if spec else f"{script.parent.name}/{script.name}"
+    return " ".join(["python", program, *(flag.serialize() for flag in _own_flags() if flag.present)])
 
 
 def _own_flags():
@@ -33,23 +104,59 @@ def _own_flags():
     return [flag for flag in defined if flag.name not in PLACES]
 
 
-class Run:
-    """Results by name, each a JSON file in a folder; one that is there already is not computed again.
+def circumstances(packages=()) -> dict:
+    """Return command, flags and environment, which every record ends with."""
+    return {"command": command(), "flags": settings(), **environment(packages)}
 
-    As a context it begins the run, unless it was interrupted and goes on now, and ends it when its block
-    has ended well.
+
+def record(task, data, application, arguments, methods, baselines=None, packages=(), **kwargs) -> dict:
+    """Return the record of a training run, the content of its `metrics.json`.
 
     Args:
-        folder: where results go.
-        names: of all results that the recipe might ever give: a new run removes what is left of them.
+        task: `"recognition"`, `"generation"`, `"forecast"` or `"text"`.
+        data: name of the data set.
+        application: name of the function of `keras_bsd.applications` that builds the network.
+        arguments: dict, its arguments.
+        methods: dict from a method to a dict with `scores`, `seconds`, `parameters` and `history`.
+        baselines: dict from a baseline to its scores.
+        packages: names of further packages to give the versions of.
+        **kwargs: further entries.
+    """
+    return {
+        "task": task,
+        "data": data,
+        "application": application,
+        "arguments": arguments,
+        "methods": methods,
+        **({"baselines": baselines} if baselines else {}),
+        **kwargs,
+        **circumstances(packages),
+    }
+
+
+def save_text(text, path):
+    """Write a text file, whole or not at all."""
+    with atomic_write(path) as written:
+        written.write_text(text, encoding="utf-8")
+
+
+def save_figure(figure, path):
+    """Write a matplotlib figure, whole or not at all."""
+    with atomic_write(path) as written:
+        figure.savefig(written, dpi=120)
+
+
+class Run:
+    """Results by name, each a JSON file in a folder; a result that is there already is not computed again.
+
+    As a context manager, it starts the run or resumes an interrupted one, and finishes it unless it raises.
+
+    Args:
+        folder: folder of the results.
+        names: names of all results that the recipe can compute: a new run removes the files of an earlier run.
 
     Raises:
-        ValueError: on entering, a run with other settings was interrupted in this folder.
-
-    Example:
-
-    >>> with keras_bsd.runs.Run("runs/digits", ["rate", "backprop"]) as run:
-    ...     found = {name: run.result(name, lambda: train(name, run)) for name in ("rate", "backprop")}
+        ValueError: (on entering) `folder` holds an unfinished run with other settings.
     """
 
     def __init__(self, folder, names):
@@ -57,17 +164,17 @@ class Run:
         self._unfinished = self.folder / "unfinished.json"
 
     def __enter__(self):
-        asked_for = {"backend": keras.config.backend(), **settings()}
+        requested = {"backend": keras.config.backend(), **settings()}
         if not self._unfinished.exists():
             for name in self.names:
                 shutil.rmtree(self._backup(name), ignore_errors=True)
                 for kind in ("json", "csv", "keras"):
                     (self.folder / f"{name}.{kind}").unlink(missing_ok=True)
-            write_json(self._unfinished, asked_for)
-        elif json.loads(self._unfinished.read_text()) != asked_for:
+            write_json(self._unfinished, requested)
+        elif json.loads(self._unfinished.read_text()) != requested:
             raise ValueError(
-                f"A run with other flags was interrupted in {self.folder}. Go on with it by its own flags, "
-                f"which stand in {self._unfinished}, or delete that folder, or choose another --output_dir."
+                f"{self.folder} holds an unfinished run with different flags. Rerun with those (see "
+                f"{self._unfinished.name}), delete the folder, or choose another --output_dir."
             )
         return self
 
@@ -76,51 +183,44 @@ class Run:
             self._unfinished.unlink()
 
     def result(self, name, compute):
-        """What `compute` gave, in this run or before it was interrupted; anything that JSON can hold."""
+        """Return the result of `compute()`, of this run or the one that it resumes: anything JSON can hold."""
         path = self.folder / f"{name}.json"
         if not path.exists():
             write_json(path, compute())
             shutil.rmtree(self._backup(name), ignore_errors=True)
         return json.loads(path.read_text())
 
-    def fit(self, name, model, batches, epochs, callbacks=(), **kwargs):
+    def fit(self, name, model, batches, epochs, callbacks=(), **kwargs) -> dict:
         """Fit a model, from the last epoch that an interrupted run has finished.
 
         Args:
-            name: of the result that is being computed.
+            name: name of the result that is being computed.
             model: compiled Keras model.
-            batches: `keras_bsd.datasets.Batches`.
+            batches: `keras_bsd.datasets.Batches` or `keras_bsd.datasets.TextWindows`.
             epochs: positive int.
-            callbacks: further ones.
+            callbacks: further callbacks.
             **kwargs: further arguments of `fit`.
 
         Returns:
-            The history, a dict of one number for each epoch by name.
+            The history: a dict from a metric to a list of its values, one an epoch.
         """
         log = self.folder / f"{name}.csv"
-        model.fit(
-            batches,
-            epochs=epochs,
-            shuffle=False,  # batches come shuffled
-            callbacks=[
-                batches.epoch_callback(),
-                StageProgress(),
-                EpochSeconds(),
-                keras.callbacks.CSVLogger(log, append=True),
-                keras.callbacks.BackupAndRestore(
-                    self._backup(name), double_checkpoint=True, delete_checkpoint=False
-                ),
-                *callbacks,
-            ],
-            **kwargs,
+        backup = keras.callbacks.BackupAndRestore(
+            self._backup(name), double_checkpoint=True, delete_checkpoint=False
         )
-        with open(log, newline="") as rows:
-            by_epoch = {row["epoch"]: row for row in csv.DictReader(rows)}.values()  # the last, if run twice
-        columns = {name: [row[name] for row in by_epoch] for name in next(iter(by_epoch))}
-        return {name: [float(v) for v in values] for name, values in columns.items() if "NA" not in values}
+        callbacks = [
+            batches.epoch_callback(),
+            keras_bsd.callbacks.StageProgress(),
+            keras_bsd.callbacks.EpochSeconds(),
+            keras.callbacks.CSVLogger(log, append=True),
+            backup,
+            *callbacks,
+        ]
+        model.fit(batches, epochs=epochs, shuffle=False, callbacks=callbacks, **kwargs)  # batches are shuffled
+        return _history(log)
 
     def save(self, name, model, x):
-        """Save a model as `name`.keras, load it back, and raise unless it predicts the same of `x`."""
+        """Save a model as `name`.keras, load it, and raise unless both predict the same for `x`."""
         path = self.folder / f"{name}.keras"
         with atomic_write(path) as written:
             model.save(written)
@@ -130,3 +230,11 @@ class Run:
 
     def _backup(self, name):
         return self.folder / f"{name}.backup"
+
+
+def _history(log):
+    """Return the columns of a log file of `fit`; of an epoch that was run twice, the later row counts."""
+    with open(log, newline="") as rows:
+        by_epoch = {row["epoch"]: row for row in csv.DictReader(rows)}.values()
+    columns = {name: [row[name] for row in by_epoch] for name in next(iter(by_epoch))}
+    return {name: [float(v) for v in values] for name, values in columns.items() if "NA" not in values}

@@ -1,34 +1,37 @@
-"""Make a preset of the library of what one of the recipes for training trained.
+"""Make a preset of the library from a run of a training recipe.
 
     python applications/make_preset.py --run=runs/mnist-dense --name=mnist_dense
 
-Weights are written in float16 if the score on test data does not suffer. Beside them stands a JSON file with
-the command, the metrics and the weights' SHA-256.
+Stores the weights in float16 unless the score on test data suffers. The JSON record beside them holds the
+network's arguments, its score, the weights' SHA-256, and command, scores and environment of the training.
 """
 
+import hashlib
 import json
 import pathlib
 
+import _flags
+import _run
 import h5py
 import keras
 import numpy as np
 from absl import app, flags
-from regression_tasks import Forecast, Text
+from tasks.forecast import Forecast
+from tasks.generation import Generation
+from tasks.recognition import Recognition
+from tasks.text import Text
 
 import keras_bsd
-from keras_bsd._files import atomic_write, write_json
-from keras_bsd.applications import presets
 
-BSD = ("rate", "readouts")  # rules that presets are trained by; of several in a run the first counts
+METHODS = ("rate", "readouts")  # which presets are trained by; of several in a run, the first counts
+SUFFIX = ".weights.h5"
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run", None, "Folder where the training's results are.", required=True)
-flags.DEFINE_string("name", None, "Of the preset.", required=True)
-flags.DEFINE_string("data_dir", None, "Folder of tensorflow_datasets, or of the published series.")
-flags.DEFINE_list(
-    "labels", None, "What the classes are called, in order (default: what the data set calls them)."
-)
-flags.DEFINE_string("output_dir", str(presets.FOLDER), "Where presets are.")
+flags.DEFINE_string("run", None, "Folder of the training run.", required=True)
+flags.DEFINE_string("name", None, "Name of the preset.", required=True)
+flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets, or of the published series.")
+flags.DEFINE_list("labels", None, "Names of the classes, in order (default: those of the data set).")
+flags.DEFINE_string("output_dir", str(_flags.PRESETS), "Folder of the presets.")
 
 
 def halve(path, halved):
@@ -48,44 +51,19 @@ def halve(path, halved):
         source.visititems(copy)
 
 
-class Recognition:
-    """Test images of a data set."""
-
-    name, score = "recognition", "accuracy"
-
-    def __init__(self, flags):
-        _, self.test = keras_bsd.datasets.load_images(flags["dataset"], FLAGS.data_dir)
-        self.labels = keras_bsd.datasets.class_labels(flags["dataset"], FLAGS.data_dir)
-
-    def scores(self, model):
-        model.compile(metrics=["accuracy"])
-        return model.evaluate(*self.test, batch_size=500, verbose=0, return_dict=True)
-
-
-class Generation(Recognition):
-    """Test images, to be reconstructed."""
-
-    name, score = "generation", "mse"
-
-    def scores(self, model):
-        x, _ = self.test
-        return {"mse": np.square(model.reconstruct(x, batch_size=500) - x, dtype="float64").mean()}
-
-
-def task_of(metrics):
-    """What the network was trained for, with its test data."""
-    flags, data = metrics["flags"], metrics.get("data")
+def load_task(metrics):
+    """Return the task of a run, with its test data."""
+    settings, data = metrics["flags"], metrics["data"]
     if metrics["task"] == "forecast":
-        return Forecast(
-            data, FLAGS.data_dir, metrics["arguments"]["window"], flags["horizon"], flags["missing"]
-        )
+        window = metrics["arguments"]["window"]
+        return Forecast(data, FLAGS.data_dir, window, settings["horizon"], settings["missing"])
     if metrics["task"] == "text":
-        return Text(data, FLAGS.data_dir, flags["window"] or Text.defaults["window"])
-    return {"generation": Generation, "recognition": Recognition}[metrics["task"]](flags)
+        return Text(data, FLAGS.data_dir, settings["window"] or Text.defaults["window"])
+    return {"generation": Generation, "recognition": Recognition}[metrics["task"]](data, FLAGS.data_dir)
 
 
-def labels_of(task, arguments):
-    """What the classes that a network tells apart, or makes, are called."""
+def class_names(task, arguments) -> list:
+    """Return the names of the classes that a network recognises or generates."""
     numbers = [str(i) for i in range(arguments.get("classes", arguments.get("concepts", 0)))]
     labels = FLAGS.labels or getattr(task, "labels", None) or numbers
     if numbers and len(labels) != len(numbers):
@@ -96,45 +74,83 @@ def labels_of(task, arguments):
     return labels
 
 
+def write_weights(model, task, score, path) -> float:
+    """Write a model's weights, in float16 unless the score suffers, and return the score of what was written.
+
+    Args:
+        model: trained pair.
+        task: its task.
+        score: function from the path of a file of weights to the score.
+        path: path to write to.
+    """
+    whole = path.with_name(f"whole{SUFFIX}")
+    model.save_weights(whole)
+    halve(whole, path)
+    full, half = score(whole), score(path)
+    print(f"{FLAGS.name}: test {task.score} {half:.5g} with float16 weights, {full:.5g} with float32")
+    suffers = half < full - 5e-4 if task.score == "accuracy" else half > full * 1.005
+    if suffers:
+        whole.replace(path)
+    return full if suffers else half
+
+
+def without_histories(record):
+    if not isinstance(record, dict):
+        return record
+    return {name: without_histories(value) for name, value in record.items() if name != "history"}
+
+
+def training_record(metrics, method) -> dict:
+    """Return how a preset was trained: a run's record for one method, the scores of others, no histories."""
+    entries = ("flags", "fine_tuned_from", "date", "machine", "backend", "versions")
+    others = {
+        name: {"scores": other["scores"], "seconds": other["seconds"]}
+        for name, other in metrics["methods"].items()
+        if name != method
+    }
+    others |= {name: {"scores": scores} for name, scores in metrics.get("baselines", {}).items()}
+    return {
+        "method": method,
+        "scores": metrics["methods"][method]["scores"],
+        "seconds": metrics["methods"][method]["seconds"],
+        **({"compared_with": others} if others else {}),
+        **{name: without_histories(metrics[name]) for name in entries if name in metrics},
+    }
+
+
 def main(_):
     run, folder = pathlib.Path(FLAGS.run), pathlib.Path(FLAGS.output_dir)
     metrics = json.loads((run / "metrics.json").read_text())
-    rules = [rule for rule in metrics["flags"]["rule"] if rule in BSD]
-    if not rules:
+    method = next((method for method in metrics["methods"] if method in METHODS), None)
+    if method is None:
         raise ValueError(
-            f"A preset is trained by BSD: by --rule={' or '.join(BSD)}. Received: {metrics['command']}"
+            f"A preset must be trained by BSD: --method={' or '.join(METHODS)}. Received: {metrics['command']}"
         )
-    task = task_of(metrics)
-    labels = labels_of(task, metrics["arguments"])
+    task = load_task(metrics)
+    labels = class_names(task, metrics["arguments"])
     builder = getattr(keras_bsd.applications, metrics["application"])
-    trained = keras.saving.load_model(run / f"{rules[0]}.keras", compile=False)
-    trained.stage_readouts.clear()  # they have served
+    model = keras.saving.load_model(run / f"{method}.keras", compile=False)
+    model.stage_readouts.clear()  # they serve training only
 
     def score(path):
         return float(task.scores(builder(**metrics["arguments"], weights=path))[task.score])
 
-    with atomic_write(folder / f"{FLAGS.name}{presets.SUFFIX}") as weights:
-        whole = weights.with_name(f"whole{presets.SUFFIX}")
-        trained.save_weights(whole)
-        halve(whole, weights)
-        full, half = score(whole), score(weights)
-        suffers = half < full - 5e-4 if task.score == "accuracy" else half > full * 1.005
-        if suffers:
-            whole.replace(weights)
-        published = {
-            "application": metrics["application"],
-            "arguments": {**metrics["arguments"], "neuron": {}},
-            "task": task.name,
-            "data": metrics["data"],
-            "labels": labels,
-            f"test_{task.score}": full if suffers else half,
-            "parameters": trained.encoder.count_params(),
-            "sha256": presets.digest(weights),
-            "command": metrics["command"],
-            "metrics": metrics,
-        }
-    write_json(folder / f"{FLAGS.name}.json", published)
-    print(f"{FLAGS.name}: test {task.score} {half:.5g} with float16 weights, {full:.5g} with float32")
+    with _run.atomic_write(folder / f"{FLAGS.name}{SUFFIX}") as path:
+        published = write_weights(model, task, score, path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    record = {
+        "application": metrics["application"],
+        "arguments": {**metrics["arguments"], "neuron": {}},
+        "task": task.name,
+        "data": metrics["data"],
+        "labels": labels,
+        f"test_{task.score}": published,
+        "parameters": model.encoder.count_params(),
+        "sha256": digest,
+        "command": metrics["command"],
+        "training": training_record(metrics, method),
+    }
+    _run.write_json(folder / f"{FLAGS.name}.json", record)
 
 
 if __name__ == "__main__":

@@ -1,115 +1,105 @@
-"""Train a spiking classifier by BSD, and the same network by other rules to compare.
+"""Train a spiking classifier by BSD, and the same network by other methods to compare.
 
     python applications/train_recognition.py
     python applications/train_recognition.py --dataset=mnist --units=512,512,512,512,512 --epochs=10
-    python applications/train_recognition.py --dataset=cifar10 --network=conv --rule=rate --flip --shift=0.1
+    python applications/train_recognition.py --dataset=cifar10 --network=conv --method=rate --flip --shift=0.1
 
-Writes to `--output_dir` a trained model for each rule, a picture, and all figures. The same command
-goes on with training that was interrupted.
+Writes a trained model for each method, a picture and all results to `--output_dir`. The same command resumes
+training that was interrupted.
 """
 
 import functools
 import pathlib
 
+import _flags
+import _run
 import keras
-import numpy as np
+from _flags import Method
 from absl import app, flags
-from matplotlib.figure import Figure
-from training import check_weights, compile_model, define_flags, define_image_flags, define_weights, origin
+from tasks import recognition
+from tasks.recognition import Recognition
 
 import keras_bsd
-from keras_bsd import applications, plots, runs
-from keras_bsd._files import atomic_write, write_json
-from keras_bsd.datasets import Batches
 
-RULES = {  # what a rule is called, and AdamW's best learning rate with it
-    "rate": ("BSD", 6e-3),
-    "surrogate": ("BSD, surrogate rule", 6e-3),
-    "paper": ("BSD, paper's configuration", 1e-3),
-    "backprop": ("backpropagation through time", 3e-3),
-    "ann": ("ANN", 3e-3),
+METHODS = {
+    "rate": Method("BSD", 6e-3),
+    "surrogate": Method("BSD, surrogate rule", 6e-3),
+    "paper": Method("BSD, paper's configuration", 1e-3),
+    "backprop": Method("backpropagation through time", 3e-3),
+    "ann": Method("ANN", 3e-3),
 }
 BSD = ("rate", "surrogate", "paper")
-NETWORKS = {  # the builder, and what flags can set of its arguments
-    "mlp": (applications.SpikingMLP, {"units": (256, 256, 256)}),
-    "conv": (
-        applications.SpikingConvNet,
-        {"filters": (32, 64, 128, 128, 128), "pool_sizes": (1, 2, 2, 2, 1)},
-    ),
-    "resnet": (applications.SpikingResNet, {"filters": (32, 64, 128), "blocks": (2, 2, 2)}),
+NETWORKS = {  # the builder's name, and its arguments that are flags, with their defaults
+    "mlp": ("SpikingMLP", {"units": (256, 256, 256)}),
+    "conv": ("SpikingConvNet", {"filters": (32, 64, 128, 128, 128), "pool_sizes": (1, 2, 2, 2, 1)}),
+    "resnet": ("SpikingResNet", {"filters": (32, 64, 128), "blocks": (2, 2, 2)}),
 }
 
 FLAGS = flags.FLAGS
-define_image_flags()
-define_flags(RULES, chosen=["rate", "backprop"], epochs=25, batch_size=64, output_dir="runs/DATASET")
+_flags.define_image_flags()
+_flags.define_training_flags(
+    METHODS, default=["rate", "backprop"], epochs=25, batch_size=64, output_dir="runs/DATASET"
+)
+_flags.define_weights(fresh="ann")
 flags.DEFINE_enum("network", "mlp", list(NETWORKS), "SpikingMLP, SpikingConvNet or SpikingResNet.")
 flags.DEFINE_list("units", None, "mlp: neurons of each stage (default: 256,256,256).")
 flags.DEFINE_list("filters", None, "conv: channels of each stage; resnet: of each group.")
-flags.DEFINE_list("pool_sizes", None, "conv: by how much each stage shrinks the maps.")
+flags.DEFINE_list("pool_sizes", None, "conv: pool size of each stage.")
 flags.DEFINE_list("blocks", None, "resnet: blocks of each group.")
 flags.DEFINE_integer("timesteps", 4, "Time steps.", lower_bound=1)
-define_weights(fresh="ann")
-flags.DEFINE_float("ema", None, "Momentum of an average of the weights that replaces them at the end.")
-flags.DEFINE_bool("flip", False, "Augment by mirroring left and right.")
-flags.DEFINE_float("shift", 0, "Augment by shifts of up to this part of the image.", lower_bound=0)
-flags.DEFINE_float("rotate", 0, "Augment by rotations of up to this part of a circle.", lower_bound=0)
+flags.DEFINE_float("ema", None, "Momentum of a moving average of the weights that replaces them at the end.")
+flags.DEFINE_bool("flip", False, "Augment by random horizontal flips.")
+flags.DEFINE_float("shift", 0, "Augment by shifts of up to this fraction of the image.", lower_bound=0)
+flags.DEFINE_float("rotate", 0, "Augment by rotations of up to this fraction of a full turn.", lower_bound=0)
 flags.DEFINE_float(
-    "erase",
-    0,
-    "Augment by erasing a part of an image with this probability.",
-    lower_bound=0,
-    upper_bound=1,
+    "contrast", 0, "Augment by contrast changes up to this factor.", lower_bound=0, upper_bound=1
 )
+flags.DEFINE_float("erase", 0, "Probability of erasing a rectangle of an image.", lower_bound=0, upper_bound=1)
+flags.DEFINE_float("blur", 0, "Probability of blurring an image.", lower_bound=0, upper_bound=1)
 flags.DEFINE_float(
-    "blur", 0, "Augment by blurring an image with this probability.", lower_bound=0, upper_bound=1
-)
-flags.DEFINE_float(
-    "contrast", 0, "Augment by raising the contrast by up to this part.", lower_bound=0, upper_bound=1
-)
-flags.DEFINE_float(
-    "validation", 0.1, "Part of the training samples that is held out.", lower_bound=0, upper_bound=0.9
+    "validation", 0.1, "Fraction of the training samples to hold out.", lower_bound=0, upper_bound=0.9
 )
 flags.DEFINE_integer(
     "patience",
     None,
-    "Stop after as many epochs without a better validation accuracy and take the best epoch's weights. "
-    "Counts anew after an interruption.",
+    "Stop after this many epochs without a better validation accuracy, and restore the best epoch's weights. "
+    "The count restarts when training is resumed.",
 )
 flags.DEFINE_bool("tensorboard", False, "Write logs for TensorBoard.")
 flags.register_multi_flags_validator(
     ("patience", "validation", "ema"),
-    lambda given: given["patience"] is None or (given["validation"] > 0 and given["ema"] is None),
-    "--patience needs held-out samples (--validation), and takes the best epoch's weights: no --ema beside it",
+    lambda values: values["patience"] is None or (values["validation"] > 0 and values["ema"] is None),
+    "--patience needs held-out samples (--validation above 0) and restores the best epoch's weights: it "
+    "excludes --ema",
 )
 
 
-def network_arguments(data):
-    """What the network's builder is given for data such as these."""
-    (x, y), (_, y_test) = data
-    defaults = NETWORKS[FLAGS.network][1]
-    own = {name: tuple(map(int, FLAGS[name].value or default)) for name, default in defaults.items()}
+def network_arguments(task) -> dict:
+    """Return the arguments of the network's builder, but its weights."""
+    _, defaults = NETWORKS[FLAGS.network]
     return {
-        "input_shape": x.shape[1:],
-        "classes": int(max(y.max(), y_test.max())) + 1,
+        "input_shape": task.training[0].shape[1:],
+        "classes": task.classes,
         "timesteps": FLAGS.timesteps,
-        **own,
+        **{name: _flags.sizes(FLAGS[name].value or default) for name, default in defaults.items()},
     }
 
 
-def build(rule, arguments):
-    """The model that `rule` trains: a pair, or its encoder; the same first weights at every call."""
+def build(method, task):
+    """Return the model that a method trains, a pair or its encoder; always with the same initial weights."""
     keras.utils.set_random_seed(FLAGS.seed)
-    pair = functools.partial(NETWORKS[FLAGS.network][0], **arguments, weights=FLAGS.weights)
-    if rule == "paper":
+    builder = getattr(keras_bsd.applications, NETWORKS[FLAGS.network][0])
+    pair = functools.partial(builder, **network_arguments(task), weights=FLAGS.weights)
+    if method == "paper":
         return pair(**keras_bsd.paper_configuration())
-    if rule in BSD:
-        return pair(rule=rule)
+    if method in BSD:
+        return pair(rule=method)
     encoder = pair().encoder
-    return encoder if rule == "backprop" else as_ann(encoder)
+    return encoder if method == "backprop" else as_ann(encoder)
 
 
 def as_ann(encoder):
-    """The same network with ReLU in place of spiking neurons, and no time."""
+    """Return the same network with ReLU in place of spiking neurons, without a time axis."""
 
     def without_time(layer):
         if isinstance(layer, keras_bsd.layers.SpikingStage):
@@ -127,135 +117,74 @@ def as_ann(encoder):
     return keras.models.clone_model(encoder, clone_function=without_time)
 
 
-def augmentation():
-    """Keras layers, as the flags say."""
-    layers = []
-    if FLAGS.flip:
-        layers.append(keras.layers.RandomFlip("horizontal"))
-    if FLAGS.rotate:
-        layers.append(keras.layers.RandomRotation(FLAGS.rotate, fill_mode="constant"))
-    if FLAGS.shift:  # by whole pixels: a network that only ever sees blurred images is worse at sharp ones
-        by = (FLAGS.shift, FLAGS.shift)
-        layers.append(keras.layers.RandomTranslation(*by, fill_mode="constant", interpolation="nearest"))
-    if FLAGS.blur:
-        probability = (FLAGS.blur, FLAGS.blur)
-        layers.append(keras.layers.RandomGaussianBlur(probability, kernel_size=5, value_range=(0, 1)))
-    if FLAGS.contrast:
-        layers.append(keras.layers.RandomContrast(FLAGS.contrast, value_range=(0, 1)))
-    if FLAGS.erase:
-        probability = (FLAGS.erase, FLAGS.erase)
-        layers.append(keras.layers.RandomErasing(probability, scale=(0.02, 0.2), value_range=(0, 1)))
-    return layers
+def augmentation() -> list:
+    """Return the layers of the flags."""
+    names = ("flip", "rotate", "shift", "blur", "contrast", "erase")
+    return recognition.augmentation(**{name: FLAGS[name].value for name in names})
 
 
-def train(model, rule, x, y, run):
-    """Fit a model, from where an interrupted run left it; gives its history by name."""
-    validation = None
-    if FLAGS.validation:
-        order = np.random.default_rng(FLAGS.seed).permutation(len(x))
-        learned, held_out = np.split(order, [len(x) - int(len(x) * FLAGS.validation)])
-        validation = x[held_out], y[held_out]
-        x, y = x[learned], y[learned]
-    batches = Batches(x, y, FLAGS.batch_size, augmentation(), FLAGS.seed)
-    compile_model(
-        model,
-        RULES[rule][1],
-        batches,
-        FLAGS.ema,
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
+def fit(model, method, task, run) -> dict:
+    """Train a model, resumed from an interrupted run, and return its history."""
+    training, validation = task.split(FLAGS.validation, FLAGS.seed)
+    batches = keras_bsd.datasets.Batches(*training, FLAGS.batch_size, augmentation(), FLAGS.seed)
+    loss = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+    _flags.compile_model(model, METHODS[method], batches, FLAGS.ema, **loss)
     callbacks = []
     if FLAGS.patience is not None:
         callbacks.append(
             keras.callbacks.EarlyStopping("val_accuracy", patience=FLAGS.patience, restore_best_weights=True)
         )
     if FLAGS.tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(run.folder / "tensorboard" / rule))
-    return run.fit(
-        rule,
-        model,
-        batches,
-        FLAGS.epochs,
-        callbacks,
-        validation_data=validation,
-        validation_batch_size=500,
-    )
+        callbacks.append(keras.callbacks.TensorBoard(run.folder / "tensorboard" / method))
+    validation = {"validation_data": validation, "validation_batch_size": recognition.BATCH}
+    return run.fit(method, model, batches, FLAGS.epochs, callbacks, **validation)
 
 
-def result(rule, data, run):
-    """Train by one rule, save the model, and give what is to be told of it."""
-    (x, y), test = data
-    print(f"{RULES[rule][0]}, {len(x[: FLAGS.samples])} samples of {FLAGS.dataset}:")
-    model = build(rule, network_arguments(data))
-    history = train(model, rule, x[: FLAGS.samples], y[: FLAGS.samples], run)
-    run.save(rule, model, test[0])
+def train(method, task, run) -> dict:
+    """Train by one method, save the model, and return its results."""
+    print(f"{METHODS[method].title}, {len(task.training[0])} samples of {FLAGS.dataset}:")
+    model = build(method, task)
+    history = fit(model, method, task, run)
+    run.save(method, model, task.test[0])
     return {
-        "test_accuracy": model.evaluate(*test, batch_size=500, verbose=0, return_dict=True)["accuracy"],
+        "scores": task.scores(model),
         "seconds": sum(history["seconds"]),
         "parameters": getattr(model, "encoder", model).count_params(),
         "history": history,
     }
 
 
-def metrics(found, data):
-    """All figures and circumstances of a run, from what `result` gave by rule."""
-    measured = ("test_accuracy", "seconds", "parameters")
-    return {
-        **origin(),
-        **{kind: {rule: kept[kind] for rule, kept in found.items()} for kind in measured},
-        "task": "recognition",
-        "data": FLAGS.dataset,
-        "application": NETWORKS[FLAGS.network][0].__name__,
-        "arguments": network_arguments(data),
-        "command": runs.command(),
-        "flags": runs.settings(),
-        **keras_bsd.environment(),
-    }
-
-
-def draw_report(found, digit, folder):
-    """Curves, and of the first BSD model alignment, the spikes of one sample and what it recalls."""
-    figure = Figure(figsize=(13, 8), layout="constrained")
-    histories = {RULES[rule][0]: kept["history"] for rule, kept in found.items()}
-    trained_by_bsd = [rule for rule in found if rule in BSD]
-    mosaic = [["loss", "accuracy", "raster"], ["alignment", "recall", "raster"]]
-    axes = figure.subplot_mosaic(mosaic if trained_by_bsd else [["loss", "accuracy"]])
-    for metric in ("loss", "accuracy"):
-        plots.learning_curves(histories, metric, axes[metric])
-    if trained_by_bsd:
-        model = keras.saving.load_model(folder / f"{trained_by_bsd[0]}.keras")
-        plots.alignment(histories[RULES[trained_by_bsd[0]][0]], axes["alignment"])
-        spikes = {stage: trains[0] for stage, trains in model.spikes(digit[None]).items()}
-        plots.spike_raster(spikes, axis=axes["raster"])
-        concepts = np.arange(min(model.encoder.output_shape[-1], 20))
-        plots.stimuli(model.recall(concepts), [str(c) for c in concepts], columns=5, axis=axes["recall"])
-        titles = {"alignment": "encoder and decoder agree", "recall": "what the decoder recalls"}
-        for name, title in {**titles, "raster": "one test sample's spikes"}.items():
-            axes[name].set_title(title)
-    with atomic_write(folder / "report.png") as written:
-        figure.savefig(written, dpi=120)
+def draw_report(results, task, folder):
+    histories = {METHODS[method].title: result["history"] for method, result in results.items()}
+    pair = next((method for method in results if method in BSD), None)
+    if pair is None:
+        return recognition.draw_report(histories)
+    model = keras.saving.load_model(folder / f"{pair}.keras")
+    return recognition.draw_report(histories, METHODS[pair].title, model, task.test[0][0])
 
 
 def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
     folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}")
-    data = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
-    test = data[1]
-    check_weights(folder)
-    build(FLAGS.rule[0], network_arguments(data))  # or an error, before what an earlier run left is removed
-    with runs.Run(folder, RULES) as run:
-        found = {rule: run.result(rule, functools.partial(result, rule, data, run)) for rule in FLAGS.rule}
-        write_json(folder / "metrics.json", metrics(found, data))
-        draw_report(found, test[0][0], folder)
-    for rule, kept in found.items():
-        print(
-            f"{RULES[rule][0]}: {kept['test_accuracy']:.2%} of {len(test[0])} test samples, "
-            f"{kept['seconds']:.0f} s of training"
+    task = Recognition(FLAGS.dataset, FLAGS.data_dir, FLAGS.samples)
+    _flags.check_weights(folder)
+    build(FLAGS.method[0], task)  # raises before the files of an earlier run are removed
+    with _run.Run(folder, METHODS) as run:
+        results = {
+            method: run.result(method, functools.partial(train, method, task, run)) for method in FLAGS.method
+        }
+        application = NETWORKS[FLAGS.network][0]
+        record = _run.record(
+            task.name, FLAGS.dataset, application, network_arguments(task), results, **_flags.origin()
         )
+        _run.write_json(folder / "metrics.json", record)
+        _run.save_figure(draw_report(results, task, folder), folder / "report.png")
+    for method, result in results.items():
+        scores = task.format_scores(result["scores"])
+        print(f"{METHODS[method].title}: {scores}, {result['seconds']:.0f} s of training")
     print(f"Report: {folder / 'report.png'}")
-    print(f"Models, loaded back and checked: {', '.join(str(folder / f'{rule}.keras') for rule in found)}")
-    print(f"Figures: {folder / 'metrics.json'}")
+    print(f"Models: {', '.join(str(folder / f'{method}.keras') for method in results)}")
+    print(f"Results: {folder / 'metrics.json'}")
 
 
 if __name__ == "__main__":

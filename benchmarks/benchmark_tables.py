@@ -1,7 +1,8 @@
-"""From the training benchmark's measurements to medians, and to tables in Markdown."""
+"""Medians of the training benchmark's measurements, and tables of them in Markdown."""
 
 import numpy as np
-from tabulate import tabulate
+
+from benchmarks import _results
 
 CASE = ("network", "batch_size", "timesteps", "contender", "jit_compile", "idle_threads")
 SETTINGS = {"true": "jit", "false": "no jit", "auto": "auto jit", "spin": "spin", "sleep": "sleep"}
@@ -9,8 +10,8 @@ OTHERS = ("snntorch", "spikingjelly")
 MISSING = "-"
 
 
-def summary(measurements):
-    """Medians of each case over all its steps of all rounds, times in ms and memory in MB."""
+def summarize(measurements):
+    """Return medians of each case over all steps of all rounds, times in ms and memory in MB."""
     cases = {}
     for measurement in measurements:
         if "error" not in measurement:
@@ -33,40 +34,31 @@ def _medians(runs):
 
 
 def _milliseconds(runs, name):
-    """Median and interquartile range."""
+    """Return median and interquartile range."""
     seconds = np.concatenate([run[name] for run in runs])
     low, median, high = np.percentile(seconds, [25, 50, 75]) * 1e3
     return float(median), float(high - low)
 
 
 def fastest(rows):
-    """By network, batch size, time steps and contender, the setting with the fastest step."""
+    """Return the setting with the fastest step by network, batch size, timesteps and contender."""
     best = {}
     for row in sorted(rows, key=lambda row: -row["step_ms"]):
         best[row["network"], row["batch_size"], row["timesteps"], row["contender"]] = row
     return best
 
 
-def page(report):
-    """The whole page: circumstances, one table for each network and batch size, and ratios."""
-    best = fastest(report["summary"])
-    facts = {
-        "machine": report["machine"],
-        "load average before": f"{report['load_average']:.1f}",
-        "backend": report["backend"],
-        "versions": ", ".join(f"{name} {number}" for name, number in report["versions"].items() if number),
-        "steps": f"{report['flags']['repeats']} in each of {report['flags']['rounds']} rounds",
-        "date": report["date"],
-    }
-    parts = ["# Training benchmark", _table(["", ""], facts.items())]
+def sections(report):
+    """Return headings and tables: one table for each network and batch size, and one of ratios."""
+    best, parts = fastest(report["summary"]), []
     for network, batch_size in dict.fromkeys(case[:2] for case in _in_order(report)):
         parts.append(f"## {network}, batch of {batch_size}")
         parts.append(_contenders_table(report, best, network, batch_size))
-    return "\n\n".join([*parts, "## Ratios", _ratios_table(report, best)]) + "\n"
+    return [*parts, "## Ratios", _ratios_table(report, best)]
 
 
 def _in_order(report):
-    """Network, batch size, time steps and contender of each measurement, as they were run."""
+    """Return network, batch size, timesteps and contender of each measurement, in the order of the runs."""
     return dict.fromkeys(
         tuple(measurement[name] for name in CASE[:4]) for measurement in report["measurements"]
     )
@@ -79,7 +71,8 @@ def _contenders_table(report, best, network, batch_size):
         [contender, *(_cell(best.get((network, batch_size, timesteps, contender))) for timesteps in columns)]
         for contender in dict.fromkeys(contender for _, contender in cases)
     ]
-    return _table(["step, samples/s, forward, peak memory", *(f"T = {steps}" for steps in columns)], rows)
+    header = ["step, samples/s, forward, peak memory", *(f"T = {timesteps}" for timesteps in columns)]
+    return _results.table(header, rows)
 
 
 def _cell(row):
@@ -103,7 +96,7 @@ def _ratios_table(report, best):
         "",
         "step, rate / backprop",
         "peak memory, rate / backprop",
-        "peak memory without jit, rate / backprop",  # without the compiler's own
+        "peak memory without jit, rate / backprop",  # excludes the compiler's own memory
         "samples/s, rate / faster other",
     ]
     rows = []
@@ -121,12 +114,8 @@ def _ratios_table(report, best):
                 + (f" ({other['contender']})" if other else ""),
             ]
         )
-    return _table(header, rows)
+    return _results.table(header, rows)
 
 
 def _ratio(row, reference, name):
     return f"{row[name] / reference[name]:.2f}" if row and reference else MISSING
-
-
-def _table(header, rows):
-    return tabulate(rows, header, tablefmt="pipe", disable_numparse=True)

@@ -1,12 +1,13 @@
-"""Operations and memory of a training step as XLA counts them: exact, and the same on a busy machine.
+"""Count operations and memory of a training step by XLA: exact, and the same on a busy machine.
 
-    KERAS_BACKEND=jax python tests/benchmarks/count_operations.py --networks=dense,conv --timesteps=4,8,16
+    KERAS_BACKEND=jax .venv/bin/python -m benchmarks.count_operations --networks=dense --timesteps=4,8
 
-Prints a Markdown table. Memory is what the compiled step allocates beside its arguments (weights,
-optimiser state) and results.
+Prints a Markdown table; `--output` writes it as a page. Memory is what the compiled step allocates beside its
+arguments (weights, optimizer state) and results.
 """
 
-import jax
+from benchmarks import _results  # isort: skip, before Keras
+
 import keras
 import numpy as np
 from absl import app, flags
@@ -15,24 +16,28 @@ import keras_bsd
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("networks", ["dense", "conv"], "dense (784-5x512-10) and conv (five stages, 32x32x3).")
-flags.DEFINE_list("timesteps", ["4", "8", "16"], "Time steps.")
-flags.DEFINE_integer("batch_size", 128, "Samples a batch.")
+flags.DEFINE_list("timesteps", ["4", "8", "16"], "Timesteps.")
+flags.DEFINE_integer("batch_size", 128, "Samples per batch.", lower_bound=1)
+flags.DEFINE_string("output", None, "Path of a .md page for the table.")
 
 BUILDERS = {
     "dense": (keras_bsd.applications.SpikingMLP, (28, 28, 1)),
     "conv": (keras_bsd.applications.SpikingConvNet, (32, 32, 3)),
 }
+HEADER = ["network", "T", "rule", "GFLOP", "of backprop", "temporary memory, MB", "of backprop"]
 
 
 def count(name, timesteps, rule):
-    """Billions of operations and MB of temporary memory of one training step."""
+    """Return billions of operations and MB of temporary memory of one training step."""
+    import jax
+
     builder, shape = BUILDERS[name]
     model = builder(shape, 10, timesteps=timesteps, rule="surrogate" if rule == "surrogate" else "rate")
     network = model.encoder if rule == "backprop" else model
     network.compile(keras.optimizers.AdamW(3e-3), loss="sparse_categorical_crossentropy")
     network.optimizer.build(network.trainable_variables)
     batch = np.zeros((FLAGS.batch_size, *shape), "float32"), np.zeros(FLAGS.batch_size, "int32")
-    network.test_on_batch(batch[0][:1], batch[1][:1])  # makes the metrics' variables
+    network.test_on_batch(batch[0][:1], batch[1][:1])  # creates the metrics' variables
     variables = (
         network.trainable_variables,
         network.non_trainable_variables,
@@ -44,19 +49,31 @@ def count(name, timesteps, rule):
     return compiled.cost_analysis()["flops"] / 1e9, compiled.memory_analysis().temp_size_in_bytes / 2**20
 
 
-def main(_):
-    if keras.config.backend() != "jax":
-        raise app.UsageError("XLA's counts are read through JAX: set KERAS_BACKEND=jax.")
-    print("| network | T | rule | GFLOP | of backprop | temporary memory, MB | of backprop |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+def count_all():
+    """Yield the table's rows: every network, number of timesteps and rule."""
     for name in FLAGS.networks:
         for timesteps in map(int, FLAGS.timesteps):
             baseline = count(name, timesteps, "backprop")
             for rule in ("backprop", "surrogate", "rate"):
                 flops, memory = baseline if rule == "backprop" else count(name, timesteps, rule)
-                cells = [name, timesteps, rule, f"{flops:.2f}", f"{flops / baseline[0]:.2f}"]
-                cells += [f"{memory:.0f}", f"{memory / baseline[1]:.2f}"]
-                print(f"| {' | '.join(map(str, cells))} |", flush=True)
+                yield [
+                    name,
+                    timesteps,
+                    rule,
+                    f"{flops:.2f}",
+                    f"{flops / baseline[0]:.2f}",
+                    f"{memory:.0f}",
+                    f"{memory / baseline[1]:.2f}",
+                ]
+
+
+def main(_):
+    if keras.config.backend() != "jax":
+        raise app.UsageError("XLA's counts come through JAX: set KERAS_BACKEND=jax.")
+    table = _results.print_rows(HEADER, count_all())
+    if FLAGS.output:
+        title = "Operations and memory of a training step"
+        _results.write_page(FLAGS.output, title, table, packages=["jaxlib"])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ JIT_COMPILE = {"auto": "auto", "true": True, "false": False}
 
 
 def build(case):
-    """The pair, or for backpropagation its encoder alone."""
+    """Return the pair, or for backpropagation its encoder alone."""
     application, shape = {
         "dense": (keras_bsd.applications.SpikingMLP, (28, 28, 1)),
         "conv": (keras_bsd.applications.SpikingConvNet, (32, 32, 3)),
@@ -23,7 +23,7 @@ def build(case):
 
 
 def endless(*batch):
-    """A data set of one batch again and again, held where the backend computes."""
+    """Return a data set that repeats one batch, stored where the backend computes."""
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -33,13 +33,13 @@ def endless(*batch):
 
 
 class Ticking(keras.callbacks.Callback):
-    """Times whole steps, or executions of several, from the end of one to the end of the next."""
+    """Times steps, or executions of several steps, from the end of one to the end of the next."""
 
     def __init__(self, stopwatch):
         super().__init__()
         self.stopwatch = stopwatch
 
-    def on_train_batch_end(self, batch, logs=None):  # Keras has waited for the step to give it logs
+    def on_train_batch_end(self, batch, logs=None):  # Keras has waited for the step's logs
         self.stopwatch.tick()
         self.model.stop_training = self.stopwatch.done
 
@@ -55,7 +55,7 @@ class Contender:
     def __init__(self, case, x, y):
         keras.utils.set_random_seed(0)
         self.model = build(case)
-        gc.collect()  # the decoder that backpropagation does without
+        gc.collect()  # backpropagation needs no decoder
         self.model.compile(
             case["optimizer"],
             loss="sparse_categorical_crossentropy",
@@ -69,7 +69,7 @@ class Contender:
     def train(self, stopwatch):
         self.model.fit(
             endless(self.x, self.y),
-            steps_per_epoch=stopwatch.most_ticks * self.steps_per_tick,
+            steps_per_epoch=stopwatch.max_ticks * self.steps_per_tick,
             shuffle=False,
             verbose=0,
             callbacks=[Ticking(stopwatch)],
@@ -78,15 +78,15 @@ class Contender:
     def predict(self, stopwatch):
         self.model.predict(
             endless(self.x),
-            steps=stopwatch.most_ticks * self.steps_per_tick,
+            steps=stopwatch.max_ticks * self.steps_per_tick,
             verbose=0,
             callbacks=[Ticking(stopwatch)],
         )
 
 
 def warm_up(case):
-    """Train a few weights: what Keras loads when it is first used is not the network's memory."""
-    pair = keras_bsd.applications.SpikingMLP((1,), 2, timesteps=1, units=(1,))  # its mirroring serialises
+    """Train a few weights: what Keras loads at first use must not count as the network's memory."""
+    pair = keras_bsd.applications.SpikingMLP((1,), 2, timesteps=1, units=(1,))  # mirroring serialises layers
     pair.encoder.compile(
         keras.optimizers.AdamW(),
         loss="sparse_categorical_crossentropy",

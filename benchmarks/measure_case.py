@@ -1,10 +1,10 @@
 """Measure one case of the training benchmark in a process of its own.
 
-    python tests/benchmarks/measure_case.py '{"contender": "bsd_rate", "network": "dense", "timesteps": 4,
+    .venv/bin/python -m benchmarks.measure_case '{"contender": "bsd_rate", "network": "dense", "timesteps": 4,
         "batch_size": 32, "jit_compile": "true", "optimizer": "adamw", "steps_per_execution": 1,
         "warmup": 3, "repeats": 20, "max_seconds": 20}'
 
-Prints a line of JSON.
+Prints one line of JSON.
 """
 
 import importlib
@@ -17,19 +17,19 @@ import numpy as np
 import psutil
 
 SHAPES = {"dense": (28, 28, 1), "conv": (32, 32, 3)}
-FEWEST_REPEATS = 3
+MIN_REPEATS = 3
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Stopwatch:
-    """Seconds between ticks after the warm-up, until there are enough of them or time is up."""
+    """Seconds between ticks after the warm-up, until enough are measured or time is up."""
 
     def __init__(self, warmup, repeats, max_seconds):
-        self.warmup, self.most_ticks, self.max_seconds = warmup, warmup + repeats, max_seconds
+        self.warmup, self.max_ticks, self.max_seconds = warmup, warmup + repeats, max_seconds
         self.ticks = []
 
     def tick(self):
-        """A step, or an execution of several, has ended."""
+        """Mark the end of a step, or of an execution of several steps."""
         self.ticks.append(time.perf_counter())
 
     @property
@@ -38,15 +38,15 @@ class Stopwatch:
 
     @property
     def done(self):
-        if len(self.ticks) < self.warmup + FEWEST_REPEATS:
-            return len(self.ticks) == self.most_ticks
-        return len(self.ticks) == self.most_ticks or sum(self.seconds) > self.max_seconds
+        if len(self.ticks) < self.warmup + MIN_REPEATS:
+            return len(self.ticks) == self.max_ticks
+        return len(self.ticks) == self.max_ticks or sum(self.seconds) > self.max_seconds
 
 
 def measure(case):
-    """Times of training steps and forward passes, and resident memory before and at its peak."""
+    """Return times of training steps and forward passes, and resident memory before them and at its peak."""
     library = "torch" if case["contender"] in ("snntorch", "spikingjelly") else "keras"
-    contenders = importlib.import_module(f"{library}_contenders")
+    contenders = importlib.import_module(f"benchmarks.{library}_contenders")
     contenders.warm_up(case)
     limits = [case[limit] for limit in ("warmup", "repeats", "max_seconds")]
     training, forward = Stopwatch(*limits), Stopwatch(*limits)

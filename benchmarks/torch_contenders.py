@@ -1,7 +1,7 @@
-"""The benchmark's networks in snnTorch and SpikingJelly, written as their own tutorials are.
+"""The benchmark's networks in snnTorch and SpikingJelly, written as in their own tutorials.
 
-Both give every layer the stimulus again at every time step, snnTorch in a loop over time and
-SpikingJelly as one sequence.
+Both compute the stimulus's current again at every timestep: snnTorch in a loop over time, SpikingJelly on one
+sequence.
 """
 
 import importlib
@@ -19,7 +19,7 @@ BETA, THRESHOLD = 0.5, 0.6
 
 
 def stages(layers, network):
-    """For each stage the layers of its synapse, from `torch.nn` or from SpikingJelly's `layer`."""
+    """Return the layers of each stage's synapse, from `torch.nn` or from SpikingJelly's `layer`."""
     if network == "dense":
         synapses = [
             [layers.Linear(before, after, bias=False), layers.BatchNorm1d(after)]
@@ -38,13 +38,13 @@ def stages(layers, network):
 
 
 def readout(network):
-    """Scores from the firing rates of the last stage's neurons."""
+    """Return the layer from the last stage's firing rates to scores."""
     pixels = (32 // math.prod(POOL_SIZES)) ** 2
     return nn.Linear(UNITS[-1] if network == "dense" else FILTERS[-1] * pixels, CLASSES)
 
 
 def as_batch(x):
-    """A NumPy array of images, as PyTorch wants them: channels first."""
+    """Return a NumPy array of images as a tensor with channels first."""
     return torch.from_numpy(x).movedim(-1, 1).contiguous()
 
 
@@ -74,8 +74,8 @@ class SnnTorchNetwork(nn.Module):
             recorded.append(spikes)
         return self.readout(torch.stack(recorded).mean(0).flatten(1))
 
-    def forget(self):
-        """Nothing to do: every forward pass starts from membranes at zero."""
+    def reset_state(self):
+        """Do nothing: every forward pass starts with membranes at zero."""
 
 
 class SpikingJellyNetwork(nn.Module):
@@ -99,7 +99,7 @@ class SpikingJellyNetwork(nn.Module):
             self.spiking.extend([*layers, lif])
         self.readout = readout(network)
         functional.set_step_mode(self.spiking, "m")
-        self.forget = lambda: functional.reset_net(self)
+        self.reset_state = lambda: functional.reset_net(self)
 
     def forward(self, x):
         sequence = x.unsqueeze(0).expand(self.timesteps, *x.shape)
@@ -111,7 +111,7 @@ NETWORKS = {"snntorch": SnnTorchNetwork, "spikingjelly": SpikingJellyNetwork}
 
 
 class Contender:
-    """A network and its optimiser, with one batch in memory."""
+    """A network and its optimizer, with one batch in memory."""
 
     steps_per_tick = 1
 
@@ -130,7 +130,7 @@ class Contender:
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
-            self.network.forget()
+            self.network.reset_state()
             loss.item()
             stopwatch.tick()
 
@@ -139,12 +139,12 @@ class Contender:
         with torch.no_grad():
             while not stopwatch.done:
                 self.network(self.x).softmax(1).numpy()
-                self.network.forget()
+                self.network.reset_state()
                 stopwatch.tick()
 
 
 def warm_up(case):
-    """Train one weight: what PyTorch loads when it is first used is not the network's memory."""
+    """Train one weight: what PyTorch loads at first use must not count as the network's memory."""
     importlib.import_module(NETWORKS[case["contender"]].library)
     layer = nn.Linear(1, 1)
     layer(torch.ones(2, 1)).sum().backward()

@@ -1,19 +1,19 @@
-"""Serve an exported network: needs Python, NumPy and ONNX Runtime alone, and Pillow to read images.
+"""Serve an exported network with Python, NumPy and ONNX Runtime alone (and Pillow to read images).
 
     python export/serve_onnxruntime.py digits.onnx digit.png samples.npz
     python export/serve_onnxruntime.py digits.onnx - --json < samples.csv
 
-Reads images, .npy and .npz arrays (of .npz the one named `x`, or the only one) of shape
-(samples, ...), and .csv files, or standard input, with one sample a line. Images, arrays of whole
-numbers and, with --raw, everything is raw data, of which the file's own preprocessing makes stimuli;
-the rest is taken as it is. Prints a line for each sample.
+Inputs are images; .npy and .npz arrays of shape (samples, ...), of an .npz the array named `x`, or its
+only one; and .csv files or standard input with one sample per line. Images, integer arrays and, with --raw,
+all inputs are raw data: they are preprocessed as the network's file specifies. Other inputs are stimuli and
+go to the network unchanged. Prints one line per sample.
 """
 
 import argparse
 import json
 import math
+import os
 import pathlib
-import signal
 import sys
 import zipfile
 
@@ -22,54 +22,62 @@ import onnxruntime
 
 
 class BadInput(Exception):
-    """Something that the caller can put right."""
+    """A mistake that the caller can correct."""
 
 
-def arguments():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model", help="the .onnx file")
     parser.add_argument("inputs", nargs="+", help="files, or - for lines of standard input")
-    parser.add_argument("--json", action="store_true", help="print an object in JSON for each sample")
-    parser.add_argument("--top", type=int, default=1, help="how many labels to print (default: 1)")
-    parser.add_argument("--batch_size", type=int, default=256, help="most samples at a time (default: 256)")
-    parser.add_argument("--raw", action="store_true", help="numbers are raw data, to be preprocessed")
-    parser.add_argument("--threads", type=int, default=0, help="processor threads (default: all cores)")
-    given = parser.parse_args()
+    parser.add_argument("--json", action="store_true", help="print one JSON object per sample")
+    parser.add_argument("--top", type=int, default=1, help="number of labels per sample (default: 1)")
+    parser.add_argument("--batch_size", type=int, default=256, help="maximum batch size (default: 256)")
+    parser.add_argument("--raw", action="store_true", help="all inputs are raw data, to be preprocessed")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: one per core)")
+    arguments = parser.parse_args()
     for name in ("top", "batch_size"):
-        if getattr(given, name) < 1:
-            parser.error(f"--{name} must be at least 1. Received: {getattr(given, name)}")
-    return given
+        if getattr(arguments, name) < 1:
+            parser.error(f"--{name} must be at least 1. Received: --{name}={getattr(arguments, name)}")
+    return arguments
 
 
 class Network:
-    """An exported file, ready to run."""
+    """An exported file in an ONNX Runtime session.
+
+    Args:
+        path: path of the .onnx file.
+        threads: CPU threads; 0 for one per core.
+
+    Raises:
+        BadInput: the file cannot be run, or was not exported for serving.
+    """
 
     def __init__(self, path, threads):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         try:
             self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's have no base of their own
+        except Exception as error:  # ONNX Runtime's exceptions have no base class of their own
             raise BadInput(f"{path} is not an ONNX file that can be run. Export it again. ({error})") from error
-        stored = self.session.get_modelmeta().custom_metadata_map
+        metadata = self.session.get_modelmeta().custom_metadata_map
         stimulus, *states = self.session.get_inputs()
         outputs = [output.name for output in self.session.get_outputs()]
-        if stimulus.name != "stimulus" or "scores" not in outputs or "keras_bsd" not in stored:
+        if stimulus.name != "stimulus" or "scores" not in outputs or "keras_bsd" not in metadata:
             raise BadInput(
-                f"{path} was not written by keras_bsd.export.export_onnx, or without its output `scores`. "
+                f"{path} must be a file that keras_bsd.export.export_onnx wrote with the output `scores`. "
                 f"Received: input {stimulus.name!r}, outputs {outputs}"
             )
         if states:
-            raise BadInput(f"{path} is one time step of a network. Export it without `streaming` to serve it.")
+            raise BadInput(f"{path} is one timestep of a network. Export it without `streaming` to serve it.")
         self.shape = tuple(stimulus.shape[1:])
-        self.type = "float32" if stimulus.type == "tensor(float)" else "int32"
-        self.labels = json.loads(stored["labels"]) if "labels" in stored else None
-        self.preprocess = json.loads(stored["preprocess"]) if "preprocess" in stored else None
+        self.dtype = "float32" if stimulus.type == "tensor(float)" else "int32"
+        self.labels = json.loads(metadata["labels"]) if "labels" in metadata else None
+        self.preprocess = json.loads(metadata["preprocess"]) if "preprocess" in metadata else None
 
-    def stimuli(self, name, values, raw):
-        """Values of a whole file, `(samples, ...)`, as the network takes them."""
+    def to_stimuli(self, name, values, raw):
+        """Return the values of one input, `(samples, ...)`, as stimuli; raise BadInput if they do not fit."""
         if values.dtype.kind not in "biuf":
-            raise BadInput(f"{name} must hold numbers. Received: values of type {values.dtype}")
+            raise BadInput(f"{name} must hold numbers. Received: dtype {values.dtype}")
         if values.shape == self.shape:
             values = values[None]
         size = math.prod(self.shape)
@@ -80,29 +88,30 @@ class Network:
             )
         if not np.isfinite(values).all():
             raise BadInput(f"{name} must hold finite numbers. Received: NaN or infinity")
-        if raw and self.preprocess is None and self.type == "float32":
+        if raw and self.preprocess is None and self.dtype == "float32":
             raise BadInput(
-                f"{name} is raw data, but the network's file does not say how to make stimuli of it. Export "
-                "with `preprocess`, or give floats."
+                f"{name} is raw data, but the network's file specifies no preprocessing. Export it with "
+                "`preprocess`, or pass floats without --raw."
             )
         values = values.reshape(-1, *self.shape)
         if raw and self.preprocess is not None:
-            subtract, divide = (np.array(part, "float32") for part in self.preprocess)
+            subtract, divide = (np.array(operand, "float32") for operand in self.preprocess)
             values = (values.astype("float32") - subtract) / divide
-        return values.astype(self.type)
+        return values.astype(self.dtype)
 
     def scores(self, stimuli):
+        """Return the network's scores for a batch of stimuli."""
         return self.session.run(["scores"], {"stimulus": stimuli})[0]
 
 
-def samples(network, given):
-    """Name and stimulus of each sample, one after the other."""
-    for name in given.inputs:
+def read_samples(network, arguments):
+    """Yield the name and the stimulus of every sample."""
+    for name in arguments.inputs:
         if name == "-":
             for number, line in enumerate(sys.stdin, 1):
                 if line.strip():
                     where = f"line {number}"
-                    yield where, network.stimuli(where, _numbers(where, line)[None], given.raw)[0]
+                    yield where, network.to_stimuli(where, _parse_line(where, line)[None], arguments.raw)[0]
             continue
         path = pathlib.Path(name)
         read = READERS.get(path.suffix.lower())
@@ -112,19 +121,19 @@ def samples(network, given):
             values, raw = read(path, network.shape)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise BadInput(f"{name} cannot be read: {error}") from error
-        stimuli = network.stimuli(name, values, raw or given.raw)
+        stimuli = network.to_stimuli(name, values, raw or arguments.raw)
         for i, stimulus in enumerate(stimuli):
             yield f"{name}[{i}]" if len(stimuli) > 1 else name, stimulus
 
 
-def _numbers(where, line):
+def _parse_line(where, line):
     try:
         return np.array([float(number) for number in line.split(",")])
     except ValueError as error:
-        raise BadInput(f"{where} must hold numbers with commas between. Received: {error}") from error
+        raise BadInput(f"{where} must hold numbers separated by commas. Received: {error}") from error
 
 
-def _image(path, shape):
+def _read_image(path, shape):
     try:
         from PIL import Image
     except ImportError:
@@ -137,41 +146,48 @@ def _image(path, shape):
     return pixels.reshape(1, *pixels.shape[:2], shape[-1]), True
 
 
-def _array(path, shape):
+def _read_array(path, shape):
     values = np.load(path)
     if not isinstance(values, np.ndarray):
         with values as arrays:
             name = "x" if "x" in arrays else arrays.files[0] if len(arrays.files) == 1 else None
             if name is None:
-                raise ValueError(f"it must hold an array `x`, or a single one, and holds {arrays.files}")
+                raise ValueError(f"it must hold an array `x` or a single array. Received: {arrays.files}")
             values = arrays[name]
     return values, values.dtype.kind in "iu"
 
 
-def _table(path, shape):
+def _read_table(path, shape):
     return np.loadtxt(path, delimiter=",", ndmin=2), False
 
 
-READERS = {".png": _image, ".jpg": _image, ".npy": _array, ".npz": _array, ".csv": _table}
+# Functions from a path and the stimulus's shape to values, `(samples, ...)`, and whether they are raw data.
+READERS = {
+    ".png": _read_image,
+    ".jpg": _read_image,
+    ".npy": _read_array,
+    ".npz": _read_array,
+    ".csv": _read_table,
+}
 
 
-def told(network, name, scores, given):
-    """What is printed of one sample: its likeliest labels or, of a network without labels, its values.
+def format_row(network, name, scores, arguments):
+    """Return the line of one sample: its top labels and scores, or all values of a network without labels.
 
-    Of a network that says something of every element of a sequence, that is what follows the last one.
+    Scores per element of a sequence are reduced to those after the last element.
     """
     if network.labels is None:
-        found = {"sample": name, "values": scores.tolist()}
+        row = {"sample": name, "values": scores.tolist()}
     else:
         scores = scores.reshape(-1, len(network.labels))[-1]
-        order = np.argsort(-scores, kind="stable")[: given.top]
-        likeliest = {"labels": [network.labels[i] for i in order], "scores": [float(scores[i]) for i in order]}
-        found = {"sample": name, **likeliest}
-    if given.json:
-        return json.dumps(found)
+        order = np.argsort(-scores, kind="stable")[: arguments.top]
+        top = {"labels": [network.labels[i] for i in order], "scores": [float(scores[i]) for i in order]}
+        row = {"sample": name, **top}
+    if arguments.json:
+        return json.dumps(row)
     if network.labels is None:
         return f"{name}\t{' '.join(f'{value:.6g}' for value in scores.ravel())}"
-    pairs = zip(found["labels"], found["scores"], strict=True)
+    pairs = zip(row["labels"], row["scores"], strict=True)
     return "\t".join([name, *(f"{_printable(label)} {score:.4f}" for label, score in pairs)])
 
 
@@ -179,27 +195,33 @@ def _printable(label):
     return label.encode("unicode_escape").decode("ascii") if label.isspace() else label
 
 
-def serve(given):
-    network, waiting = Network(given.model, given.threads), []
+def serve(arguments):
+    """Print the line of every sample, batch by batch."""
+    network, batch = Network(arguments.model, arguments.threads), []
 
-    def run():
-        names, stimuli = zip(*waiting, strict=True)
+    def run_batch():
+        names, stimuli = zip(*batch, strict=True)
         for name, scores in zip(names, network.scores(np.stack(stimuli)), strict=True):
-            print(told(network, name, scores, given), flush=True)
-        waiting.clear()
+            print(format_row(network, name, scores, arguments), flush=True)
+        batch.clear()
 
-    for sample in samples(network, given):
-        waiting.append(sample)
-        if len(waiting) == given.batch_size:
-            run()
-    if waiting:
-        run()
+    for sample in read_samples(network, arguments):
+        batch.append(sample)
+        if len(batch) == arguments.batch_size:
+            run_batch()
+    if batch:
+        run_batch()
+
+
+def main():
+    try:
+        serve(parse_arguments())
+    except BadInput as error:
+        raise SystemExit(f"error: {error}") from error
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's flush at exit
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as other filters do, when nobody reads on
-    try:
-        serve(arguments())
-    except BadInput as error:
-        raise SystemExit(f"error: {error}") from error
+    main()

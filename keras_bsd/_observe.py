@@ -1,4 +1,4 @@
-"""The one way to watch layers at work, which leaves the model as it was."""
+"""Observation of layers while a model runs; afterwards the model is unchanged."""
 
 import contextlib
 import functools
@@ -13,21 +13,24 @@ from keras_bsd.layers._time_loop import unrolled
 
 @contextlib.contextmanager
 def observe(layers, observer):
-    """Within the block, pass every call of one of `layers` to `observer`.
+    """Pass every call of one of `layers` within the block to `observer`. Blocks may be nested.
 
     Args:
         layers: Keras layers.
-        observer: function `(layer, arguments, outputs)` of the call's positional arguments and its outputs; it
+        observer: function `(layer, arguments, outputs)` of a call's positional arguments and outputs, which
             returns the outputs to continue with.
     """
     layers = list({id(layer): layer for layer in layers}.values())
+    previous = [layer.__dict__.get("call") for layer in layers]
     for layer in layers:
         layer.__dict__["call"] = _observed(layer, layer.call, observer)
     try:
         yield
     finally:
-        for layer in layers:
+        for layer, call in zip(layers, previous, strict=True):
             del layer.__dict__["call"]
+            if call is not None:
+                layer.__dict__["call"] = call
 
 
 def _observed(layer, call, observer):
@@ -43,12 +46,17 @@ def arrays(tensors):
     return [np.asarray(ops.convert_to_numpy(tensor)) for tensor in keras.tree.flatten(tensors)]
 
 
+def join_time_steps(stage, spikes):
+    """Return a stage's spikes as `(batch, time, ...)`, with the time steps of elements one after another."""
+    return ops.reshape(spikes, (ops.shape(spikes)[0], -1, *stage.output_features))
+
+
 def run_with_spikes(network, inputs):
-    """Run a network at inference.
+    """Run a network at inference and record the spikes of its stages.
 
     Returns:
-        Its outputs, and a dict from each spiking stage's name to its spikes `(batch, time, ...)`, in the
-        network's order.
+        The network's outputs, and a dict from the name of each spiking stage that was called to its spikes
+        `(batch, time, ...)`, in the network's order.
     """
     stages = flatten_stages(network, SpikingStage)
     spikes = {}
@@ -59,30 +67,36 @@ def run_with_spikes(network, inputs):
 
     with observe(stages, record):
         outputs = network.call(inputs, training=False)
-    return outputs, {stage.name: spikes[stage.name] for stage in stages}
+    return outputs, {stage.name: spikes[stage.name] for stage in stages if stage.name in spikes}
 
 
 def run_with_membranes(network, inputs, stages):
-    """Run a network at inference.
+    """Run a network at inference, with unrolled time loops, and record spikes and membranes of `stages`.
 
     Returns:
-        A dict from the name of each of `stages` to its membranes before the reset, `(batch, time, ...)`. The time
-        steps of a sequence's elements follow each other.
+        Two dicts by the name of each stage: spikes, and membranes before the reset, both `(batch, time, ...)`,
+        with the time steps of elements one after another.
     """
-    stage_of = {stage.neuron.cell: stage.name for stage in stages}
-    membranes = {stage.name: [] for stage in stages}
+    charges = {stage.neuron.cell: [] for stage in stages}
+    spikes, membranes = {}, {}
 
-    def record(cell, arguments, outputs):
-        membranes[stage_of[cell]].append(cell.charge(*arguments[:2]))
+    def record(layer, arguments, outputs):
+        if layer in charges:
+            charges[layer].append(layer.charge(*arguments[:2]))
+            return outputs
+        spikes[layer.name] = join_time_steps(layer, outputs)
+        # Stages may share their neuron, and a stage may be called twice: the last steps are those of this call.
+        steps = charges[layer.neuron.cell][-spikes[layer.name].shape[1] :]
+        membranes[layer.name] = ops.stack(steps, axis=1)
         return outputs
 
-    with unrolled(), observe(stage_of, record):
+    with unrolled(), observe([*charges, *stages], record):
         network.call(inputs, training=False)
-    return {name: ops.stack(steps, axis=1) for name, steps in membranes.items()}
+    return spikes, membranes
 
 
 class SpikeRecorder(keras.Model):
-    """A model of a network's inputs that outputs the spikes of all its stages, a dict by name."""
+    """Model that maps a network's inputs to the spikes of its stages, a dict by name."""
 
     def __init__(self, network):
         super().__init__(name="spike_recorder")

@@ -1,15 +1,16 @@
 """Packages that are imported when they are first needed."""
 
 import importlib
+from types import ModuleType
 
 
-def require(module, purpose, extra=None):
-    """Import a module, or raise an error that names what to install.
+def require(module: str, purpose: str, extra: str | None = None) -> ModuleType:
+    """Return an imported module, or raise an error that names what to install.
 
     Args:
         module: dotted name of the module.
-        purpose: what needs it, the beginning of the error's sentence.
-        extra: name of the extra of keras-bsd that brings it (default: keras-bsd itself brings it).
+        purpose: what needs the module, as the first words of the error.
+        extra: name of the extra of keras-bsd that installs it (default: keras-bsd itself installs it).
 
     Raises:
         ImportError: the module is not installed.

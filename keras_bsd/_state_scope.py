@@ -1,59 +1,70 @@
-"""State carried from call to call, in whatever model the layers stand.
+"""State that layers carry from call to call, whatever model they are in.
 
 Outside a scope every call starts at rest. Inside a `StateScope` each layer with state starts from the state
-that the scope has for it, and leaves there its state after the last element or time step.
+that the scope holds for it, and stores there its state after the last element or time step.
 """
 
-import contextvars
+from __future__ import annotations
 
-_active = contextvars.ContextVar("keras_bsd_state_scope", default=None)
+import contextvars
+from typing import Any
+
+from keras_bsd._types import Layer, Tensor
+
+_active: contextvars.ContextVar[StateScope | None] = contextvars.ContextVar(
+    "keras_bsd_state_scope", default=None
+)
 
 
 class StateScope:
     """Scope within which layers carry their state from call to call.
 
-    Recurrent stages and `CausalStandardization` carry their state in every such scope. With `single_step` so
+    `SpikingRecurrent` and `CausalStandardization` carry their state in every such scope. With `single_step` so
     do all other stages and readouts, which then process one time step: a stage that holds a stimulus holds it
-    for one step, and a readout returns the output of the firing rates so far.
+    for one step, and a readout returns the output for the firing rates so far.
 
     Args:
-        states: dict from a layer's path to its list of tensors `(batch, ...)`; layers that are not in it
-            start at rest.
+        states: dict from a layer's path to its list of tensors `(batch, ...)`; layers that are not in it start
+            at rest.
         single_step: bool, whether inputs are one time step, `(batch, 1, ...)` where they have a time axis.
 
     Attributes:
         initial_states: dict of the states that the layers started from.
-        states: dict of the states that they ended with.
+        states: dict of the states that the layers ended with.
 
-    Example:
+    Example: a series in two parts.
 
-    >>> encoder = keras_bsd.applications.SpikingForecaster(8, 2, 1, units=(4,)).encoder
-    >>> series = keras.random.normal((1, 8, 1))
+    >>> stage = keras_bsd.layers.SpikingRecurrent(4, timesteps=2)
+    >>> series = keras.random.normal((1, 6, 3))
+    >>> whole = stage(series)
     >>> with keras_bsd.StateScope() as first:
-    ...     forecast = encoder(series)
+    ...     beginning = stage(series[:, :4])
     >>> with keras_bsd.StateScope(first.states):
-    ...     forecast = encoder(series)  # as after 16 elements
+    ...     end = stage(series[:, 4:])
+    >>> bool(ops.all(end == whole[:, 4:]))
+    True
     """
 
-    def __init__(self, states=None, single_step=False):
-        self.initial_states, self.states = dict(states or {}), {}
+    def __init__(self, states: dict[str, list[Tensor]] | None = None, single_step: bool = False) -> None:
+        self.initial_states: dict[str, list[Tensor]] = dict(states or {})
+        self.states: dict[str, list[Tensor]] = {}
         self.single_step = single_step
 
-    def __enter__(self):
+    def __enter__(self) -> StateScope:
         self._token = _active.set(self)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         _active.reset(self._token)
 
 
-def is_single_step():
+def is_single_step() -> bool:
     """Return whether the innermost scope asks for one time step."""
     scope = _active.get()
     return scope is not None and scope.single_step
 
 
-def initial_state(layer, batch_size):
+def initial_state(layer: Layer, batch_size: int) -> list[Tensor]:
     """Return the state that `layer` starts from: the scope's, or `layer.get_initial_state(batch_size)`."""
     scope = _active.get()
     if scope is None:
@@ -61,8 +72,8 @@ def initial_state(layer, batch_size):
     return scope.initial_states.setdefault(layer.path, layer.get_initial_state(batch_size))
 
 
-def store_state(layer, states):
-    """Record the state that `layer` ended with in the scope, if there is one."""
+def store_state(layer: Layer, states: list[Tensor]) -> None:
+    """Store the state that `layer` ended with in the scope, if there is one."""
     scope = _active.get()
     if scope is not None:
         scope.states[layer.path] = list(states)

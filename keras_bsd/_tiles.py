@@ -1,28 +1,25 @@
-"""Images side by side in one."""
+"""Tiling of images into one."""
 
 import math
 
 import numpy as np
 
+from keras_bsd._types import Array
 
-def tile_images(images, columns, above=1):
-    """Images in rows, white between them.
+
+def tile_images(images: Array, columns: int, above: int = 1) -> tuple[Array, list[tuple[int, int]]]:
+    """Return one image of several in rows, separated by white, and the position of each.
 
     Args:
         images: array `(samples, height, width, 1 or 3)` in [0, 1]; values beyond are clipped.
         columns: positive int, images in a row.
-        above: int, white pixels above each.
+        above: int, white pixels above each image.
 
     Returns:
-        Array `(height', width', 1 or 3)`, and the list of each image's `(top, left)` in it.
+        Array `(total height, total width, 1 or 3)`, and the list of each image's `(top, left)` in it.
 
     Raises:
-        ValueError: another shape.
-
-    Example:
-
-    >>> keras_bsd.images.tile_images(np.zeros((4, 8, 8, 1)), columns=2)[0].shape
-    (18, 18, 1)
+        ValueError: `images` has another shape.
     """
     images = np.clip(images, 0, 1)
     if images.ndim != 4 or images.shape[-1] not in (1, 3):

@@ -1,18 +1,22 @@
 """Surrogate gradients: an exact step forward, a chosen derivative backward.
 
-A spike is `1` where the membrane has reached its threshold and `0` elsewhere, so its true
-derivative is zero almost everywhere. A surrogate puts a smooth bump in its place, and only there:
-the forward value stays exactly `0` or `1` (Neftci, Mostafa & Zenke, "Surrogate Gradient Learning
-in Spiking Neural Networks", IEEE Signal Processing Magazine 2019).
+A spike is `1` where the membrane has reached its threshold and `0` elsewhere, so its true derivative is zero
+almost everywhere. A surrogate replaces that derivative by a smooth bump. The forward value stays exactly `0` or
+`1` (Neftci, Mostafa & Zenke, "Surrogate Gradient Learning in Spiking Neural Networks", IEEE Signal Processing
+Magazine 2019).
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._backend.custom_gradient import custom_gradient
+from keras_bsd._types import Config, Function, Tensor
 
 
 def _step(distance):
@@ -20,38 +24,46 @@ def _step(distance):
 
 
 class Surrogate:
-    """Base class: subclass it and define `derivative` to add a surrogate.
+    """Base class of surrogates; a subclass defines `derivative`.
 
-    Calling a surrogate with `distance = membrane - threshold` gives the spikes.
+    A surrogate is called with `distance = membrane - threshold` and returns spikes.
 
     Args:
         slope: positive float, the steepness of the derivative in units of one over the membrane.
 
+    Raises:
+        ValueError: `slope` is out of range.
+
     Example:
 
-    >>> spike = keras_bsd.surrogates.Atan(slope=2.0)
-    >>> spike(keras.ops.array([-0.1, 0.0, 0.3]))   # 0, 1, 1
+    >>> @keras.saving.register_keras_serializable("my_package")
+    ... class Gaussian(keras_bsd.surrogates.Surrogate):
+    ...     def derivative(self, distance):
+    ...         return ops.exp(-ops.square(self.slope * distance))
+    >>> spikes = Gaussian(slope=2.0)(ops.array([-0.1, 0.0, 0.3]))
+    >>> ops.convert_to_numpy(spikes).tolist()
+    [0.0, 1.0, 1.0]
     """
 
-    def __init__(self, slope):
+    def __init__(self, slope: float) -> None:
         self.slope = _checks.real("slope", slope, low=0.0, low_open=True)
 
-    def derivative(self, distance):
-        """What stands in for d spike / d membrane, elementwise over `membrane - threshold`."""
+    def derivative(self, distance: Tensor) -> Tensor:
+        """Return the surrogate of d spike / d membrane, elementwise, for `distance = membrane - threshold`."""
         raise NotImplementedError
 
-    def __call__(self, distance):
+    def __call__(self, distance: Tensor) -> Tensor:
         spike = custom_gradient(_step, self._backward)
         return spike(ops.convert_to_tensor(distance))
 
     def _backward(self, upstream, distance):
         return upstream * ops.cast(self.derivative(distance), upstream.dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"slope": self.slope}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> Surrogate:
         return cls(**config)
 
 
@@ -59,10 +71,10 @@ class Surrogate:
 class Atan(Surrogate):
     """Derivative `(a / 2) / (1 + (pi / 2 * a * x)^2)` with `a = slope` (Fang et al., ICCV 2021)."""
 
-    def __init__(self, slope=2.0):
+    def __init__(self, slope: float = 2.0) -> None:
         super().__init__(slope)
 
-    def derivative(self, distance):
+    def derivative(self, distance: Tensor) -> Tensor:
         return (self.slope / 2) / (1 + ops.square(math.pi / 2 * self.slope * distance))
 
 
@@ -70,10 +82,10 @@ class Atan(Surrogate):
 class Sigmoid(Surrogate):
     """Derivative `a s(ax) (1 - s(ax))` with `s` the logistic function and `a = slope`."""
 
-    def __init__(self, slope=4.0):
+    def __init__(self, slope: float = 4.0) -> None:
         super().__init__(slope)
 
-    def derivative(self, distance):
+    def derivative(self, distance: Tensor) -> Tensor:
         probability = ops.sigmoid(self.slope * distance)
         return self.slope * probability * (1 - probability)
 
@@ -82,10 +94,10 @@ class Sigmoid(Surrogate):
 class FastSigmoid(Surrogate):
     """Derivative `1 / (1 + a |x|)^2` with `a = slope` (Zenke & Ganguli, SuperSpike, 2018)."""
 
-    def __init__(self, slope=10.0):
+    def __init__(self, slope: float = 10.0) -> None:
         super().__init__(slope)
 
-    def derivative(self, distance):
+    def derivative(self, distance: Tensor) -> Tensor:
         return 1 / ops.square(1 + self.slope * ops.abs(distance))
 
 
@@ -93,10 +105,10 @@ class FastSigmoid(Surrogate):
 class Triangular(Surrogate):
     """Derivative `a max(0, 1 - a |x|)` with `a = slope` (Bellec et al., NeurIPS 2018)."""
 
-    def __init__(self, slope=1.0):
+    def __init__(self, slope: float = 1.0) -> None:
         super().__init__(slope)
 
-    def derivative(self, distance):
+    def derivative(self, distance: Tensor) -> Tensor:
         return self.slope * ops.relu(1 - self.slope * ops.abs(distance))
 
 
@@ -104,10 +116,10 @@ class Triangular(Surrogate):
 class Rectangular(Surrogate):
     """Derivative `a` where `|x| < 1 / (2 a)`, else `0`, with `a = slope` (Wu et al., STBP, 2018)."""
 
-    def __init__(self, slope=1.0):
+    def __init__(self, slope: float = 1.0) -> None:
         super().__init__(slope)
 
-    def derivative(self, distance):
+    def derivative(self, distance: Tensor) -> Tensor:
         return self.slope * ops.cast(ops.abs(distance) < 0.5 / self.slope, distance.dtype)
 
 
@@ -115,39 +127,47 @@ class Rectangular(Surrogate):
 class StraightThrough(Surrogate):
     """Derivative `1` everywhere (Bengio, Léonard & Courville, 2013)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(slope=1.0)
 
-    def derivative(self, distance):
+    def derivative(self, distance: Tensor) -> Tensor:
         return ops.ones_like(distance)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {}
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class CustomSurrogate(Surrogate):
-    """A user's own derivative: any function of `membrane - threshold` written with `keras.ops`.
+    """Derivative by a function of the user.
 
-    Register the function with `keras.saving.register_keras_serializable` to save models with it.
+    Args:
+        function: function of `membrane - threshold`, written with `keras.ops`. Register it with
+            `keras.saving.register_keras_serializable` to save models with it.
+
+    Example:
+
+    >>> neurons = keras_bsd.layers.SpikingLIF(surrogate=lambda distance: ops.exp(-ops.square(distance)))
+    >>> type(neurons.cell.surrogate).__name__
+    'CustomSurrogate'
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Function) -> None:
         super().__init__(slope=1.0)
         self.function = function
 
-    def derivative(self, distance):
+    def derivative(self, distance: Tensor) -> Tensor:
         return self.function(distance)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {"function": keras.saving.serialize_keras_object(self.function)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> CustomSurrogate:
         return cls(keras.saving.deserialize_keras_object(config["function"]))
 
 
-_BY_NAME = {
+_BY_NAME: dict[str, Any] = {
     "atan": Atan,
     "sigmoid": Sigmoid,
     "fast_sigmoid": FastSigmoid,
@@ -157,11 +177,20 @@ _BY_NAME = {
 }
 
 
-def get(identifier):
-    """Return a `Surrogate` for a name, a `Surrogate`, its config, or a derivative function.
+def get(identifier: str | Surrogate | Config | Function) -> Surrogate:
+    """Return the `Surrogate` of an identifier.
+
+    Args:
+        identifier: a name (`"atan"`, `"sigmoid"`, `"fast_sigmoid"`, `"triangular"`, `"rectangular"`,
+            `"straight_through"`), a `Surrogate`, the config of one, or a function that returns the derivative.
 
     Raises:
-        ValueError: the name is unknown, or the object is none of these.
+        ValueError: the name is unknown, or `identifier` is none of these.
+
+    Example:
+
+    >>> keras_bsd.surrogates.get("atan").get_config()
+    {'slope': 2.0}
     """
     if isinstance(identifier, Surrogate):
         return identifier
@@ -172,6 +201,6 @@ def get(identifier):
     return _BY_NAME[_checks.one_of("surrogate", identifier, tuple(_BY_NAME))]()
 
 
-def serialize(surrogate):
-    """Return the config from which `get` restores `surrogate`."""
+def serialize(surrogate: Surrogate) -> Config:
+    """Return the config of a surrogate, from which `get` restores it."""
     return keras.saving.serialize_keras_object(surrogate)

@@ -1,16 +1,16 @@
-"""Gradients for tests, by whichever backend is running."""
+"""Gradients for tests, on the active backend."""
 
 import keras
 from keras import ops
 
 
 def gradients(function, tensors):
-    """Gradient of the scalar `function(*tensors)` by each of `tensors`."""
+    """Return the gradient of the scalar `function(*tensors)` by each of `tensors`."""
     return _BY_BACKEND[keras.config.backend()](function, [ops.convert_to_tensor(t) for t in tensors])
 
 
 def weight_gradients(function, variables):
-    """Gradient of the scalar `function()` by each of the Keras `variables`; `None` where there is no path."""
+    """Return the gradient of the scalar `function()` by each Keras variable; `None` where there is no path."""
     if keras.config.backend() != "jax":
         return gradients(lambda *_: function(), [variable.value for variable in variables])
 
@@ -34,8 +34,8 @@ def _torch(function, tensors):
     import torch
 
     tensors = [t if t.requires_grad else t.detach().requires_grad_() for t in tensors]
-    found = torch.autograd.grad(function(*tensors), tensors, allow_unused=True)
-    return [None if gradient is None else ops.convert_to_numpy(gradient) for gradient in found]
+    results = torch.autograd.grad(function(*tensors), tensors, allow_unused=True)
+    return [None if gradient is None else ops.convert_to_numpy(gradient) for gradient in results]
 
 
 def _jax(function, tensors):

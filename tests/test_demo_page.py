@@ -1,8 +1,9 @@
-"""The page as a visitor has it: served, in a browser, drawn on by mouse and by finger."""
+"""The page in a browser, as a visitor uses it: drawn on by mouse and by finger."""
 
 import functools
 import http.server
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -26,7 +27,7 @@ from tests.recipes.running import ROOT, run
 pytestmark = pytest.mark.xdist_group("demo_page")
 
 QUIET = ("background-networking", "component-update", "sync", "gpu", "quic", "dev-shm-usage")
-# What the drawing becomes, and a row for each layer and step: its name, and which of its dots are bright.
+# JavaScript: the stimulus of the drawing; and for each layer and timestep its name, and which dots are bright.
 DRAWN = """
 const done = arguments[0];
 const { preprocess } = await import("./preprocess.js");
@@ -49,12 +50,21 @@ return [...document.querySelectorAll("#spikes canvas")].map((picture) => {
 def _needs(*programs):
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
-        pytest.skip(f"needs {' and '.join(missing)}, which this machine doesn't have")
+        pytest.skip(f"needs {' and '.join(missing)}")
+
+
+def _save_maps(folder):
+    """Save a pair whose spikes are maps, and return it with its path."""
+    layers = {"filters": (2, 3), "pool_sizes": (2, 4)}
+    model = keras_bsd.applications.SpikingConvNet((28, 28, 1), 3, timesteps=3, **layers)
+    lively(model.encoder)
+    model.save(folder / "maps.keras")
+    return model, folder / "maps.keras"
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """Folder of the page as the recipe builds it."""
+    """Folder of the page as the script builds it."""
     _needs("npm")
     folder = tmp_path_factory.mktemp("page")
     done = run("build", f"--output_dir={folder}")
@@ -67,11 +77,8 @@ def page_of_maps(tmp_path_factory):
     """Folder of the page of a network whose spikes are maps."""
     _needs("npm")
     folder = tmp_path_factory.mktemp("page_of_maps")
-    layers = {"filters": (2, 3), "pool_sizes": (2, 4)}
-    model = keras_bsd.applications.SpikingConvNet((28, 28, 1), 3, timesteps=3, **layers)
-    lively(model.encoder)
-    model.save(folder / "maps.keras")
-    build.build(str(folder / "maps.keras"), folder)
+    _, path = _save_maps(folder)
+    build.build(str(path), folder)
     return folder
 
 
@@ -89,22 +96,23 @@ def browser(tmp_path_factory):
 
 
 class Visitor:
-    """Somebody before the page in a browser."""
+    """A visitor of the page in a browser."""
 
     def __init__(self, browser, address):
         self.browser, self.address = browser, address
         browser.get_log("browser")
         browser.get(address)
-        self.read("Draw a digit.")
+        self.wait_for("Draw a digit.")
 
     def find(self, selector):
         return self.browser.find_element(By.CSS_SELECTOR, selector)
 
-    def read(self, decision):
+    def wait_for(self, decision):
+        """Wait until the page shows this decision."""
         WebDriverWait(self.browser, 20, 0.05).until(lambda _: self.find("#decision").text == decision)
 
     def draw(self, kind, places, then):
-        """Put pen to paper, go through places from the middle, call `then`, and take the pen away."""
+        """Draw a line through places relative to the middle, call `then`, and lift the pen."""
         drawing = self.find("#drawing")
         actions = ActionBuilder(self.browser, mouse=PointerInput(kind, kind), duration=30)
         actions.pointer_action.move_to(drawing, *places[0]).pointer_down()
@@ -115,15 +123,15 @@ class Visitor:
         actions.clear_actions()  # releases what is pressed
 
     def stimulus(self):
-        """What the page makes of the drawing."""
+        """Return the stimulus that the page computes from the drawing."""
         return np.array(self.browser.execute_async_script(DRAWN), "float32").reshape(28, 28)
 
     def dots(self):
-        """Layer and step of each picture, and which of its dots are bright."""
+        """Return layer and timestep of each picture, and which of its dots are bright."""
         return [(name, np.array(dots)) for name, dots in self.browser.execute_script(BRIGHT)]
 
     def expected_dots(self, folder):
-        """The same by ONNX Runtime here, of what is drawn."""
+        """Return what `dots` should be for the drawing, by ONNX Runtime in this process."""
         stimulus = self.stimulus().reshape(1, 28, 28, 1)
         session = onnxruntime.InferenceSession(folder / "network.onnx")
         outputs = [output.name for output in session.get_outputs()][1:]
@@ -135,19 +143,23 @@ class Visitor:
                 expected.append((f"{name.removeprefix('spikes/')}, step {t}", dots))
         return expected
 
-    def sees_the_networks_spikes(self, folder):
-        """Once the last of the drawing is in; a membrane at its threshold may differ between machines."""
+    def check_spikes(self, folder):
+        """Wait until the page shows the network's spikes, and return them.
 
-        def the_same(_):
+        A few may differ: a membrane close to its threshold can round differently in the browser.
+        """
+
+        def equal(_):
             pairs = list(zip(self.dots(), self.expected_dots(folder), strict=True))
             assert all(name == expected for (name, _), (expected, _) in pairs)
             same = [(dots[: len(wanted)] == wanted).mean() for (_, dots), (_, wanted) in pairs]
             return min(same) > 0.98
 
-        WebDriverWait(self.browser, 10).until(the_same)
+        WebDriverWait(self.browser, 10).until(equal)
         return self.dots()
 
-    def has_had_no_trouble(self):
+    def check_requests(self):
+        """Check that no error was logged, and that every request went to the page's own server."""
         assert not [entry for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
         script = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
         fetched = self.browser.execute_script(script)
@@ -157,7 +169,7 @@ class Visitor:
 
 @pytest.fixture
 def visit(browser):
-    """A function from a page's folder to its visitor."""
+    """A function that serves a page's folder and returns its visitor."""
     servers = []
 
     def visitor(folder):
@@ -182,15 +194,16 @@ ONE = [(5, -80), (3, 0), (0, 80)]
 SEVEN = [(-55, -75), (0, -75), (55, -75), (20, 10), (-10, 85)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mouse", "touch"])
-def test_a_digit_is_seen_as_it_is_drawn(kind, visit, page):
+def test_recognises_a_digit_while_it_is_drawn(kind, visit, page):
     visitor = visit(page)
     assert not visitor.find("#recall").is_displayed()
-    visitor.draw(kind, ONE, then=lambda: visitor.read("It reads 1"))
-    there = visitor.sees_the_networks_spikes(page)
+    visitor.draw(kind, ONE, then=lambda: visitor.wait_for("It reads 1"))
+    spikes = visitor.check_spikes(page)
     steps = [f"dense_{layer}, step {t}" for layer in range(1, 6) for t in range(1, 5)]
-    assert [name for name, _ in there] == steps
-    assert all(0 < dots.sum() < len(dots) == 256 for _, dots in there)
+    assert [name for name, _ in spikes] == steps
+    assert all(0 < dots.sum() < len(dots) == 256 for _, dots in spikes)
     rows = visitor.browser.find_elements(By.CSS_SELECTOR, "#scores li")
     assert [row.text.split()[0] for row in rows] == [str(digit) for digit in range(10)]
     widths = [row.find_element(By.CSS_SELECTOR, ".bar span").size["width"] for row in rows]
@@ -202,29 +215,30 @@ def test_a_digit_is_seen_as_it_is_drawn(kind, visit, page):
     assert picture.get_property("naturalWidth") == 28
 
     visitor.find("#clear").click()
-    visitor.read("Draw a digit.")
+    visitor.wait_for("Draw a digit.")
     assert not any(dots.any() for _, dots in visitor.dots())
-    visitor.draw(kind, SEVEN, then=lambda: visitor.read("It reads 7"))
+    visitor.draw(kind, SEVEN, then=lambda: visitor.wait_for("It reads 7"))
     assert not visitor.stimulus()[12:20, :10].any()  # no line from where the pen was lifted before
     assert picture.get_attribute("alt") == "what the network recalls of 7"
-    visitor.has_had_no_trouble()
+    visitor.check_requests()
 
 
-def test_maps_are_shown_as_neurons_in_a_row(visit, page_of_maps):
+@pytest.mark.slow
+def test_shows_maps_as_rows_of_neurons(visit, page_of_maps):
     visitor = visit(page_of_maps)
     visitor.draw("mouse", SEVEN, then=lambda: None)
-    there = visitor.sees_the_networks_spikes(page_of_maps)
-    assert [len(dots) for _, dots in there] == [256] * 3 + [64] * 3  # the last row not full
-    assert sum(dots.sum() for _, dots in there) > 0
+    spikes = visitor.check_spikes(page_of_maps)
+    assert [len(dots) for _, dots in spikes] == [256] * 3 + [64] * 3  # the last row is not full
+    assert sum(dots.sum() for _, dots in spikes) > 0
     assert [size.text for size in visitor.browser.find_elements(By.CSS_SELECTOR, "th small")] == [
         "392 neurons",
         "48 neurons",
     ]
-    visitor.has_had_no_trouble()
+    visitor.check_requests()
 
 
 def _preprocessed(drawing):
-    """As the page does it, by other means: of an image's sums from its corner, mean values of areas."""
+    """Return the page's stimulus, computed another way: means of areas from an image's cumulative sums."""
     ink = np.argwhere(drawing)
     scale = (np.ptp(ink, axis=0) + 1).max() / 20
     for axis, centre in enumerate(ndimage.center_of_mass(drawing)):
@@ -237,7 +251,7 @@ def _preprocessed(drawing):
 
 @pytest.fixture(scope="module")
 def drawings(digits):
-    """Real handwritten digits, off the middle of a larger sheet."""
+    """Handwritten digits, off the middle of a larger sheet."""
     sheets = np.zeros((24, 60, 75))
     for i, image in enumerate(digits[1][0][:24, ..., 0]):
         sheets[i, i % 7 : i % 7 + 48, i : i + 48] = ndimage.zoom(image, 6, order=1)
@@ -253,37 +267,72 @@ const stimuli = JSON.parse(readFileSync(0)).map((ink) => [...preprocess(ink, 75,
 console.log(JSON.stringify([preprocess([0, 0, 0, 0], 2, 2), stimuli]));
 """
     command = ["node", "--input-type=module", "--eval", program]
-    given = json.dumps(drawings.reshape(24, -1).tolist())
-    done = subprocess.run(command, input=given, capture_output=True, text=True)
+    inks = json.dumps(drawings.reshape(24, -1).tolist())
+    done = subprocess.run(command, input=inks, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    of_nothing, stimuli = json.loads(done.stdout)
-    assert of_nothing is None
+    without_ink, stimuli = json.loads(done.stdout)
+    assert without_ink is None
     stimuli = np.reshape(stimuli, (24, 28, 28))
     np.testing.assert_allclose(stimuli, [_preprocessed(drawing) for drawing in drawings], atol=1e-6)
     for stimulus in stimuli:
         np.testing.assert_allclose(ndimage.center_of_mass(stimulus), 14, atol=0.05)
         box = np.ptp(np.argwhere(stimulus), axis=0) + 1
-        assert box.max() in (20, 21)  # one that begins within a pixel ends within another
+        assert box.max() in (20, 21)  # 20 pixels that begin within one pixel end within the 21st
 
 
-def test_the_page_has_the_preset(page, drawings):
+@pytest.mark.slow
+def test_serves_the_preset(page, drawings):
     model = keras_bsd.applications.SpikingMLP(weights="mnist_dense")
     stimuli = np.array([_preprocessed(drawing) for drawing in drawings], "float32")[..., None]
-    found = keras_bsd.export.check_onnx(model, page / "network.onnx", stimuli)["outputs"]
-    assert found.pop("scores")["same"] == 1
-    assert list(found) == [f"spikes/dense_{layer}" for layer in range(1, 6)]
-    assert all(output["unexplained"] == 0 for output in found.values())
+    outputs = keras_bsd.export.check_onnx(model, page / "network.onnx", stimuli)["outputs"]
+    assert outputs.pop("scores")["same"] == 1
+    assert list(outputs) == [f"spikes/dense_{layer}" for layer in range(1, 6)]
+    assert all(output["unexplained"] == 0 for output in outputs.values())
     recalled = np.clip(model.recall(range(10)), 0, 1)[..., 0]
     files = json.loads((page / "network.json").read_text())["recalled"]
-    there = [np.asarray(Image.open(page / file)) / 255 for file in files]
-    np.testing.assert_allclose(there, recalled, atol=1 / 255)
+    np.testing.assert_allclose(_images(page, files), recalled, atol=1 / 255)
 
 
-def test_what_cannot_be_built(tmp_path, monkeypatch):
-    with pytest.raises(SystemExit, match=r"classifiers of images \(28, 28, 1\).*--model=etth1_hourly"):
-        build.load("etth1_hourly")
+def _images(folder, files):
+    return [np.asarray(Image.open(folder / file)) / 255 for file in files]
+
+
+def test_builds_a_page(tmp_path, monkeypatch):
+    """With empty files in place of ONNX Runtime Web, which npm would download."""
+    (tmp_path / "dist").mkdir()
+    for file in build.RUNTIME:
+        (tmp_path / "dist" / file).touch()
+    monkeypatch.setattr(build, "install_runtime", lambda: tmp_path / "dist")
+    folder = tmp_path / "page"
+    model, path = _save_maps(tmp_path)
+    build.build(str(path), folder)
+    content = json.loads((folder / "network.json").read_text())
+    assert content["description"] == "The network is maps.keras."
+    assert content["labels"] == ["0", "1", "2"]
+    recalled = np.clip(model.recall(range(3)), 0, 1)[..., 0]
+    np.testing.assert_allclose(_images(folder, content["recalled"]), recalled, atol=1 / 255)
+    files = {*build.PAGE, *build.RUNTIME, *content["recalled"], "network.onnx", "network.json"}
+    assert {file.name for file in folder.iterdir()} == files
+
+
+def test_description_of_a_preset():
+    description, labels = build.describe("mnist_dense", 10)
+    assert re.fullmatch(
+        r"The network is mnist_dense, trained without backpropagation\. It has [\d,]+ parameters "
+        r"and classifies 9\d\.\d\d% of mnist's test images correctly\.",
+        description,
+    )
+    assert labels == [str(digit) for digit in range(10)]
+
+
+def test_needs_a_classifier_of_mnists_shape():
+    with pytest.raises(SystemExit, match=r"classifier of \(28, 28, 1\) images.*--model=etth1_hourly"):
+        build.load_classifier("etth1_hourly")
+
+
+def test_needs_npm(tmp_path, monkeypatch):
     shutil.copy(build.HERE / "package-lock.json", tmp_path)
     monkeypatch.setattr(build, "HERE", tmp_path)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SystemExit, match=r"needs npm.*Install Node\.js"):
-        build.runtime()
+        build.install_runtime()

@@ -5,7 +5,7 @@ import pytest
 from keras_bsd._files import atomic_write, write_json
 
 
-def test_written_whole(tmp_path):
+def test_writes_the_whole_file(tmp_path):
     path = tmp_path / "new" / "results.txt"
     for text in ("first", "second"):
         with atomic_write(path) as written:
@@ -14,7 +14,7 @@ def test_written_whole(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["results.txt"]
 
 
-def test_or_not_at_all(tmp_path):
+def test_an_error_leaves_the_earlier_file(tmp_path):
     path = tmp_path / "results.txt"
     path.write_text("before")
 
@@ -29,7 +29,7 @@ def test_or_not_at_all(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["results.txt"]
 
 
-def test_json(tmp_path):
+def test_json_is_written_whole_or_not_at_all(tmp_path):
     write_json(tmp_path / "new" / "a.json", {"rate": [1, 0.5]})
     assert json.loads((tmp_path / "new" / "a.json").read_text()) == {"rate": [1, 0.5]}
     with pytest.raises(TypeError):

@@ -23,12 +23,12 @@ def gaussian(distance):
 
 
 @pytest.mark.parametrize("name", DERIVATIVES)
-def test_step_forward_documented_derivative_backward(name):
+def test_step_forward_and_documented_derivative_backward(name):
     x = ops.convert_to_tensor(X)
     spike = surrogates.get(name)
     np.testing.assert_array_equal(ops.convert_to_numpy(spike(x)), X >= 0)
-    (found,) = gradients(lambda x: ops.sum(3.0 * spike(x)), [x])
-    np.testing.assert_allclose(found, 3 * DERIVATIVES[name], rtol=1e-10)
+    (gradient,) = gradients(lambda x: ops.sum(3.0 * spike(x)), [x])
+    np.testing.assert_allclose(gradient, 3 * DERIVATIVES[name], rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["atan", "sigmoid", "triangular", "rectangular"])
@@ -40,10 +40,10 @@ def test_a_bump_of_area_one(name, slope):
     assert area == pytest.approx(1, abs=0.01)
 
 
-def test_own_function():
+def test_function_of_the_user():
     x = ops.convert_to_tensor(X)
-    (found,) = gradients(lambda x: ops.sum(surrogates.get(gaussian)(x)), [x])
-    np.testing.assert_allclose(found, np.exp(-(X**2)))
+    (gradient,) = gradients(lambda x: ops.sum(surrogates.get(gaussian)(x)), [x])
+    np.testing.assert_allclose(gradient, np.exp(-(X**2)))
 
 
 @pytest.mark.parametrize("surrogate", [*DERIVATIVES, surrogates.Atan(5.0), gaussian])

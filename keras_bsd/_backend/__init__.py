@@ -1,6 +1,7 @@
-"""The running Keras backend's own API: one small module for each backend, chosen once."""
+"""The API of the active Keras backend: one small module for each backend, of which one is imported."""
 
 import importlib
+from typing import Any
 
 import keras
 
@@ -11,7 +12,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 _checks.one_of("KERAS_BACKEND", keras.config.backend(), BACKENDS)
 _module = importlib.import_module(f"keras_bsd._backend.{keras.config.backend()}")
 
-TrainStep = _module.TrainStep
+TrainStep: Any = _module.TrainStep
 compiled = _module.compiled
 gradients = _module.gradients
 run_train_step = _module.run_train_step

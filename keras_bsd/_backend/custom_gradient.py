@@ -1,4 +1,4 @@
-"""Functions with a gradient of their own, from one definition for every backend."""
+"""Functions with a custom gradient, defined once for every backend."""
 
 from keras import ops
 
@@ -8,7 +8,7 @@ def custom_gradient(forward, backward):
 
     Args:
         forward: function of tensors that returns one tensor.
-        backward: function of the gradient by that tensor and of the inputs, returns the inputs' gradients.
+        backward: function of the gradient by that tensor and of the inputs that returns the inputs' gradients.
     """
 
     @ops.custom_gradient
@@ -22,7 +22,7 @@ def custom_gradient(forward, backward):
     return function
 
 
-# `value`, with its gradient passed on to `tensor`.
+# Return `value`, and pass its gradient on to `tensor`.
 with_value = custom_gradient(
     forward=lambda tensor, value: value,
     backward=lambda upstream, tensor, value: (upstream, ops.zeros_like(upstream)),

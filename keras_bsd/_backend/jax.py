@@ -1,4 +1,4 @@
-"""One training step, as a function of the state, and gradients for the audit, on JAX."""
+"""The training step, as a function of the state, and gradients for the audit, on JAX."""
 
 import jax
 import keras
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class TrainStep:
-    """Mixin of `BSDModel`: what depends on the backend."""
+    """Mixin of `BSDModel` with its backend-specific methods."""
 
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_variables, metrics = state
@@ -31,7 +31,7 @@ class TrainStep:
         return logs, (trainable, non_trainable, optimizer_variables, metrics)
 
     def restore_state(self, state):
-        """Assign the model's variables from `state`: during `fit` Keras keeps their values outside the model."""
+        """Assign the variables from `state`: during `fit` Keras holds their values outside the model."""
         holders = (self, self, self.optimizer, self)
         kinds = ("trainable_variables", "non_trainable_variables", "variables", "metrics_variables")
         for holder, kind, values in zip(holders, kinds, state, strict=True):
@@ -39,7 +39,7 @@ class TrainStep:
                 variable.assign(value)
 
     def local_values(self, array):
-        """Return the parts of a batch on this process's devices, a list of NumPy arrays."""
+        """Return the shards of a batch on this process's devices, a list of NumPy arrays."""
         return [np.asarray(shard.data) for shard in jax.numpy.asarray(array).addressable_shards]
 
     def stream_like(self, stream, batches):
@@ -53,11 +53,11 @@ def _values(scope, variables, before):
     return [value if scope.get_current_value(v) is None else scope.get_current_value(v) for v, value in pairs]
 
 
-compiled = jax.jit  # eagerly, every operation would be compiled on its own
+compiled = jax.jit  # eager execution would compile every operation separately
 
 
 def gradients(function, tensors):
-    """Yield the gradients by `tensors` of each scalar that `function(*tensors)` lists."""
+    """Yield the gradients by `tensors` of each scalar in the list that `function(*tensors)` returns."""
     scalars, pull_back = jax.vjp(jax.jit(function), *tensors)
     for i in range(len(scalars)):
         chosen = [jax.numpy.full_like(scalar, i == j) for j, scalar in enumerate(scalars)]
@@ -65,7 +65,7 @@ def gradients(function, tensors):
 
 
 def run_train_step(model, x, y):
-    """Trace the model's own training step without computing it; its metrics are created."""
+    """Trace the model's training step without computing it; creates the model's metrics."""
     model.compute_metrics(x, y, jax.numpy.zeros((len(x), *model.encoder.output_shape[1:])))  # creates them
     kinds = ("trainable_variables", "non_trainable_variables", "metrics_variables")
     trainable, non_trainable, metrics = ([v.value for v in getattr(model, kind)] for kind in kinds)

@@ -1,4 +1,4 @@
-"""One training step, and gradients for the audit, on TensorFlow."""
+"""The training step, and gradients for the audit, on TensorFlow."""
 
 import keras
 import numpy as np
@@ -6,12 +6,12 @@ import tensorflow as tf
 
 
 class TrainStep:
-    """Mixin of `BSDModel`: what depends on the backend."""
+    """Mixin of `BSDModel` with its backend-specific methods."""
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        # The decoder's concepts and the optimizer's counter need no data: without this dependency they
-        # would be updated once more when an epoch ends and the step without a batch is abandoned.
+        # The decoder's concepts and the optimizer's counter do not depend on data: without this dependency
+        # they would be updated once more at the end of an epoch, by a step that stops for lack of a batch.
         with tf.control_dependencies([x]):
             with tf.GradientTape() as tape:
                 step = self.distil(x, y, sample_weight)
@@ -24,14 +24,14 @@ class TrainStep:
         return self.training_logs(x, y, step, sample_weight)
 
     def restore_state(self):
-        """Do nothing: the model keeps its variables during `fit`."""
+        """Do nothing: the variables hold their values during `fit`."""
 
     def local_values(self, tensor):
-        """Return the parts of a batch on this process's replicas, a list of NumPy arrays."""
-        return [np.asarray(part) for part in self.distribute_strategy.experimental_local_results(tensor)]
+        """Return the shards of a batch on this process's replicas, a list of NumPy arrays."""
+        return [np.asarray(shard) for shard in self.distribute_strategy.experimental_local_results(tensor)]
 
     def stream_like(self, stream, batches):
-        """Return an iterator over `batches` that needs no second compilation of what reads `stream`."""
+        """Return an iterator over `batches` of the type of `stream`, so that Keras compiles nothing again."""
         if not isinstance(stream, tf.data.Iterator):
             return iter(batches)
         return iter(tf.data.Dataset.from_generator(lambda: batches, output_signature=stream.element_spec))
@@ -43,7 +43,7 @@ def compiled(function):
 
 
 def gradients(function, tensors):
-    """Yield the gradients by `tensors` of each scalar that `function(*tensors)` lists."""
+    """Yield the gradients by `tensors` of each scalar in the list that `function(*tensors)` returns."""
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(tensors)
         scalars = function(*tensors)
@@ -52,5 +52,5 @@ def gradients(function, tensors):
 
 
 def run_train_step(model, x, y):
-    """Run the model's own training step; its variables change."""
+    """Run the model's training step; its variables change."""
     model.train_step((x, y))

@@ -1,11 +1,11 @@
-"""One training step, and gradients for the audit, on PyTorch."""
+"""The training step, and gradients for the audit, on PyTorch."""
 
 import keras
 import torch
 
 
 class TrainStep:
-    """Mixin of `BSDModel`: what depends on the backend."""
+    """Mixin of `BSDModel` with its backend-specific methods."""
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -13,14 +13,14 @@ class TrainStep:
         loss = self.optimizer.scale_loss(step.total)
         variables = self.trainable_variables
         values = [variable.value for variable in variables]
-        # All stages may be frozen, and `grad` takes no empty list.
+        # All stages may be frozen, and `grad` rejects an empty list.
         gradients = torch.autograd.grad(loss, values, allow_unused=True) if values else []
         with torch.no_grad():
             self.optimizer.apply(gradients, variables)
             return self.training_logs(x, y, step, sample_weight)
 
     def restore_state(self):
-        """Do nothing: the model keeps its variables during `fit`."""
+        """Do nothing: the variables hold their values during `fit`."""
 
     def local_values(self, tensor):
         """Return the batch, a list of one NumPy array."""
@@ -37,7 +37,7 @@ def compiled(function):
 
 
 def gradients(function, tensors):
-    """Yield the gradients by `tensors` of each scalar that `function(*tensors)` lists."""
+    """Yield the gradients by `tensors` of each scalar in the list that `function(*tensors)` returns."""
     tensors = [tensor.detach().requires_grad_() for tensor in tensors]
     for scalar in function(*tensors):
         if not scalar.requires_grad:
@@ -47,5 +47,5 @@ def gradients(function, tensors):
 
 
 def run_train_step(model, x, y):
-    """Run the model's own training step; its variables change."""
+    """Run the model's training step; its variables change."""
     model.train_step((x, y))

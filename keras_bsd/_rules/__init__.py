@@ -1,4 +1,4 @@
-"""Local learning: the scope that cuts stages apart, and one module for each rule."""
+"""Local learning: the scope that detaches stages from each other, and a module for each rule."""
 
 from keras_bsd._rules.rate import rate_rule
 from keras_bsd._rules.scope import LocalLearning as LocalLearning

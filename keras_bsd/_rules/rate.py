@@ -1,14 +1,14 @@
-"""The rate rule: one product for an update, whatever the number of time steps."""
+"""The rate rule: an update costs one product, whatever the number of time steps."""
 
 from keras import ops
 
 
 def rate_rule(stage, inputs, training):
-    """Return spikes, and firing rates whose gradient is taken at the mean current, with no tape over time.
+    """Return spikes and firing rates; the gradient of the rates needs no loop over time.
 
-    The value is the true rate. Its derivative is the surrogate's at the time-averaged current, centred at the
-    current that makes a neuron fire at every other step. A weight's update is then one product of presynaptic
-    rate and local error.
+    The value is the true firing rate. Its derivative is the surrogate's at the time-averaged current, centred
+    on the current at which a neuron fires at every other step. A weight's update is then one product of
+    presynaptic rate and local error.
     """
     spikes, mean_current = stage.spikes_and_mean_current(inputs, training)
     rates = stage.firing_rates(spikes)

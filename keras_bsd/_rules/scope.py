@@ -1,4 +1,4 @@
-"""The scope of local learning: each stage is cut off from the one before it.
+"""The scope of local learning, in which each stage is detached from the one before it.
 
 Outside the scope a spiking stage passes gradients on, so that a network of stages learns by backpropagation
 through time like any Keras model. Inside a `LocalLearning` scope each stage stops the gradient at its input
@@ -6,11 +6,18 @@ and records its *representation*, the firing rates of its neurons, in the scope.
 then reaches the weights of that one stage and no other.
 """
 
+from __future__ import annotations
+
 import contextvars
+from typing import Any
 
 from keras import ops
 
-_active = contextvars.ContextVar("keras_bsd_local_learning", default=None)
+from keras_bsd._types import Function, Layer, Tensor
+
+_active: contextvars.ContextVar[LocalLearning | None] = contextvars.ContextVar(
+    "keras_bsd_local_learning", default=None
+)
 
 
 class LocalLearning:
@@ -24,28 +31,28 @@ class LocalLearning:
             rates `(batch, ...)`, in calling order.
     """
 
-    def __init__(self, rule):
+    def __init__(self, rule: Function) -> None:
         self._rule = rule
-        self.representations = {}
+        self.representations: dict[str, Tensor] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> LocalLearning:
         self._token = _active.set(self)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         _active.reset(self._token)
 
-    def run_stage(self, stage, inputs, training):
-        """Run `stage` by the rule on detached inputs, and record its representation."""
+    def run_stage(self, stage: Layer, inputs: Tensor, training: bool) -> Tensor:
+        """Run `stage` by the rule on detached inputs, record its representation, and return its spikes."""
         spikes, self.representations[stage.name] = self._rule(stage, inputs, training)
         return spikes
 
 
-def active_scope():
+def active_scope() -> LocalLearning | None:
     """Return the innermost `LocalLearning` scope, or None."""
     return _active.get()
 
 
-def cut_gradient(inputs):
+def cut_gradient(inputs: Tensor) -> Tensor:
     """Return `inputs`, detached inside a `LocalLearning` scope: the boundary between stages."""
     return inputs if active_scope() is None else ops.stop_gradient(inputs)

@@ -2,6 +2,6 @@
 
 
 def surrogate_rule(stage, inputs, training):
-    """Return spikes, and firing rates with their exact surrogate gradient through this stage's time loop."""
+    """Return spikes and firing rates; the gradient of the rates goes through this stage's loop over time."""
     spikes = stage.spikes(inputs, training)
     return spikes, stage.firing_rates(spikes)

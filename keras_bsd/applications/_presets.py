@@ -1,39 +1,87 @@
-"""Presets: trained networks that come with the library, each a record in JSON beside its weights."""
+"""Presets: trained networks that come with the library, each a JSON record beside its weights."""
 
-import functools
 import hashlib
-import importlib
-import inspect
 import json
+import os
 import pathlib
-import zipfile
-
-import keras
+from typing import Any
 
 from keras_bsd._optional import require
+from keras_bsd._types import Config, Path
 
 FOLDER = pathlib.Path(__file__).parent / "weights"
 SUFFIX = ".weights.h5"
 SCORE_FORMATS = {"test_accuracy": "{:.2%}", "test_mse": "MSE {:.4f}"}
 
 
-def names(folder=None):
-    """Return the names of all presets in `folder` (default: those of the library)."""
-    return sorted(path.stem for path in (folder or FOLDER).glob("*.json"))
+def names() -> list[str]:
+    """Return the names of the library's presets."""
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
-def record(name):
+def quoted_names() -> str:
+    """Return the names of the library's presets for an error message."""
+    return ", ".join(map(repr, names()))
+
+
+def is_preset(weights: Any) -> bool:
+    """Return whether `weights` is the name of a preset, or the path of a `.json` file."""
+    if not isinstance(weights, str | os.PathLike):
+        return False
+    path = pathlib.Path(weights)
+    return weights in names() or (path.suffix == ".json" and path.is_file())
+
+
+def record(name: Path) -> Config:
     """Return the record of a preset: its application and arguments, labels, score, command, hash.
 
     Args:
-        name: name of a preset, or path of a preset's `.json` file.
+        name: name of a preset, or path of a preset's `.json` record.
 
     Raises:
-        ValueError: there is no such preset.
+        ValueError: there is no such preset, or the file is not the record of a preset.
     """
     if not is_preset(name):
-        raise ValueError(f"Unknown preset; there are {', '.join(map(repr, names()))}. Received: {name!r}")
-    return json.loads(_record_path(name).read_text())
+        raise ValueError(
+            f"Unknown preset: choose one of {quoted_names()}, or the path of a `.json` record. "
+            f"Received: {str(name)!r}"
+        )
+    content = json.loads(_record_path(name).read_text())
+    missing = [key for key in ("application", "arguments", "sha256") if key not in content]
+    if missing:
+        raise ValueError(f"{name} is not the record of a preset. Received: no {', '.join(missing)} in it")
+    return content
+
+
+def arguments(name: Path) -> Config:
+    """Return the arguments of a preset's builder, as `comparable` returns them."""
+    return {argument: comparable(value) for argument, value in record(name)["arguments"].items()}
+
+
+def comparable(value: Any) -> Any:
+    """Return an argument in the form in which equal arguments compare equal: tuples, and None for "none"."""
+    if isinstance(value, str) and value == "none":
+        return None
+    return tuple(value) if isinstance(value, list | tuple) else value
+
+
+def weights_path(name: Path) -> pathlib.Path:
+    """Return the path of a preset's weights after comparing their hash with the published one.
+
+    Args:
+        name: name of a preset, or path of a preset's `.json` record.
+
+    Raises:
+        ValueError: there is no such preset, or its weights are missing or not those that were published.
+    """
+    path, published = _record_path(name).with_suffix(SUFFIX), record(name)["sha256"]
+    received = digest(path) if path.exists() else "no file"
+    if received != published:
+        raise ValueError(
+            f"The weights of preset {str(name)!r} must have SHA-256 {published}. Received: {received}, {path}. "
+            "Reinstall keras-bsd, or copy the preset's files again."
+        )
+    return path
 
 
 def _record_path(name):
@@ -41,79 +89,26 @@ def _record_path(name):
     return path if path.suffix == ".json" else FOLDER / f"{name}.json"
 
 
-def is_preset(weights):
-    """Return whether `weights` is the name of a preset, or the path of a preset's `.json` file."""
-    if isinstance(weights, pathlib.Path) or (isinstance(weights, str) and weights.endswith(".json")):
-        return pathlib.Path(weights).suffix == ".json" and pathlib.Path(weights).is_file()
-    return isinstance(weights, str) and weights in names()
-
-
-def weights_path(name):
-    """Return the path of a preset's weights, after a check that they are those that were published.
-
-    Args:
-        name: name of a preset, or path of a preset's `.json` file.
-
-    Raises:
-        ValueError: there is no such preset, or its file is missing or not as published.
-    """
-    path, published = _record_path(name).with_suffix(SUFFIX), record(name)["sha256"]
-    received = digest(path) if path.exists() else "no file"
-    if received != published:
-        raise ValueError(
-            f"The weights of preset {str(name)!r} in {path} are not as published: expected SHA-256 {published}. "
-            f"Received: {received}. Install keras-bsd again."
-        )
-    return path
-
-
-def digest(path):
+def digest(path: Path) -> str:
     """Return the SHA-256 of a file, as hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_preset(name, compile=False):
-    """Load a trained model.
-
-    Args:
-        name: name of a preset (`list_presets` prints them), path of a preset's `.json` file, or path of a
-            `.keras` file.
-        compile: bool, whether the model of a `.keras` file is compiled as it was saved. Presets are not compiled.
+def list_presets() -> list[str]:
+    """Print every preset's task, data, score on test data, parameters and size, and return their names.
 
     Returns:
-        A pair, or the model that the `.keras` file holds.
-
-    Raises:
-        ValueError: there is no such preset or file, or a preset's weights are not as published.
+        List of strings.
 
     Example:
 
-    >>> model = keras_bsd.applications.load_preset("etth1_hourly")
-    >>> model.encoder.input_shape
-    (None, 48, 7)
-    """
-    if is_preset(name):
-        builder = getattr(importlib.import_module("keras_bsd.applications"), record(name)["application"])
-        return builder(weights=name)
-    path = pathlib.Path(name)
-    if not path.is_file():
-        raise ValueError(
-            f"`name` must be a preset ({', '.join(map(repr, names()))}) or the path of a file that exists. "
-            f"Received: name={str(name)!r}"
-        )
-    return keras.saving.load_model(path, compile=compile)
-
-
-def list_presets():
-    """Print every preset's task, data, score on test data, parameters and size.
-
-    Returns:
-        List of their names.
-
-    Example:
-
-    >>> names = keras_bsd.applications.list_presets()  # doctest: +SKIP
+    >>> names = keras_bsd.applications.list_presets()
+    preset               application         task         data              test score  parameters  size
+    cifar10_autoencoder  SpikingAutoencoder  generation   cifar10           MSE ...
+    ...
+    >>> "etth1_hourly" in names
+    True
     """
     tabulate = require("tabulate", "Printing presets").tabulate
     columns = ("preset", "application", "task", "data", "test score", "parameters", "size")
@@ -133,109 +128,3 @@ def _row(name):
         f"{known['parameters']:,}",
         f"{size / 1e6:.1f} MB",
     )
-
-
-def load_weights(model, weights):
-    """Load the verified weights of a preset, or those of a file, into a pair.
-
-    Args:
-        model: `keras_bsd.BSDModel`.
-        weights: name of a preset, or a path.
-
-    Raises:
-        ValueError: the file is damaged, or holds other weights than the model's.
-    """
-    path = weights_path(weights) if is_preset(weights) else pathlib.Path(weights)
-    try:
-        model.load_weights(path)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} is not a whole file of weights: it was cut short or changed on its way. Copy it again. "
-            f"Received: {error}"
-        ) from error
-
-
-def from_presets(*required):
-    """Return a decorator that lets a builder take its arguments, and the built pair its weights, from `weights`.
-
-    The builder's `weights` may be the name of a preset, which then provides the arguments that the caller leaves
-    out; or the path of a file of weights of the same network; or None.
-
-    Args:
-        required: names of the arguments that a caller must give unless a preset does.
-
-    Raises:
-        ValueError: (by the builder) `weights` is none of these, a required argument is missing, or the arguments
-            contradict the preset.
-    """
-
-    def decorate(builder):
-        signature = inspect.signature(builder)
-
-        @functools.wraps(builder)
-        def build(*args, **kwargs):
-            given = signature.bind(*args, **kwargs).arguments
-            extra = given.pop("kwargs", {})
-            weights = given.get("weights")
-            if is_preset(weights):
-                given = {**given, **_preset_arguments(weights, builder.__name__, given)}
-            elif weights is not None and not pathlib.Path(weights).exists():
-                raise ValueError(
-                    f"`weights` must be None, a preset ({', '.join(map(repr, names()))}) or the path of a file "
-                    f"that exists. Received: weights={str(weights)!r}"
-                )
-            missing = [
-                f"`{name}`" for name in required if given.get(name) is None and not _implied(name, given)
-            ]
-            if missing:
-                raise ValueError(f"{builder.__name__} needs {' and '.join(missing)}, or a preset as `weights`.")
-            return builder(**given, **extra)
-
-        return build
-
-    return decorate
-
-
-def _implied(name, given):
-    """Return whether another argument makes `name` superfluous."""
-    if name == "input_shape":
-        return given.get("input_tensor") is not None
-    return name == "classes" and not given.get("include_top", True) and given.get("weights") is None
-
-
-def _preset_arguments(name, application, given):
-    """Return a preset's arguments, or raise if it is of another application or the caller's contradict it."""
-    known = _arguments(name)
-    top = given.get("include_top", True)
-    given = {
-        argument: _comparable(value)
-        for argument, value in given.items()
-        if argument in known and value is not None and not (argument == "classes" and not top)
-    }
-    if _fits(name, application, given):
-        return known
-    fitting = [repr(other) for other in names() if _fits(other, application, given)]
-    raise ValueError(
-        f"Preset {str(name)!r} is {_call(record(name)['application'], known)}. "
-        f"Presets that fit your arguments: {', '.join(fitting) or 'none; train one, or leave them out'}. "
-        f"Received: {_call(application, given)}"
-    )
-
-
-def _fits(name, application, given):
-    own = _arguments(name)
-    return record(name)["application"] == application and all(
-        own.get(argument) == value for argument, value in given.items()
-    )
-
-
-def _arguments(name):
-    return {argument: _comparable(value) for argument, value in record(name)["arguments"].items()}
-
-
-def _comparable(value):
-    return tuple(value) if isinstance(value, (list, tuple)) else value
-
-
-def _call(application, given):
-    return f"{application}({', '.join(f'{name}={value!r}' for name, value in given.items())})"

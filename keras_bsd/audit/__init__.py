@@ -1,4 +1,4 @@
-"""Measurements of what a model claims: plausibility, operations and energy, activity."""
+"""Measurements on a model: plausibility of its learning, operations and energy, activity of its neurons."""
 
 from keras_bsd.audit._activity import membranes as membranes
 from keras_bsd.audit._activity import spikes as spikes

@@ -1,4 +1,4 @@
-"""What an operation costs, from published measurements."""
+"""Energy of single operations, from published measurements."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,25 @@ from keras_bsd import _checks
 
 
 class Costs(NamedTuple):
-    """Energies in pJ, None where the source has none.
+    """Energies of single operations in pJ, None where the source has none.
 
-    Digital arithmetic is priced by multiply-accumulate and accumulate; neuromorphic hardware by what an
-    arriving spike and a neuron's time step cost, whatever arithmetic is behind them.
+    Digital arithmetic is priced by multiply-accumulate and accumulate; neuromorphic hardware by synaptic
+    operation and neuron update, whatever arithmetic they involve.
+
+    Attributes:
+        name: for reports.
+        multiply_accumulate: energy of one product that is added to a sum.
+        accumulate: energy of one addition.
+        synaptic_operation: energy of a spike's arrival at one synapse.
+        neuron_update: energy of one time step of a neuron.
+        source: where the figures are from.
+
+    Example:
+
+    >>> model = keras_bsd.applications.SpikingMLP((4,), classes=3, units=(8, 6))
+    >>> costs = keras_bsd.audit.Costs("measured", 2.1, 0.4, None, None, "own measurement")
+    >>> keras_bsd.audit.energy(model, np.ones((1, 4)), costs).energy() > 0
+    True
     """
 
     name: str
@@ -20,8 +35,8 @@ class Costs(NamedTuple):
     source: str
 
     @property
-    def is_neuromorphic(self):
-        """Whether spikes and neurons are priced, not arithmetic."""
+    def is_neuromorphic(self) -> bool:
+        """Whether spikes and neurons are priced in place of arithmetic."""
         return self.synaptic_operation is not None
 
 
@@ -50,10 +65,18 @@ PRESETS = {
 }
 
 
-def get(costs):
-    """The `Costs` of a name, or those given.
+def get_costs(costs):
+    """Return the `Costs` of a preset's name, or `costs` if they are `Costs` already.
 
     Raises:
-        ValueError: the name is unknown.
+        ValueError: the name is unknown, or a price is missing.
     """
-    return costs if isinstance(costs, Costs) else PRESETS[_checks.one_of("costs", costs, tuple(PRESETS))]
+    if not isinstance(costs, Costs):
+        return PRESETS[_checks.one_of("costs", costs, tuple(PRESETS))]
+    arithmetic = (costs.multiply_accumulate, costs.accumulate)
+    if None in ((costs.synaptic_operation, costs.neuron_update) if costs.is_neuromorphic else arithmetic):
+        raise ValueError(
+            "`costs` must price multiply_accumulate and accumulate, or synaptic_operation and neuron_update. "
+            f"Received: costs={costs}"
+        )
+    return costs

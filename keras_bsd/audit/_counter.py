@@ -1,5 +1,6 @@
-"""Counting what the layers of a network do while it runs."""
+"""Counting the operations of a network's layers while it runs."""
 
+import dataclasses
 import math
 from typing import NamedTuple
 
@@ -8,45 +9,90 @@ import numpy as np
 from keras import ops
 
 from keras_bsd._observe import arrays, observe
-from keras_bsd.audit import _operations as operations
-from keras_bsd.layers._conv import SpikingConv2D, SpikingResidualConv2D
-from keras_bsd.layers._dense import SpikingDense
+from keras_bsd._types import Array
+from keras_bsd.audit._operations import Call, Operations, count
+from keras_bsd.layers import (
+    Readout,
+    SequenceReadout,
+    SpikingConv2D,
+    SpikingDense,
+    SpikingLIF,
+    SpikingRecurrent,
+    SpikingResidualConv2D,
+    SpikingStage,
+    Stage,
+)
 from keras_bsd.layers._kinds import KERNEL_LAYERS
-from keras_bsd.layers._lif import SpikingLIF
-from keras_bsd.layers._readout import Readout, SequenceReadout
-from keras_bsd.layers._recurrent import SpikingRecurrent
-from keras_bsd.layers._stage import SpikingStage, Stage, walk
+from keras_bsd.layers._stage import walk
 
 KNOWN_STAGES = (SpikingStage, SpikingDense, SpikingConv2D, SpikingResidualConv2D, Readout, SequenceReadout)
-WHOLE = (SpikingRecurrent,)  # stages whose layers run element by element: all but the neurons is counted as one
+WHOLE_STAGES = (SpikingRecurrent,)  # counted as one layer and their neurons: their layers run within a loop
 
 
 class LayerCost(NamedTuple):
-    """What one layer does for one sample, on average."""
+    """Operations of one layer for one sample, the mean over all samples.
 
-    name: str  # of its stage and its own
-    kind: str  # name of its class
-    stage: str  # empty outside stages
+    A sum of `k` products is `k` multiply-accumulates (MACs), or, where the inputs are spikes, one accumulate
+    (AC) for each pair of a spike and a weight. For each value and time step count besides:
+
+    | | MACs | ACs |
+    | --- | --- | --- |
+    | bias | | 1 |
+    | batch normalisation | 1 | |
+    | layer normalisation (mean, variance; scale and shift) | 2 | 2 |
+    | leaky membrane, threshold | 1 | 1 |
+    | the same without leak (`beta=1`) or without memory (`beta=0`) | | 2 or 1 |
+    | soft reset | | 1 for each spike |
+    | refractory neuron | | 1 |
+    | maximum or sum of `k` | | k - 1 |
+    | mean of `k` | 1 | k - 1 |
+    | ReLU | | 1 |
+    | readout, once for each stimulus or element | 1 | 1 for each spike |
+    | value of a standardised series | 6 | 3 |
+    | value of a destandardised forecast | 1 | |
+
+    Attributes:
+        name: of its stage and of the layer.
+        kind: name of its class.
+        stage: name of its stage; empty outside stages.
+        neurons: number of spiking neurons.
+        synapses: number of pairs of an input and a neuron that it reaches.
+        firing_rate: spikes per neuron and time step; None without neurons.
+        steps: how often the layer is applied.
+        macs: multiply-accumulates.
+        acs: accumulates.
+        synaptic_operations: the accumulates that arriving spikes cause.
+        neuron_updates: time steps of single neurons.
+        ann_macs: multiply-accumulates of its counterpart in the network with ReLU and without time.
+        ann_acs: accumulates of that counterpart.
+    """
+
+    name: str
+    kind: str
+    stage: str
     neurons: int
-    synapses: int  # pairs of an input and a neuron that it reaches
-    firing_rate: float | None  # spikes per neuron and time step
-    steps: float  # how often it is applied
+    synapses: int
+    firing_rate: float | None
+    steps: float
     macs: float
     acs: float
-    synaptic_operations: float  # those of the ACs that arriving spikes set off
+    synaptic_operations: float
     neuron_updates: float
-    ann_macs: float  # its like in a network without time
+    ann_macs: float
     ann_acs: float
 
 
-def _synapses(layer, counted):
-    if isinstance(layer, SpikingRecurrent):
-        return layer.units * (layer.delays * math.prod(layer.input_features) + layer.units)
-    return round(counted.ann_macs) if type(layer) in KERNEL_LAYERS else 0
+@dataclasses.dataclass
+class _Total:
+    """Counts of one layer, summed over the samples."""
+
+    sums: Array  # the fields of `Operations`, and the sum of the outputs
+    steps: float
+    neurons: int
 
 
 class Counter:
-    """Sums up the operations of a network's layers over batches.
+    """Sums of the operations of a network's layers over batches.
 
     Args:
         network: Keras model of stages.
@@ -54,20 +100,19 @@ class Counter:
 
     def __init__(self, network):
         self._network = network
-        self._stage_of, self._unknown = {}, {}
-        self._sums, self._steps, self._neurons = {}, {}, {}
-        self._samples, self._behind_a_stage = 0, False
+        self._stage_of = {}  # every layer that is observed, in the network's order; None outside stages
+        self._totals, self._unknown, self._samples = {}, {}, 0
         for layer in walk(network):
             self._stage_of[layer] = None
             if isinstance(layer, Stage):
                 neuron = [layer.neuron] if isinstance(layer, SpikingStage) else []
-                synapse = () if type(layer) in WHOLE else walk(layer.synapse)
+                synapse = () if type(layer) in WHOLE_STAGES else walk(layer.synapse)
                 self._stage_of |= dict.fromkeys([*synapse, *neuron], layer)
 
     def run(self, x, batch_size):
-        """Count on `x`, a batch at a time; gives the network's outputs."""
+        """Count on `x`, a batch at a time, and return the network's outputs."""
         outputs = []
-        with observe(self._stage_of, self._note):
+        with observe(self._stage_of, self._record):
             for start in range(0, len(x), batch_size):
                 batch = x[start : start + batch_size]
                 self._batch, self._behind_a_stage = len(batch), False
@@ -75,19 +120,18 @@ class Counter:
                 self._samples += len(batch)
         return np.concatenate(outputs)
 
-    def _note(self, layer, arguments, outputs):
-        inputs = arguments[0]
-        stage = self._stage_of[layer]
-        if isinstance(layer, Stage) and type(layer) not in (*KNOWN_STAGES, *WHOLE):
-            self._unknown[layer] = "what it does beside its synapse and its neurons"
-        elif type(layer) in WHOLE:
+    def _record(self, layer, arguments, outputs):
+        stage, inputs = self._stage_of[layer], arguments[0]
+        if isinstance(layer, Stage) and type(layer) not in (*KNOWN_STAGES, *WHOLE_STAGES):
+            self._unknown[layer] = "operations besides its synapse and its neurons"
+        elif type(layer) in WHOLE_STAGES:
             (taken,), (spikes,) = arrays(inputs), arrays(outputs)
             self._count(layer, stage, taken, spikes)
-            fired = spikes.reshape(-1, *spikes.shape[2:])  # an element a row
-            self._count(layer.neuron, layer, fired, fired)
+            by_element = spikes.reshape(-1, *spikes.shape[2:])
+            self._count(layer.neuron, layer, by_element, by_element)
         elif not isinstance(layer, SpikingStage):
             self._count(layer, stage, arrays(inputs)[0], arrays(outputs)[0])
-        self._behind_a_stage |= stage is not None or type(layer) in WHOLE
+        self._behind_a_stage |= stage is not None or type(layer) in WHOLE_STAGES
         return outputs
 
     def _count(self, layer, stage, inputs, outputs):
@@ -95,40 +139,41 @@ class Counter:
         if isinstance(stage, SequenceReadout):
             rows = 1
         steps = rows if stage is not None or not self._behind_a_stage else inputs.shape[1]
-        # A readout's layers see rates, even where those of a few samples are all 0 or 1.
+        # A readout's layers receive rates, even where those of a few samples are all 0 or 1.
         spiking = not isinstance(stage, Readout) and ((inputs == 0) | (inputs == 1)).all()
-        counted = operations.count(layer, inputs, outputs, steps, spiking)
+        counted = count(Call(layer, inputs, outputs, steps, spiking))
         if counted is None:
-            self._unknown[layer] = "all of it"
+            self._unknown[layer] = "all operations"
             return
         activation = getattr(layer, "activation", None) or keras.activations.linear
         if activation is not keras.activations.linear:
             self._unknown[layer] = f"its activation {keras.activations.serialize(activation)}"
+        neurons = 0
         if type(layer) is SpikingLIF:
-            self._neurons[layer] = math.prod(outputs.shape[2:])
-            steps = outputs.size / self._batch / self._neurons[layer]
-        self._steps[layer] = steps
-        counted = np.array([*counted, outputs.sum(dtype="float64")])
-        self._sums[layer] = self._sums.get(layer, 0) + counted
+            neurons = math.prod(outputs.shape[2:])
+            steps = outputs.size / self._batch / neurons
+        total = self._totals.setdefault(layer, _Total(np.zeros(len(counted) + 1), steps, neurons))
+        total.sums += [*counted, outputs.sum(dtype="float64")]
+        total.steps = steps
 
     def layers(self):
-        """Each layer that does something, in the network's order, for one sample: tuple of `LayerCost`."""
-        found = (self._layer(layer) for layer in self._stage_of if layer in self._sums)
-        return tuple(layer for layer in found if layer.macs or layer.acs or layer.ann_macs or layer.ann_acs)
+        """Return the layers with operations, in the network's order: a tuple of `LayerCost`."""
+        costs = (self._cost(layer) for layer in self._stage_of if layer in self._totals)
+        return tuple(cost for cost in costs if cost.macs or cost.acs or cost.ann_macs or cost.ann_acs)
 
-    def _layer(self, layer):
-        *counted, total = (self._sums[layer] / self._samples).tolist()
-        counted = operations.Operations(*counted)
-        neurons, stage = self._neurons.get(layer, 0), self._stage_of[layer]
+    def _cost(self, layer):
+        total, stage = self._totals[layer], self._stage_of[layer]
+        *counted, spikes = (total.sums / self._samples).tolist()
+        operations = Operations(*counted)
         return LayerCost(
             name=self._name(layer),
             kind=type(layer).__name__,
             stage=stage.name if stage else "",
-            neurons=neurons,
-            synapses=_synapses(layer, counted),
-            firing_rate=total / neurons / self._steps[layer] if neurons else None,
-            steps=self._steps[layer],
-            **counted._asdict(),
+            neurons=total.neurons,
+            synapses=_synapses(layer, operations),
+            firing_rate=spikes / total.neurons / total.steps if total.neurons else None,
+            steps=total.steps,
+            **operations._asdict(),
         )
 
     def _name(self, layer):
@@ -136,9 +181,15 @@ class Counter:
         return layer.name if stage is None else f"{stage.name}/{layer.name}"
 
     def unknown(self):
-        """What could not be counted, in words: tuple of strings."""
+        """Return descriptions of the operations that were not counted, a tuple of strings."""
         return tuple(
             f"'{self._name(layer)}' ({type(layer).__name__}): {self._unknown[layer]}"
             for layer in self._stage_of
             if layer in self._unknown
         )
+
+
+def _synapses(layer, operations):
+    if isinstance(layer, SpikingRecurrent):
+        return layer.units * (layer.delays * math.prod(layer.input_features) + layer.units)
+    return round(operations.ann_macs) if type(layer) in KERNEL_LAYERS else 0

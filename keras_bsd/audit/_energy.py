@@ -1,58 +1,64 @@
-"""What a spiking network costs: operations layer by layer, and energy by published figures."""
+"""Operations of a spiking network, layer by layer, and their energy by published figures."""
+
+from typing import Literal
 
 import keras
 import numpy as np
 
 from keras_bsd import _checks
-from keras_bsd.audit import _costs as known_costs
+from keras_bsd._types import ArrayLike, Model
+from keras_bsd.audit._costs import Costs, get_costs
 from keras_bsd.audit._counter import Counter
-from keras_bsd.audit._crossings import fits
 from keras_bsd.audit._energy_report import EnergyReport
+from keras_bsd.audit._networks import fits
 from keras_bsd.audit._training_costs import count_training
-from keras_bsd.layers._recurrent import SpikingRecurrent
-from keras_bsd.layers._stage import SpikingStage, flatten_stages, walk
-from keras_bsd.models._pair import BSDModel
+from keras_bsd.layers import SpikingRecurrent, SpikingStage, flatten_stages
+from keras_bsd.models import BSDModel
 
 
-def energy(model, x, costs="45nm", batch_size=128):
+def energy(
+    model: Model, x: ArrayLike, costs: Literal["45nm", "loihi"] | Costs = "45nm", batch_size: int = 128
+) -> EnergyReport:
     """Count the operations of a spiking network on real stimuli, and price them.
 
-    Counted is what the network's spikes set off, layer by layer; `keras_bsd.audit.operations` says what
-    counts as what. Inputs that are not 0 or 1, such as a stimulus held as a current, take
-    multiply-accumulates, once for a held one. Beside it stands the network of the same shape with ReLU and
-    no time. Of a pair, training is counted too: products of weights with signals and errors, by
-    backpropagation through time and by the rules of BSD, whose decoder runs on the codebook once a batch;
-    but not of one with recurrent stages.
+    Operations depend on the network's spikes; `keras_bsd.audit.LayerCost` has the rules of counting. Inputs
+    other than 0 and 1, such as a stimulus that is held as a current, take multiply-accumulates, a held one only
+    once. The report also counts the equivalent network with ReLU and without time. For a pair without recurrent
+    stages it counts one training step, too: products of weights with signals and errors, by backpropagation
+    through time and by the rules of BSD, whose decoder processes the codebook once for each batch.
 
     Args:
-        model: `keras_bsd.BSDModel`, whose encoder is counted, or a built Keras model of stages.
+        model: a `keras_bsd.BSDModel`, whose encoder is counted, or a built Keras model of stages.
         x: stimuli `(samples, ...)`.
-        costs: `"45nm"`, `"loihi"` or `keras_bsd.audit.Costs` of your own. Presets stand for different
-            hardware, precision and parts of it: never compare the energies of one with those of another.
-        batch_size: positive int, samples in a training batch, and counted at a time.
+        costs: `"45nm"`, `"loihi"` or your own `keras_bsd.audit.Costs`. The presets differ in hardware, in
+            precision and in what they include: never compare energies of different costs.
+        batch_size: positive int, number of samples in a training batch, and of those counted at a time.
 
     Returns:
-        `EnergyReport`, all numbers for one sample, the mean of those given.
+        `EnergyReport`, in which all numbers are for one sample, the mean of `x`.
 
     Raises:
-        ValueError: the model is not built or has no stages, there are no samples or of another shape, or
-            the costs are unknown.
+        ValueError: the model is not built or has no spiking stage, `x` is empty or has another shape, or the
+            costs are unknown or incomplete.
 
     Example:
 
-    >>> report = keras_bsd.audit.energy(model, x[:100])
-    >>> print(report)
+    >>> model = keras_bsd.applications.SpikingMLP((4,), classes=3, units=(8, 6))
+    >>> report = keras_bsd.audit.energy(model, np.ones((2, 4)))
+    >>> [layer.name for layer in report.layers if layer.neurons]
+    ['dense_1/spiking_lif...', 'dense_2/spiking_lif...']
+    >>> report.energy() > 0
+    True
 
-    Source: figures as `Costs.source` says; the custom of pricing spikes as accumulates goes back to
-    Rueckauer et al., "Conversion of continuous-valued deep networks to efficient event-driven networks",
-    Frontiers in Neuroscience 2017.
+    Source: prices, see `Costs.source`; spikes priced as accumulates, Rueckauer et al., "Conversion of
+    continuous-valued deep networks to efficient event-driven networks", Frontiers in Neuroscience 2017.
     """
-    costs = known_costs.get(costs)
+    prices = get_costs(costs)
     _checks.integer("batch_size", batch_size, low=1)
-    network = getattr(model, "encoder", model)
-    x = _checked(network, x)
+    network: Model = getattr(model, "encoder", model)
+    stimuli = _checked(network, x)
     encoder = Counter(network)
-    outputs = encoder.run(x, batch_size)
+    outputs = encoder.run(stimuli, batch_size)
     training, unknown = {}, encoder.unknown()
     if isinstance(model, BSDModel) and not flatten_stages(network, SpikingRecurrent):
         decoder = Counter(model.decoder)
@@ -60,17 +66,18 @@ def energy(model, x, costs="45nm", batch_size=128):
         runs = outputs.shape[-1] / batch_size if model.codebook else 1
         training = count_training(encoder.layers(), decoder.layers(), runs)
         if model.local_readout_weight:
-            unknown = (*unknown, "the local readouts, in training")
-    return EnergyReport(network.name, len(x), costs, encoder.layers(), unknown, training)
+            unknown = (*unknown, "training of the local readouts")
+    return EnergyReport(network.name, len(stimuli), prices, encoder.layers(), unknown, training)
 
 
 def _checked(network, x):
     if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
         raise ValueError(f"`model` must be a built Keras model of stages. Received: model={network!r}")
-    if not any(isinstance(layer, SpikingStage) for layer in walk(network)):
-        raise ValueError(f"'{network.name}' has no spiking stage. Received: {[x.name for x in network.layers]}")
+    if not flatten_stages(network, SpikingStage):
+        layers = [layer.name for layer in network.layers]
+        raise ValueError(f"`model` must have a spiking stage. Received: '{network.name}' with {layers=}")
     x = np.asarray(x)
     if not len(x) or not fits(x, network):
         shape = ", ".join(map(str, network.input_shape[1:]))
-        raise ValueError(f"Give one stimulus at least, (samples, {shape}). Received: shape={x.shape}")
+        raise ValueError(f"`x` must be at least one stimulus, (samples, {shape}). Received: shape={x.shape}")
     return x

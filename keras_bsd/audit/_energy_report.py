@@ -1,82 +1,96 @@
-"""What an audit of energy found."""
+"""The result of an audit of energy."""
 
 import dataclasses
 
+from keras_bsd._types import Config
 from keras_bsd.audit._costs import Costs
 from keras_bsd.audit._counter import LayerCost
 from keras_bsd.audit._tables import tabulate
+from keras_bsd.audit._training_costs import TrainingCost
 
 NOT_COMPARABLE = (
-    "Energies by different presets must not be compared: they stand for different hardware, precision and "
-    "parts of it. None counts memory, which on digital hardware takes more than arithmetic."
+    "Energies of different costs must not be compared: hardware, precision and what is included differ. None "
+    "includes memory, which on digital hardware takes more energy than arithmetic."
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class EnergyReport:
-    """Operations of a network for one sample, and their energy.
+    """Operations of a network for one sample, and their energy. `print` shows them as tables.
 
     Attributes:
-        model: its name.
-        samples: how many were counted.
+        model: name of the network.
+        samples: number of samples that were counted.
         costs: `Costs`.
         layers: tuple of `LayerCost`, in the network's order.
-        unknown: what could not be counted, in words.
-        training: dict from a rule to `TrainingCost`; empty if the model is no pair, or has recurrent stages.
+        unknown: descriptions of the operations that were not counted, a tuple of strings.
+        training: dict from `"backprop"`, `"rate"` and `"surrogate"` to `TrainingCost`; empty if the model is
+            not a pair, or has recurrent stages.
     """
 
     model: str
     samples: int
     costs: Costs
-    layers: tuple
-    unknown: tuple
-    training: dict
+    layers: tuple[LayerCost, ...]
+    unknown: tuple[str, ...]
+    training: dict[str, TrainingCost]
 
     @property
-    def total(self):
-        """Sum of all layers, a `LayerCost`."""
+    def total(self) -> LayerCost:
+        """Sum of all layers."""
         summed = {
             field: sum(getattr(layer, field) for layer in self.layers)
             for field in LayerCost._fields
             if field not in ("name", "kind", "stage", "firing_rate", "steps")
         }
-        spikes = sum(layer.firing_rate * layer.neuron_updates for layer in self.layers if layer.neurons)
+        spikes = sum(layer.firing_rate * layer.neuron_updates for layer in self.layers if layer.firing_rate)
         rate = spikes / summed["neuron_updates"] if summed["neuron_updates"] else None
         return LayerCost(name="total", kind="", stage="", firing_rate=rate, steps=1, **summed)
 
-    def energy(self, layer=None):
-        """pJ that a layer, or the network, takes for one sample, as far as the costs know its operations."""
+    def energy(self, layer: LayerCost | None = None) -> float:
+        """Return the energy of a layer, or of the network, for one sample in pJ, without unpriced operations.
+
+        Args:
+            layer: one of `layers` (default: all of them).
+        """
         if layer is None:
             return sum(map(self.energy, self.layers))
         if self.costs.is_neuromorphic:
-            arrivals = layer.synaptic_operations * self.costs.synaptic_operation
-            return arrivals + layer.neuron_updates * self.costs.neuron_update
+            arrivals = layer.synaptic_operations * (self.costs.synaptic_operation or 0.0)
+            return arrivals + layer.neuron_updates * (self.costs.neuron_update or 0.0)
         return self._arithmetic(layer.macs, layer.acs)
 
-    def ann_energy(self, layer=None):
-        """pJ that the same layer, or network, takes without spikes and time; None by neuromorphic costs."""
+    def ann_energy(self, layer: LayerCost | None = None) -> float | None:
+        """Return the energy of the equivalent layer, or network, with ReLU and without time in pJ.
+
+        Args:
+            layer: one of `layers` (default: all of them).
+
+        Returns:
+            float, or None if the costs are neuromorphic.
+        """
         if self.costs.is_neuromorphic:
             return None
         layer = self.total if layer is None else layer
         return self._arithmetic(layer.ann_macs, layer.ann_acs)
 
     def _arithmetic(self, macs, acs):
-        return macs * self.costs.multiply_accumulate + acs * self.costs.accumulate
+        return macs * (self.costs.multiply_accumulate or 0.0) + acs * (self.costs.accumulate or 0.0)
 
     @property
-    def unpriced(self):
-        """Dict from a layer's name to the number of its operations that the costs know nothing of."""
+    def unpriced(self) -> dict[str, float]:
+        """Dict from a layer's name to the number of its operations that the costs do not price."""
         if not self.costs.is_neuromorphic:
             return {}
-        left = {
+        counts = {
             layer.name: layer.macs + layer.acs - layer.synaptic_operations
             for layer in self.layers
             if not layer.neuron_updates
         }
-        return {name: count for name, count in left.items() if count}
+        return {name: count for name, count in counts.items() if count}
 
-    def to_dict(self):
-        """All that was counted, as a dict that JSON can hold."""
+    def to_dict(self) -> Config:
+        """Return the whole report as a dict that JSON can hold."""
         priced = [
             {**layer._asdict(), "energy": self.energy(layer), "ann_energy": self.ann_energy(layer)}
             for layer in self.layers
@@ -90,21 +104,21 @@ class EnergyReport:
             "ann_energy": self.ann_energy(),
             "unknown": list(self.unknown),
             "unpriced": self.unpriced,
-            "training": {rule: counted._asdict() for rule, counted in self.training.items()},
+            "training": {rule: cost._asdict() for rule, cost in self.training.items()},
         }
 
-    def __str__(self):
+    def __str__(self) -> str:
         header = ["layer", "neurons", "synapses", "rate", "synaptic ops", "MACs", "ACs", "nJ"]
         header += ["MACs, ANN", "ACs, ANN", "nJ, ANN"]
         lines = [
-            f"Energy of '{self.model}' for one of {self.samples} samples, costs '{self.costs.name}'",
+            f"Energy of '{self.model}' for one sample, the mean of {self.samples}, costs '{self.costs.name}'",
             f"({self.costs.source})",
             "",
             _table(map(self._row, (*self.layers, self.total)), header),
         ]
         if self.training:
-            lines += ["", "Training, products of weights for one sample", self._training()]
-        lines += [f"Not counted: {what}" for what in self.unknown]
+            lines += ["", "Training, products of weights for one sample", self._training_table()]
+        lines += [f"Not counted: {description}" for description in self.unknown]
         if self.unpriced:
             names = ", ".join(f"{name} ({count:,.0f})" for name, count in self.unpriced.items())
             lines.append(f"Counted, but without a price in '{self.costs.name}': {names}")
@@ -126,19 +140,19 @@ class EnergyReport:
             "-" if ann is None else f"{ann / 1e3:,.2f}",
         ]
 
-    def _training(self):
+    def _training_table(self):
         header = ["rule", "MACs", "ACs", "all as MACs", "of backprop", "nJ"]
         rows = []
-        whole = self.training["backprop"].products
-        for rule, counted in self.training.items():
-            priced = not self.costs.is_neuromorphic
-            energy = f"{self._arithmetic(counted.macs, counted.acs) / 1e3:,.2f}" if priced else "-"
-            counts = (f"{count:,.0f}" for count in counted)
-            rows.append([rule, *counts, f"{counted.products / whole:.2f}", energy])
+        backprop = self.training["backprop"].products
+        for rule, cost in self.training.items():
+            energy = "-"
+            if not self.costs.is_neuromorphic:
+                energy = f"{self._arithmetic(cost.macs, cost.acs) / 1e3:,.2f}"
+            rows.append([rule, *(f"{count:,.0f}" for count in cost), f"{cost.products / backprop:.2f}", energy])
         return _table(rows, header)
 
 
 def _table(rows, header):
-    """Names to the left, numbers, as they are written, to the right."""
+    """Return a table with names to the left and numbers, as they are formatted, to the right."""
     alignment = ["left", *["right"] * (len(header) - 1)]
     return tabulate(rows, header, disable_numparse=True, colalign=alignment)

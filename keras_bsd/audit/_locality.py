@@ -1,4 +1,4 @@
-"""What the gradient of each stage's loss reaches."""
+"""The weights that the gradient of each stage's loss reaches."""
 
 from typing import NamedTuple
 
@@ -7,20 +7,19 @@ import numpy as np
 
 from keras_bsd._backend import gradients
 from keras_bsd._observe import arrays
-from keras_bsd.layers._readout import Readout
-from keras_bsd.layers._stage import flatten_stages
+from keras_bsd.layers import Readout, flatten_stages
 
 
 class Reach(NamedTuple):
-    """What one loss does to the weights of all stages."""
+    """The gradients of one loss by the weights of all stages."""
 
     loss: str
-    own: float  # largest gradient among the weights that are to learn from it
-    foreign: dict  # path of every other weight with a gradient, and the largest of it
+    own: float  # maximum over the weights that are to learn from the loss
+    foreign: dict[str, float]  # path of every other weight with a gradient, and the maximum of that gradient
 
 
 def owners(model):
-    """For each loss of a step its name and the layers that are to learn from it, in the order of `losses`."""
+    """Return each loss's name and the layers that are to learn from it, in the order of `losses`."""
     readouts = [[readout] for readout in model.stage_readouts] or [[]] * len(model.encoder_stages)
     pairs = zip(model.encoder_stages, model.decoder_stages, readouts, strict=True)
     return [
@@ -31,12 +30,12 @@ def owners(model):
 
 
 def losses(step):
-    """The losses of a `Distillation`."""
+    """Return the losses of a `Distillation`, a list of scalars."""
     return [step.task_loss, step.recall_loss, *step.stage_losses]
 
 
-def by_weights(function, weights):
-    """As `gradients`, of a function without arguments, by the values of Keras variables."""
+def gradients_by_weights(function, weights):
+    """Yield the gradients by Keras variables of each scalar that `function()` lists."""
 
     def stateless(*values):
         with keras.StatelessScope(zip(weights, values, strict=True)):
@@ -45,29 +44,29 @@ def by_weights(function, weights):
     return gradients(stateless, [weight.value for weight in weights])
 
 
-def reach(model, x, y):
-    """Which weights learn from each loss of a training step.
+def measure_reach(model, x, y):
+    """Measure which weights learn from each loss of a training step.
 
     Args:
         model: `keras_bsd.BSDModel`, compiled.
         x, y: stimuli and targets, `(batch, ...)`.
 
     Returns:
-        A list of `Reach`, one for each loss, and a dict from the `id` of each trainable weight to the
-        gradient of all losses together. The model stays as it is.
+        A list of `Reach`, one for each loss, and a dict from the `id` of each trainable weight to the gradient
+        of the sum of all losses. The model does not change.
     """
     weights = model.trainable_variables
     reaches, total = [], dict.fromkeys(map(id, weights), 0.0)
-    rows = by_weights(lambda: losses(model.distil(x, y)), weights)
+    rows = gradients_by_weights(lambda: losses(model.distil(x, y)), weights)
     for (name, layers), row in zip(owners(model), rows, strict=True):
-        own = {id(weight) for layer in layers for weight in layer.trainable_weights}
-        sizes = {"own": [0.0], "foreign": {}}
+        own_weights = {id(weight) for layer in layers for weight in layer.trainable_weights}
+        own, foreign = 0.0, {}
         for weight, gradient in zip(weights, arrays(row), strict=True):
             total[id(weight)] = total[id(weight)] + gradient
             size = float(np.abs(gradient).max(initial=0))
-            if id(weight) in own:
-                sizes["own"].append(size)
+            if id(weight) in own_weights:
+                own = max(own, size)
             elif size or np.isnan(size):
-                sizes["foreign"][weight.path] = size
-        reaches.append(Reach(name, max(sizes["own"]), sizes["foreign"]))
+                foreign[weight.path] = size
+        reaches.append(Reach(name, own, foreign))
     return reaches, total

@@ -1,48 +1,58 @@
-"""What an audit of plausibility found."""
+"""The result of an audit of plausibility."""
+
+from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from keras_bsd import _checks
-from keras_bsd.audit._tables import tabulate
-
-TITLES = {
-    "C1": "feedforward and backward weights are independent",
-    "C2": "each synapse learns from what its own neuron has",
-    "C3": "no separate backward phase",
-    "C4": "only binary spikes travel between stages",
-    "C5": "no signed error signal travels",
-}
+from keras_bsd._types import Config
+from keras_bsd.audit._tables import Table, tabulate
 
 
 @dataclasses.dataclass(frozen=True)
 class Criterion:
-    """What was measured of one criterion.
+    """The result for one criterion.
 
     Attributes:
-        faults: where it fails.
-        reservations: where it holds in the letter only, or was not measured.
-        measured: figures, a dict that JSON can hold.
+        title: the criterion in words.
+        faults: where it fails, a tuple of strings.
+        reservations: where it holds only in a narrow sense, or was not checked, a tuple of strings.
+        measured: dict of figures that JSON can hold.
+        table: the figures that a printed report shows, None if it shows none.
     """
 
-    faults: tuple
-    reservations: tuple
-    measured: dict
+    title: str
+    faults: tuple[str, ...]
+    reservations: tuple[str, ...]
+    measured: dict[str, Any]
+    table: Table | None = None
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """`"holds"`, `"holds with reservations"` or `"fails"`."""
         if self.faults:
             return "fails"
         return "holds with reservations" if self.reservations else "holds"
 
+    def to_dict(self) -> Config:
+        """Return the result as a dict that JSON can hold."""
+        return {
+            "title": self.title,
+            "verdict": self.verdict,
+            "faults": list(self.faults),
+            "reservations": list(self.reservations),
+            "measured": self.measured,
+        }
+
 
 @dataclasses.dataclass(frozen=True)
 class PlausibilityReport:
-    """The five criteria, measured on one model and one batch: print it, or `require` what must hold.
+    """The criteria, measured on one model and one batch. `print` shows them; `require` raises if one fails.
 
     Attributes:
-        model: its name.
-        samples: how many the batch has.
+        model: name of the model.
+        samples: number of samples in the batch.
         trained: whether the model's optimiser has made a step.
         criteria: dict from `"C1"` ... `"C5"` to `Criterion`.
     """
@@ -50,77 +60,45 @@ class PlausibilityReport:
     model: str
     samples: int
     trained: bool
-    criteria: dict
+    criteria: dict[str, Criterion]
 
-    def require(self, *names, without_reservations=False):
+    def require(self, *names: str, without_reservations: bool = False) -> None:
         """Raise unless criteria hold.
 
         Args:
-            *names: such as `"C1"`; none means all five.
-            without_reservations: let reservations count as faults.
+            *names: such as `"C1"` (default: all criteria).
+            without_reservations: whether a reservation counts as a fault.
 
         Raises:
-            ValueError: there is no such criterion.
-            AssertionError: one of them fails, with all that speaks against it.
-
-        Example:
-
-        >>> keras_bsd.audit.plausibility(model, x, y).require("C1", "C4")
+            ValueError: there is no criterion of that name.
+            AssertionError: a criterion fails; the message lists all faults.
         """
-        found = []
-        for name in names or TITLES:
-            criterion = self.criteria[_checks.one_of("criterion", name, tuple(TITLES))]
-            against = criterion.faults + (criterion.reservations if without_reservations else ())
-            found += [f"{name}, {TITLES[name]}: {reason}" for reason in against]
-        if found:
-            raise AssertionError("\n".join([f"'{self.model}' does not hold to", *found]))
+        failures = []
+        for name in names or self.criteria:
+            criterion = self.criteria[_checks.one_of("criterion", name, tuple(self.criteria))]
+            reasons = criterion.faults + (criterion.reservations if without_reservations else ())
+            failures += [f"{name}, {criterion.title}: {reason}" for reason in reasons]
+        if failures:
+            raise AssertionError("\n".join([f"'{self.model}' does not satisfy", *failures]))
 
-    def to_dict(self):
-        """All that was found, as a dict that JSON can hold."""
-        criteria = {
-            name: {"title": TITLES[name], "verdict": criterion.verdict, **dataclasses.asdict(criterion)}
-            for name, criterion in self.criteria.items()
-        }
+    def to_dict(self) -> Config:
+        """Return the whole report as a dict that JSON can hold."""
+        criteria = {name: criterion.to_dict() for name, criterion in self.criteria.items()}
         return {"model": self.model, "samples": self.samples, "trained": self.trained, "criteria": criteria}
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"Plausibility of '{self.model}' on {self.samples} samples", ""]
-        verdicts = [(name, TITLES[name], c.verdict) for name, c in self.criteria.items()]
-        lines.append(tabulate(verdicts))
+        lines.append(tabulate([(name, c.title, c.verdict) for name, c in self.criteria.items()]))
         for kind in ("faults", "reservations"):
-            said = [(name, text) for name, c in self.criteria.items() for text in getattr(c, kind)]
-            if said:
-                lines += ["", kind.capitalize(), *(f"- {name}: {text}" for name, text in said)]
-        lines += ["", _twins(**self.criteria["C1"].measured)]
-        lines += ["", _reach(self.criteria["C2"].measured["losses"])]
+            texts = [(name, text) for name, c in self.criteria.items() for text in getattr(c, kind)]
+            if texts:
+                lines += ["", kind.capitalize(), *(f"- {name}: {text}" for name, text in texts)]
+        for criterion in self.criteria.values():
+            if criterion.table is not None:
+                lines += ["", str(criterion.table)]
         if not self.trained:
             lines += [
                 "",
                 "The optimiser has made no step yet: unless weights were loaded, alignment is chance.",
             ]
         return "\n".join(lines)
-
-
-def _twins(twins, cosines_over_training, **_):
-    header = ["feedforward weight", "backward twin", "cosine", "by chance", "first epoch"]
-    rows = []
-    for twin in twins:
-        logged = cosines_over_training.get(twin["forward"])
-        rows.append(
-            [
-                twin["forward"],
-                twin["backward"],
-                ", ".join(f"{cosine:+.3f}" for cosine in twin["cosines"]) or "not paired",
-                ", ".join(f"±{chance:.3f}" for chance in twin["chance"]),
-                f"{logged[0]:+.3f}" if logged else "",
-            ]
-        )
-    columns = 5 if cosines_over_training else 4
-    rows = [row[:columns] for row in rows]
-    return tabulate(rows, header[:columns], disable_numparse=True)
-
-
-def _reach(losses):
-    header = ("loss", "largest gradient in its own stages", "in all others")
-    rows = [(row["loss"], f"{row['own']:.3g}", f"{row['foreign']:.3g}") for row in losses]
-    return tabulate(rows, header, disable_numparse=True)

@@ -2,53 +2,57 @@
 
 from typing import NamedTuple
 
-from keras_bsd.layers._kinds import KERNEL_LAYERS
-
-KERNEL_NAMES = tuple(kind.__name__ for kind in KERNEL_LAYERS)
 TRAINING_RULES = ("backprop", "rate", "surrogate")
 
 
 class TrainingCost(NamedTuple):
-    """What training takes for one sample."""
+    """Operations of training for one sample.
+
+    Attributes:
+        macs: multiply-accumulates.
+        acs: accumulates, where binary presynaptic signals select the summands.
+        products: the number of products if spikes are multiplied like other numbers.
+    """
 
     macs: float
-    acs: float  # where a binary presynaptic signal chooses what is summed
-    products: float  # if spikes are multiplied like other numbers
+    acs: float
+    products: float
 
 
 def count_training(encoder, decoder, runs):
-    """Products of all synapses, forward and for the update, under each rule.
+    """Count the products of all synapses, forward and for the update, under each rule.
 
-    With a forward pass of `T` units, backpropagation through time takes `T` for the weights' gradient
-    and `T` for that of what came in, which the first layer is spared; the surrogate rule takes `T` for the
-    weights alone, the rate rule 1. Layers behind another of the same stage need the gradient of what
-    came in under every rule. Where spikes come in, the forward product and the weights' gradient through
-    time are sums over spikes. Not counted are neurons, normalisation, the optimiser and local readouts.
+    With a forward pass of `T` units, backpropagation through time takes `T` for the gradient of the weights
+    and `T` for the gradient of the inputs, which the first layer does not need. The surrogate rule takes `T`
+    for the weights alone, the rate rule 1. Layers behind another one of the same stage need the gradient of
+    their inputs under every rule. Where the inputs are spikes, the forward product and the gradient of the
+    weights through time are sums over spikes. Neurons, normalisation, the optimiser and local readouts are not
+    counted.
 
     Args:
-        encoder, decoder: `LayerCost`s of the two networks.
-        runs: of the decoder for each sample of the encoder.
+        encoder, decoder: `LayerCost`s of the two networks, without recurrent stages.
+        runs: how often the decoder runs for each sample of the encoder.
 
     Returns:
         Dict from `"backprop"` (of the encoder alone), `"rate"` and `"surrogate"` to `TrainingCost`.
     """
-    found = {}
+    costs = {}
     for rule in TRAINING_RULES:
-        totals = _network(encoder, rule)
+        totals = _count_network(encoder, rule)
         if rule != "backprop":
-            backward = _network(decoder, rule)
+            backward = _count_network(decoder, rule)
             totals = [a + runs * b for a, b in zip(totals, backward, strict=True)]
-        found[rule] = TrainingCost(*totals)
-    return found
+        costs[rule] = TrainingCost(*totals)
+    return costs
 
 
-def _network(layers, rule):
-    kernels = [layer for layer in layers if layer.kind in KERNEL_NAMES]
+def _count_network(layers, rule):
+    kernels = [layer for layer in layers if layer.synapses]
     macs = acs = products = 0
     for i, layer in enumerate(kernels):
         every = layer.synapses * layer.steps
         macs, acs, products = macs + layer.macs, acs + layer.synaptic_operations, products + every
-        if rule == "rate":  # the mean over time is no spike
+        if rule == "rate":  # the mean over time is not binary
             macs, products = macs + layer.synapses, products + layer.synapses
         else:
             macs, acs, products = macs + layer.macs, acs + layer.synaptic_operations, products + every

@@ -1,26 +1,24 @@
-"""Which feedforward weight faces which backward one, and how alike they are."""
+"""Pairs of a feedforward weight and its backward twin, and their alignment."""
 
 from typing import NamedTuple
 
 import numpy as np
 from keras import ops
 
+from keras_bsd.layers import Readout, SkipConv2D, flatten_stages
 from keras_bsd.layers._kinds import kind_of
-from keras_bsd.layers._readout import Readout
-from keras_bsd.layers._skip_conv import SkipConv2D
-from keras_bsd.layers._stage import flatten_stages
 
-LOGGED_AS = "weight_cosine"  # what keras_bsd.callbacks.LayerAlignment calls it, after the stage's name
+LOGGED_AS = "weight_cosine"  # the log of keras_bsd.callbacks.LayerAlignment, after the stage's name
 
 
 class Twins(NamedTuple):
-    """A stage of the encoder, the decoder's that runs the same way back, and how their weights compare."""
+    """Comparison of the weights of an encoder stage and of the decoder stage between the same populations."""
 
     forward: str
     backward: str
-    cosines: tuple  # one for each pair of kernels
-    chance: tuple  # standard deviation of the cosine of random kernels of that size
-    unpaired: str  # why weights are left out; empty if none is
+    cosines: tuple[float, ...]  # one for each pair of kernels
+    chance: tuple[float, ...]  # standard deviation of the cosine of random kernels of the same size
+    unpaired: str  # why weights are not compared; empty if all are
 
     @property
     def cosine(self):
@@ -29,11 +27,11 @@ class Twins(NamedTuple):
 
 
 def twin_stages(model):
-    """Pairs of stages whose synapses join the same two populations, one up and one down.
+    """Return pairs of stages whose synapses connect the same two populations, upwards and downwards.
 
-    Stage `i` of the encoder runs from the neurons of stage `i - 1` to its own. What runs back is the
-    decoder's stage that mirrors `i - 1`; for the first stage, its readout of the stimulus. The encoder's
-    readout of the concept faces the decoder's first stage.
+    Stage `i` of the encoder maps the neurons of stage `i - 1` to its own. Its twin is the decoder's mirror
+    image of stage `i - 1`, or for the first stage the decoder's readout of the stimulus. The twin of the
+    encoder's readout is the decoder's first stage.
     """
     upward = [*model.encoder_stages, *flatten_stages(model.encoder, Readout)]
     downward = [*flatten_stages(model.decoder, Readout), *model.decoder_stages]
@@ -41,12 +39,11 @@ def twin_stages(model):
 
 
 def compare(model):
-    """Alignment of every feedforward weight with its backward twin, a list of `Twins`.
+    """Return the alignment of every feedforward weight with its backward twin, a list of `Twins`.
 
-    A backward kernel is laid out as the adjoint of the feedforward one before the two are compared:
-    transposed, and for plain convolutions mirrored in space too. A transposed convolution is the
-    adjoint of the convolution with the same kernel. Where a synapse has several kernels in a row, the
-    way back has them in reverse order. Whatever has no counterpart of the same shape is named.
+    A backward kernel is compared as its adjoint: transposed, and for plain convolutions mirrored in space, too.
+    The adjoint of a transposed convolution is the convolution with the same kernel. Several kernels of one
+    synapse have their twins in reverse order. `unpaired` names weights without a counterpart of the same shape.
 
     Args:
         model: `keras_bsd.BSDModel`.
@@ -55,13 +52,13 @@ def compare(model):
 
 
 def _compare(upward, downward):
-    up, left_over = _kernels(upward)
-    down, also_left_over = _kernels(downward)
-    unpaired = [*left_over, *also_left_over]
+    up, up_unpaired = _kernels(upward)
+    down, down_unpaired = _kernels(downward)
+    unpaired = [*up_unpaired, *down_unpaired]
     down = [_adjoint(kernel) for kernel in reversed(down)]
     if [kernel.shape for kernel in up] != [kernel.shape for kernel in down]:
         shapes = (" and ".join(str(kernel.shape) for kernel in kernels) or "none" for kernels in (up, down))
-        unpaired.append("kernels {} against {} as adjoints".format(*shapes))
+        unpaired.append("the shapes of kernels {} and of the backward adjoints {} differ".format(*shapes))
         up = down = []
     return Twins(
         upward.name,
@@ -73,24 +70,24 @@ def _compare(upward, downward):
 
 
 def _kernels(stage):
-    """Kernels `(..., inputs, outputs)` as plain convolutions have them, and names of other weights."""
-    kernels, others = [], []
+    """Return kernels `(..., inputs, outputs)` as plain convolutions have them, and why others are unpaired."""
+    kernels, unpaired = [], []
     for layer in stage.synapse.layers:
         kernel = kind_of(layer).kernel
         if type(layer) is SkipConv2D:
             kernels.append(_array(layer.convolution.kernel))
-            others.append(f"{layer.name}: spikes that skip have no way back")
+            unpaired.append(f"{layer.name}: its skip connection has no backward counterpart")
         elif kernel == "forward":
             kernels.append(_array(layer.kernel))
         elif kernel == "transposed":
             kernels.append(_adjoint(_array(layer.kernel)))
         elif any(len(weight.shape) > 1 for weight in layer.trainable_weights):
-            others.append(f"{layer.name}: how a {type(layer).__name__} runs is not known")
-    return kernels, others + [f"{path}: outside the synapse" for path in outside_synapse(stage)]
+            unpaired.append(f"{layer.name}: the adjoint of a {type(layer).__name__} is unknown")
+    return kernels, unpaired + [f"{path}: outside the synapse" for path in kernels_outside_synapse(stage)]
 
 
-def outside_synapse(stage):
-    """Paths of the kernels that a stage has beside its synapse's."""
+def kernels_outside_synapse(stage):
+    """Return the paths of a stage's kernels that are not in its synapse."""
     inside = {id(weight) for weight in stage.synapse.weights}
     weights = (weight for weight in stage.trainable_weights if id(weight) not in inside)
     return [weight.path for weight in weights if len(weight.shape) > 1]
@@ -101,7 +98,7 @@ def _array(weight):
 
 
 def _adjoint(kernel):
-    """The kernel `(..., outputs, inputs)` of the map that runs back."""
+    """Return the kernel `(..., outputs, inputs)` of the adjoint map."""
     return np.flip(kernel, axis=tuple(range(kernel.ndim - 2))).swapaxes(-1, -2)
 
 

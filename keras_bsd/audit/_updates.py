@@ -1,6 +1,6 @@
-"""A weight's update made anew from what its synapse has: presynaptic rates and the local error."""
+"""A weight's update, recomputed from the signals at its synapse: presynaptic rates and the local error."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -8,44 +8,45 @@ from keras import ops
 
 from keras_bsd._backend import compiled, gradients
 from keras_bsd._observe import arrays, observe
-from keras_bsd.audit._locality import by_weights, losses, owners
-from keras_bsd.layers._stage import Stage
+from keras_bsd._types import Array, Layer
+from keras_bsd.audit._locality import gradients_by_weights, losses, owners
+from keras_bsd.layers import Stage
 
 
 class Update(NamedTuple):
-    """How near the update of one layer of a synapse comes to the product of presynaptic signal and error."""
+    """Comparison of a synapse layer's update with the product of presynaptic signal and local error."""
 
     stage: str
     layer: str
-    presynaptic: str  # "stimulus", "rates", "spikes", or "other"
-    difference: float  # from the training step's gradient, in units of the largest of it
+    presynaptic: str  # "stimulus", "rates", "spikes" or "other", or several of them
+    difference: float  # maximum difference from the training step's gradient, relative to its maximum
 
 
 class _Call(NamedTuple):
-    layer: keras.layers.Layer
-    inputs: np.ndarray
-    zeros: object  # a tensor of the shape of its outputs
+    layer: Layer
+    inputs: Array
+    zeros: Any  # a tensor of the shape of the outputs
 
 
-def rebuild(model, x, y, gradient):
-    """Make the update of every kernel anew, stage by stage.
+def recompute_updates(model, x, y, gradient):
+    """Recompute the update of every kernel, stage by stage.
 
-    The error is the gradient of the stage's own loss at the outputs of the layer that holds the kernel;
-    the update is its product with that layer's inputs, as one layer alone gives it.
+    The error is the gradient of the stage's own loss at the outputs of the layer that holds the kernel. The
+    update is its product with that layer's inputs, computed by that layer alone.
 
     Args:
         model: `keras_bsd.BSDModel`, compiled.
         x, y: stimuli and targets, `(batch, ...)`.
-        gradient: dict from the `id` of a weight to what the training step has as its gradient.
+        gradient: dict from the `id` of a weight to its gradient in the training step.
 
     Returns:
-        A list of `Update`, one for each layer with a kernel that learns. The model stays as it is.
+        A list of `Update`, one for each trainable layer with a kernel. The model does not change.
     """
     stages = {layer: None for _, layers in owners(model) for layer in layers if isinstance(layer, Stage)}
     stage_of = {layer: stage for stage in stages for layer in stage.synapse.layers if _has_kernel(layer)}
-    calls, presynaptic = _calls(model, x, y, stage_of, stages)
-    errors = _errors(model, x, y, stage_of, calls)
-    found = []
+    calls, presynaptic = _record_calls(model, x, y, stage_of, stages)
+    errors = _local_errors(model, x, y, stage_of, calls)
+    updates = []
     for layer, stage in stage_of.items():
         used = [
             (call.inputs, ops.convert_to_tensor(error))
@@ -56,49 +57,57 @@ def rebuild(model, x, y, gradient):
         largest = max(float(np.abs(update).max(initial=0)) for update in actual)
         if not used and not largest:
             continue
-        made = arrays(_product(layer, used))
-        apart = max(float(np.abs(a - b).max()) for a, b in zip(made, actual, strict=True))
+        recomputed = arrays(_product(layer, used))
+        difference = max(float(np.abs(a - b).max()) for a, b in zip(recomputed, actual, strict=True))
         kinds = {_kind(stage, inputs, presynaptic[stage]) for inputs, _ in used}
-        found.append(Update(stage.name, layer.name, " and ".join(sorted(kinds)), apart / (largest or 1.0)))
-    return found
+        updates.append(
+            Update(stage.name, layer.name, " and ".join(sorted(kinds)), difference / (largest or 1.0))
+        )
+    return updates
 
 
 def _has_kernel(layer):
     return any(len(weight.shape) > 1 for weight in layer.trainable_weights)
 
 
-def _calls(model, x, y, stage_of, stages):
-    """Every call of the layers in `stage_of` during a step, and what came into each stage."""
+def _record_calls(model, x, y, stage_of, stages):
+    """Return every call of the layers in `stage_of` during a step, and the input of each stage."""
     called, entered = [], []
 
     def run(x, y):
-        tensors, inward = [], []
+        tensors, stage_inputs = [], []
 
-        def note(layer, arguments, outputs):
+        def record(layer, arguments, outputs):
             first = keras.tree.flatten(arguments[0])[0]
             if layer in stages:
                 entered.append(layer)
-                inward.append(first)
+                stage_inputs.append(first)
             else:
                 called.append(layer)
                 tensors.append((first, ops.zeros_like(outputs)))
             return outputs
 
-        with observe([*stage_of, *stages], note), keras.StatelessScope():
+        with observe([*stage_of, *stages], record), keras.StatelessScope():
             model.distil(x, y)
-        return tensors, inward
+        return tensors, stage_inputs
 
-    tensors, inward = compiled(run)(x, y)
-    calls = [_Call(layer, *arrays(a), zeros) for layer, (a, zeros) in zip(called, tensors, strict=True)]
-    return calls, dict(zip(entered, arrays(inward), strict=True))
+    tensors, stage_inputs = compiled(run)(x, y)
+    calls = [
+        _Call(layer, *arrays(inputs), zeros) for layer, (inputs, zeros) in zip(called, tensors, strict=True)
+    ]
+    return calls, dict(zip(entered, arrays(stage_inputs), strict=True))
 
 
-def _errors(model, x, y, stage_of, calls):
-    """For each call the gradient of its own stage's loss at what it gave."""
+def _local_errors(model, x, y, stage_of, calls):
+    """Return for each call the gradient of its own stage's loss at its outputs."""
 
     def with_probes(*probes):
-        probe = iter(probes)
-        with observe(stage_of, lambda layer, arguments, outputs: outputs + next(probe)), keras.StatelessScope():
+        remaining = iter(probes)
+
+        def add_probe(layer, arguments, outputs):
+            return outputs + next(remaining)
+
+        with observe(stage_of, add_probe), keras.StatelessScope():
             return losses(model.distil(x, y))
 
     errors = [0.0] * len(calls)
@@ -111,26 +120,26 @@ def _errors(model, x, y, stage_of, calls):
 
 
 def _product(layer, used):
-    """What presynaptic signals and errors at a layer make of its weights' gradients."""
+    """Return the gradients of a layer's weights by its presynaptic signals and the errors at its outputs."""
 
     def correlation():
         products = (layer(ops.convert_to_tensor(inputs), training=True) * error for inputs, error in used)
         return [sum(map(ops.sum, products), ops.zeros(()))]
 
-    return next(by_weights(correlation, layer.trainable_weights))
+    return next(gradients_by_weights(correlation, layer.trainable_weights))
 
 
 def _kind(stage, inputs, presynaptic):
     held = getattr(stage, "timesteps", None) is not None
-    if held and _equal(inputs, presynaptic):
+    if held and _are_proportional(inputs, presynaptic):
         return "stimulus"
-    if not held and _equal(inputs, presynaptic.mean(axis=1, dtype="float32")):
+    if not held and _are_proportional(inputs, presynaptic.mean(axis=1, dtype="float32")):
         return "rates"
-    return "spikes" if _equal(inputs, presynaptic) else "other"
+    return "spikes" if _are_proportional(inputs, presynaptic) else "other"
 
 
-def _equal(a, b):
-    """Whether two arrays hold the same numbers in the same order, up to one factor."""
+def _are_proportional(a, b):
+    """Return whether two arrays hold the same values in the same order, up to one factor."""
     if a.size != b.size:
         return False
     a, b = (v.ravel().astype("float64") / (np.abs(v).max() or 1) for v in (a, b))

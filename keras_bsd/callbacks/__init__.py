@@ -1,3 +1,5 @@
+"""Keras callbacks that report or check stages during training."""
+
 from keras_bsd.callbacks._firing_rates import FiringRateCheck as FiringRateCheck
 from keras_bsd.callbacks._layer_alignment import LayerAlignment as LayerAlignment
 from keras_bsd.callbacks._progress import EpochSeconds as EpochSeconds

@@ -1,56 +1,58 @@
-"""Stages that say nothing."""
+"""Warnings of stages whose neurons are silent or saturated."""
 
 import warnings
 
 import keras
 
 from keras_bsd import _checks
-from keras_bsd.callbacks._progress import stage_logs
+from keras_bsd.callbacks._progress import Logs, stage_logs
+
+_REMEDIES = (
+    "Both are arguments of keras_bsd.layers.SpikingLIF, passed to the stage as `neuron`. A stage with "
+    'normalization="batch" keeps its currents near the threshold; a smaller learning rate may help too.'
+)
 
 
 class FiringRateCheck(keras.callbacks.Callback):
-    """Warns, once a stage, of those whose neurons fall silent or fire at nearly every step.
+    """Warns once per stage if its neurons fall silent or fire at nearly every time step.
 
-    It looks at the firing rates that `BSDModel.fit` logs anyhow, and so costs nothing.
+    It uses the firing rates that `BSDModel.fit` logs, and computes nothing itself.
 
     Args:
         low: float in [0, 1], spikes per neuron and time step below which a stage counts as dead.
-        high: float in [low, 1], from which on it counts as saturated.
+        high: float in [low, 1], spikes per neuron and time step from which a stage counts as saturated.
 
     Raises:
         ValueError: an argument is out of range.
 
     Example:
 
-    >>> model.fit(x, y, callbacks=[keras_bsd.callbacks.FiringRateCheck()])
+    >>> model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16,))
+    >>> model.compile()
+    >>> x, y = np.random.default_rng(0).random((20, 8, 8, 1)), np.arange(20) % 10
+    >>> history = model.fit(x, y, callbacks=[keras_bsd.callbacks.FiringRateCheck()], verbose=0)
     """
 
-    def __init__(self, low=0.01, high=0.9):
+    def __init__(self, low: float = 0.01, high: float = 0.9) -> None:
         super().__init__()
         self.low = _checks.real("low", low, low=0.0, high=1.0)
         self.high = _checks.real("high", high, low=self.low, high=1.0)
 
-    def on_train_begin(self, logs=None):
-        self._told = set()
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._warned: set[str] = set()
 
-    def on_epoch_end(self, epoch, logs=None):
-        for stage, rate in stage_logs(logs, "firing_rate").items():
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        for stage, rate in stage_logs(logs or {}, "firing_rate").items():
             rate = float(rate)
-            if stage in self._told or self.low <= rate < self.high:
+            if stage in self._warned or self.low <= rate < self.high:
                 continue
-            self._told.add(stage)
+            self._warned.add(stage)
             if rate < self.low:
-                state, remedy = "is dead", f"Lower its threshold, or raise `beta` so that less leaks. {_BOTH}"
+                state, remedy = "dead", "Lower its threshold, or raise `beta` so that less leaks."
             else:
-                state, remedy = "is saturated", f"Raise its threshold, or lower `beta`. {_BOTH}"
+                state, remedy = "saturated", "Raise its threshold, or lower `beta`."
             warnings.warn(
-                f"Stage '{stage}' {state}: after epoch {epoch + 1} its neurons fire at {rate:.2%} of the time "
-                f"steps, and what it passes on tells stimuli hardly apart. {remedy}",
+                f"Stage '{stage}' is {state}: after epoch {epoch + 1} its neurons fire at {rate:.2%} of the time "
+                f"steps, and its output hardly distinguishes stimuli. {remedy} {_REMEDIES}",
                 stacklevel=2,
             )
-
-
-_BOTH = (
-    "Both are arguments of keras_bsd.layers.SpikingLIF, given to the stage as `neuron`. A stage with "
-    'normalization="batch" keeps its currents near the threshold by itself; so may a smaller learning rate.'
-)

@@ -1,4 +1,4 @@
-"""What the decoder recalls, epoch by epoch."""
+"""Images of recalled or reconstructed stimuli, epoch by epoch."""
 
 import pathlib
 
@@ -8,67 +8,89 @@ import numpy as np
 from keras_bsd import _checks
 from keras_bsd._files import atomic_write
 from keras_bsd._tiles import tile_images
-from keras_bsd.callbacks import _tensorboard
+from keras_bsd._types import ArrayLike, Path
+from keras_bsd.callbacks._progress import Logs
+from keras_bsd.callbacks._tensorboard import write_image
 
 
 class StimulusGrid(keras.callbacks.Callback):
-    """Draws after an epoch what a pair recalls of concepts, or makes of stimuli.
+    """Saves an image of the stimuli that a pair recalls or reconstructs, after an epoch.
 
-    Without `x` the decoder runs on every class; with it, on what the encoder says of each stimulus, and the
-    stimuli themselves stand in the rows above. Needs Pillow: `pip install keras_bsd[examples]`.
+    Without `x` the decoder recalls a stimulus for every class. With `x` it reconstructs each stimulus from the
+    encoder's output, and the rows of reconstructions follow the rows of stimuli. Needs Pillow:
+    `pip install 'keras-bsd[examples]'`.
 
     Args:
-        folder: where `epoch-0001.png` and so on go.
+        folder: folder of the images `epoch-0001.png` and so on.
         x: stimuli `(samples, height, width, 1 or 3)` in [0, 1], or None.
-        log_dir: folder of TensorBoard's logs, where the images go too; or None.
+        log_dir: folder of TensorBoard's logs to which the images are added, or None. Needs TensorBoard.
         every: positive int, epochs from one image to the next.
-        columns: positive int, images in a row.
+        columns: positive int, stimuli in a row.
 
     Raises:
-        ValueError: an argument is out of range, stimuli are no images, or without `x` targets are no classes.
+        ValueError: an argument is out of range, stimuli are not images, or `x` is None and targets are not
+            classes.
 
     Example:
 
-    >>> model.fit(x, y, callbacks=[keras_bsd.callbacks.StimulusGrid("runs/recalled")])
+    >>> model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16,))
+    >>> model.compile()
+    >>> x, y = np.random.default_rng(0).random((20, 8, 8, 1)), np.arange(20) % 10
+    >>> grid = keras_bsd.callbacks.StimulusGrid("recalled")
+    >>> history = model.fit(x, y, callbacks=[grid], verbose=0)
+    >>> keras.utils.load_img("recalled/epoch-0001.png").size  # ten of 8 and a white pixel beside each
+    (90, 9)
     """
 
-    def __init__(self, folder, x=None, log_dir=None, every=1, columns=10):
+    def __init__(
+        self,
+        folder: Path,
+        x: ArrayLike | None = None,
+        log_dir: Path | None = None,
+        every: int = 1,
+        columns: int = 10,
+    ) -> None:
         super().__init__()
         self.folder, self.log_dir = pathlib.Path(folder), log_dir
         self.x = None if x is None else np.asarray(x)
         self.every = _checks.integer("every", every, low=1)
         self.columns = _checks.integer("columns", columns, low=1)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         shape = self.model.decoder.output_shape[1:]
-        tile_images(
-            np.zeros((1, *shape)) if self.x is None else self.x, self.columns
-        )  # before training, not after
+        stimuli = np.zeros((1, *shape)) if self.x is None else self.x
+        tile_images(stimuli, self.columns)  # raises before training, not after
         if self.x is None and self.model.task != "classification":
-            raise ValueError("Without classes there is no set of concepts to recall: give stimuli as `x`.")
+            raise ValueError(
+                f"Without `x`, targets must be classes. Received: x=None, task={self.model.task!r}. "
+                "Pass stimuli as `x`."
+            )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if epoch % self.every:
             return
-        image = self._draw(self.model)
-        with atomic_write(self.folder / f"epoch-{epoch + 1:04d}.png") as written:
-            keras.utils.save_img(written, 255 * image, data_format="channels_last", scale=False)
+        image = self._recalled(self.model) if self.x is None else self._reconstructed(self.model)
+        with atomic_write(self.folder / f"epoch-{epoch + 1:04d}.png") as path:
+            keras.utils.save_img(path, 255 * image, data_format="channels_last", scale=False)
         if self.log_dir is not None:
-            _tensorboard.write_image(self.log_dir, "stimuli", image, epoch)
+            write_image(self.log_dir, "stimuli", image, epoch)
 
-    def _draw(self, model):
-        if self.x is None:
-            concepts = np.eye(model.decoder.input_shape[-1], dtype="float32")
-            return tile_images(model.decoder.predict_on_batch(concepts), self.columns)[0]
-        made = model.decoder.predict_on_batch(model.encoder.predict_on_batch(self.x))
+    def _recalled(self, model):
+        concepts = np.eye(model.decoder.input_shape[-1], dtype="float32")
+        return tile_images(model.decoder.predict_on_batch(concepts), self.columns)[0]
+
+    def _reconstructed(self, model):
+        reconstructions = model.decoder.predict_on_batch(model.encoder.predict_on_batch(self.x))
         rows = [
             images[start : start + self.columns]
             for start in range(0, len(self.x), self.columns)
-            for images in (self.x, made)
+            for images in (self.x, reconstructions)
         ]
         width = max(map(len, rows)) * (self.x.shape[2] + 1)
         strips = [tile_images(row, self.columns)[0] for row in rows]
-        padded = [
-            np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), constant_values=1) for strip in strips
-        ]
-        return np.concatenate(padded)
+        return np.concatenate(
+            [
+                np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), constant_values=1)
+                for strip in strips
+            ]
+        )

@@ -3,20 +3,29 @@
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._types import Array
 
 
-def mackey_glass(length, tau=17.0, washout=1000, step=0.1):
-    """The chaotic series of a delay differential equation, one value a unit of time, float32 `(length,)`.
+def mackey_glass(length: int, tau: float = 17.0, washout: int = 1000, step: float = 0.1) -> Array:
+    """Return the chaotic Mackey-Glass series, one value per unit of time.
+
+    The series solves the delay differential equation
 
         dx/dt = 0.2 x(t - tau) / (1 + x(t - tau)^10) - 0.1 x(t),    x(t) = 1.2 for t <= 0
 
     by the Runge-Kutta method of fourth order.
 
     Args:
-        length: positive int, values.
+        length: positive int, number of values.
         tau: positive float, the delay, in units of time.
-        washout: int, values at the beginning that are left out.
-        step: positive float, of the integration, in units of time; `1 / step` a whole number.
+        washout: int, number of values at the beginning that are discarded.
+        step: positive float, step of the integration in units of time; `1 / step` must be a whole number.
+
+    Returns:
+        NumPy array `(length,)`, float32.
+
+    Raises:
+        ValueError: an argument is out of range.
 
     Example:
 
@@ -27,8 +36,8 @@ def mackey_glass(length, tau=17.0, washout=1000, step=0.1):
     """
     length = _checks.integer("length", length, low=1)
     washout = _checks.integer("washout", washout)
-    a_unit, lag = round(1 / step), round(_checks.real("tau", tau, low=0.0, low_open=True) / step)
-    x = np.full(lag + 1 + (washout + length) * a_unit, 1.2)
+    unit, lag = round(1 / step), round(_checks.real("tau", tau, low=0.0, low_open=True) / step)
+    x = np.full(lag + 1 + (washout + length) * unit, 1.2)
 
     def change(value, delayed):
         return 0.2 * delayed / (1 + delayed**10) - 0.1 * value
@@ -41,4 +50,4 @@ def mackey_glass(length, tau=17.0, washout=1000, step=0.1):
         k3 = change(x[t] + step / 2 * k2, middle)
         k4 = change(x[t] + step * k3, after)
         x[t + 1] = x[t] + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return x[lag + (washout + 1) * a_unit :: a_unit].astype("float32")
+    return x[lag + (washout + 1) * unit :: unit].astype("float32")

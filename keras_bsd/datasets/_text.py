@@ -2,36 +2,43 @@
 
 import pathlib
 
+from keras_bsd._types import Path
 from keras_bsd.datasets._tfds import explain_missing, require_tfds
 
 
-def load_text(name, data_dir=None):
-    """A text, split in order for training, validation and testing.
+def load_text(name: Path, data_dir: Path | None = None) -> tuple[str, str, str]:
+    """Return a text, split in order for training, validation and testing.
 
     Args:
-        name: `"tiny_shakespeare"`, by `tensorflow_datasets` with its own split; or the path of a text
-            file in UTF-8, split 90 to 5 to 5.
+        name: `"tiny_shakespeare"`, loaded by `tensorflow_datasets` with its own split; or the path of a text
+            file in UTF-8, split 90:5:5.
         data_dir: folder of `tensorflow_datasets` (default: its own, or `TFDS_DATA_DIR`).
 
     Returns:
         Three strings.
 
     Raises:
-        ValueError: there is no such file, or the data set is not to be had.
+        ValueError: there is no such file, or the data set is neither prepared nor downloadable.
 
     Example:
 
-    >>> training, validation, test = keras_bsd.datasets.load_text("tiny_shakespeare")
+    >>> with open("text.txt", "w") as file:
+    ...     characters = file.write("abcdefghij" * 10)
+    >>> training, validation, test = keras_bsd.datasets.load_text("text.txt")
+    >>> len(training), len(validation), len(test)
+    (90, 5, 5)
     """
     if name == "tiny_shakespeare":
         tfds = require_tfds()
-
         with explain_missing(name, data_dir):
-            parts = tfds.load(name, split=["train", "validation", "test"], data_dir=data_dir)
-        return tuple(next(iter(tfds.as_numpy(part)))["text"].decode() for part in parts)
+            splits = tfds.load(name, split=["train", "validation", "test"], data_dir=data_dir)
+        training, validation, test = (next(iter(tfds.as_numpy(s)))["text"].decode() for s in splits)
+        return training, validation, test
     path = pathlib.Path(name)
     if not path.exists():
-        raise ValueError(f"There is no such file; the name of a set is 'tiny_shakespeare'. Received: {path}")
+        raise ValueError(
+            f"`name` must be 'tiny_shakespeare' or the path of a file that exists. Received: {path}"
+        )
     text = path.read_text(encoding="utf-8")
     first, second = int(0.9 * len(text)), int(0.95 * len(text))
     return text[:first], text[first:second], text[second:]

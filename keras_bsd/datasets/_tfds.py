@@ -1,22 +1,26 @@
-"""TensorFlow Datasets, and what to do where a set is missing."""
+"""TensorFlow Datasets, and an error for data sets that it cannot provide."""
 
 import contextlib
+from collections.abc import Iterator
+from types import ModuleType
 
 from keras_bsd._optional import require
+from keras_bsd._types import Path
 
 
-def require_tfds():
+def require_tfds() -> ModuleType:
     """Return the package `tensorflow_datasets`."""
-    return require("tensorflow_datasets", "Loading sets of TensorFlow Datasets")
+    return require("tensorflow_datasets", "Loading data sets of TensorFlow Datasets")
 
 
 @contextlib.contextmanager
-def explain_missing(name, data_dir):
-    """Say what to do if TFDS has not got a data set, and cannot download it."""
+def explain_missing(name: str, data_dir: Path | None) -> Iterator[None]:
+    """Turn errors of TFDS for a data set that is neither prepared nor downloadable into one with a remedy."""
     try:
         yield
     except (OSError, ConnectionError, AssertionError) as error:
         raise ValueError(
-            f"The data set {name!r} is not in {data_dir or 'the default folder'} and could not be "
-            "downloaded. Point data_dir, or TFDS_DATA_DIR, to a folder where TFDS has prepared it."
+            f"`name` must be a data set that is prepared in {data_dir or 'the default folder'} or can be "
+            f"downloaded. Received: name={name!r}, which could not be downloaded. Point data_dir, or "
+            "TFDS_DATA_DIR, to a folder where TFDS has prepared it."
         ) from error

@@ -1,54 +1,68 @@
-"""Windows of series, and chunks of texts."""
+"""Windows of series, and chunks and windows of texts."""
 
-import keras
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._types import Array
+from keras_bsd.datasets._seeded import SeededBatches
+from keras_bsd.datasets._series import Series
 
 
-def standardized_splits(series, window, horizon):
-    """Training, validation and test part, each variable standardised by the training part.
+def standardized_splits(series: Series, window: int, horizon: int) -> list[Array]:
+    """Return the training, validation and test splits, each variable standardized by the training split.
 
-    The latter two begin `window` elements early, so that their first forecast is of their first element.
+    The validation and test splits begin `window` elements early, so that their first forecast is that of their
+    first element.
 
     Args:
         series: `Series`.
-        window, horizon: positive ints, elements that forecasts are made from, and that are forecast.
+        window: positive int, elements that a forecast is computed from.
+        horizon: positive int, elements that are forecast.
 
     Returns:
         List of three arrays `(elements, variables)`, float32.
 
     Raises:
-        ValueError: a part has not even one window with the elements to forecast.
+        ValueError: a split is shorter than `window + horizon` elements.
+
+    Example:
+
+    >>> series = keras_bsd.datasets.load_series("mackey_glass")
+    >>> splits = keras_bsd.datasets.standardized_splits(series, window=48, horizon=6)
+    >>> [split.shape for split in splits]
+    [(3600, 1), (1248, 1), (1248, 1)]
     """
-    values, (training, validation, test) = series.values, series.split
-    mean, deviation = values[:training].mean(axis=0), values[:training].std(axis=0)
+    values, lengths = series.values, series.split
+    mean, deviation = values[: lengths[0]].mean(axis=0), values[: lengths[0]].std(axis=0)
     values = ((values - mean) / np.where(deviation > 0, deviation, 1)).astype("float32")
-    ends = np.cumsum((training, validation, test))
-    parts = [values[max(begin - window, 0) : end] for begin, end in zip((0, *ends), ends, strict=False)]
-    for part in parts:
-        _check_length(part, window, horizon)
-    return parts
+    ends = np.cumsum(lengths)
+    splits = [values[max(begin - window, 0) : end] for begin, end in zip((0, *ends), ends, strict=False)]
+    for split in splits:
+        _check_length(split, window, horizon)
+    return splits
 
 
-def windows(values, window, horizon):
-    """All windows of a series, and what follows each: views, which take no memory.
+def windows(values: Array, window: int, horizon: int) -> tuple[Array, Array]:
+    """Return all windows of a series and the elements that follow each, as views without copies.
 
     Args:
         values: array `(elements, variables)`.
-        window, horizon: positive ints.
+        window: positive int, elements of a window.
+        horizon: positive int, elements that follow it.
 
     Returns:
         Arrays `(samples, window, variables)` and `(samples, horizon, variables)`.
 
     Raises:
-        ValueError: the series is shorter than one window and what follows it.
+        ValueError: the series is shorter than `window + horizon` elements.
 
     Example:
 
-    >>> x, y = keras_bsd.datasets.windows(np.arange(10.0)[:, None], window=4, horizon=2)
+    >>> x, y = keras_bsd.datasets.windows(np.arange(10)[:, None], window=4, horizon=2)
     >>> x[0, :, 0], y[0, :, 0]
-    # [0, 1, 2, 3], [4, 5]
+    (array([0, 1, 2, 3]), array([4, 5]))
     """
     window = _checks.integer("window", window, low=1)
     horizon = _checks.integer("horizon", horizon, low=1)
@@ -61,51 +75,53 @@ def windows(values, window, horizon):
 def _check_length(values, window, horizon):
     if len(values) < window + horizon:
         raise ValueError(
-            f"A series, and each part of it, needs {window + horizon} elements: one window and what follows "
-            f"it. Received: {len(values)} elements, window={window}, horizon={horizon}. Take a shorter window "
-            "or horizon, or more data."
+            f"A series, and each split of it, needs at least {window + horizon} elements: a window and the "
+            f"horizon. Received: {len(values)} elements, window={window}, horizon={horizon}. Choose a shorter "
+            "window or horizon, or use more data."
         )
 
 
-def chunks(numbers, length):
-    """Pieces of a text, side by side, and what follows each of their characters.
+def chunks(ids: Sequence[int] | Array, length: int) -> tuple[Array, Array]:
+    """Return a text's consecutive chunks, and for each of their characters the next character.
 
     Args:
-        numbers: characters' numbers `(characters,)`; what is left at the end is left out.
-        length: positive int, characters of a piece.
+        ids: token ids `(characters,)`; a remainder at the end is ignored.
+        length: positive int, characters of a chunk.
 
     Returns:
-        Arrays `(samples, length)`, twice.
+        Two arrays `(samples, length)`: the chunks and their targets.
 
     Raises:
-        ValueError: the text is shorter than one piece and what follows it.
+        ValueError: the text is shorter than `length + 1` characters.
 
     Example:
 
-    >>> keras_bsd.datasets.chunks(np.arange(6), length=2)
-    # [[0, 1], [2, 3]], [[1, 2], [3, 4]]
+    >>> x, y = keras_bsd.datasets.chunks(np.arange(6), length=2)
+    >>> x.tolist(), y.tolist()
+    ([[0, 1], [2, 3]], [[1, 2], [3, 4]])
     """
     length = _checks.integer("length", length, low=1)
-    count = (len(numbers) - 1) // length
+    count = (len(ids) - 1) // length
     if not count:
         raise ValueError(
-            f"The text is too short: a piece and what follows it take {length + 1} characters. "
-            f"Received: {len(numbers)} characters, length={length}"
+            f"`ids` must have at least {length + 1} characters: a chunk and the character after it. "
+            f"Received: {len(ids)} characters, length={length}"
         )
-    numbers = np.asarray(numbers)
-    return tuple(numbers[begin : begin + count * length].reshape(count, length) for begin in (0, 1))
+    ids = np.asarray(ids)
+    x, y = (ids[begin : begin + count * length].reshape(count, length) for begin in (0, 1))
+    return x, y
 
 
-class TextWindows(keras.utils.PyDataset):
-    """Windows of a text, each with what follows every one of its characters, in batches.
+class TextWindows(SeededBatches):
+    """Batches of a text's windows, with the next character of each character as target.
 
-    The windows of an epoch lie side by side; where the first begins, and their order, follow from seed
-    and epoch alone. The epoch comes from `fit`, by way of the callback that `epoch_callback()` gives.
+    The windows of an epoch are consecutive; the position of the first, and their order, follow from seed and
+    epoch alone. `fit` passes the epoch by the callback that `epoch_callback()` returns.
 
     Args:
-        numbers: characters' numbers `(characters,)`.
-        window: positive int, characters.
-        batch_size: positive int, windows.
+        ids: token ids `(characters,)`.
+        window: positive int, characters of a window.
+        batch_size: positive int, windows of a batch.
         seed: int.
 
     Raises:
@@ -113,34 +129,35 @@ class TextWindows(keras.utils.PyDataset):
 
     Example:
 
-    >>> batches = keras_bsd.datasets.TextWindows(model.encode(text), window=32, batch_size=64)
-    >>> model.fit(batches, epochs=3, callbacks=[batches.epoch_callback()])
+    >>> model = keras_bsd.applications.SpikingCharRNN("abc ", units=(8,))
+    >>> batches = keras_bsd.datasets.TextWindows(model.encode("abc cab " * 20), window=8, batch_size=4)
+    >>> x, y = batches[0]
+    >>> x.shape, y.shape
+    ((4, 8), (4, 8))
+    >>> model.compile()
+    >>> history = model.fit(batches, epochs=2, callbacks=[batches.epoch_callback()], verbose=0)
     """
 
-    def __init__(self, numbers, window, batch_size, seed=0):
-        super().__init__()
-        self.numbers, self.batch_size, self.seed = np.asarray(numbers), batch_size, seed
+    def __init__(self, ids: Sequence[int] | Array, window: int, batch_size: int, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.ids, self.batch_size = np.asarray(ids), batch_size
         self.window = _checks.integer("window", window, low=1)
-        self._count = (len(self.numbers) - 1) // window - 1  # wherever the first begins
+        self._count = (len(self.ids) - 1) // window - 1  # whatever the position of the first
         if self._count < batch_size:
             raise ValueError(
-                f"The text is too short: a batch takes {(batch_size + 1) * window + 1} characters. "
-                f"Received: {len(self.numbers)} characters, window={window}, batch_size={batch_size}"
+                f"`ids` must have at least {(batch_size + 1) * window + 1} characters for one batch. "
+                f"Received: {len(self.ids)} characters, window={window}, batch_size={batch_size}"
             )
-        self._start(0)
+        self.start_epoch(0)
 
-    def epoch_callback(self):
-        """A callback that starts each epoch's order."""
-        return keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs=None: self._start(epoch))
-
-    def _start(self, epoch):
+    def start_epoch(self, epoch: int) -> None:
         generator = np.random.default_rng([self.seed, epoch])
         self._begins = generator.integers(self.window) + self.window * generator.permutation(self._count)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._count // self.batch_size
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Array, Array]:
         begins = self._begins[index * self.batch_size : (index + 1) * self.batch_size]
-        characters = self.numbers[begins[:, None] + np.arange(self.window + 1)]
+        characters = self.ids[begins[:, None] + np.arange(self.window + 1)]
         return characters[:, :-1], characters[:, 1:]

@@ -1,4 +1,4 @@
-"""From stimuli, classes and continuous targets to spikes and held currents."""
+"""Encoders of stimuli, classes and continuous targets as spikes or held currents."""
 
 from keras_bsd.encoding._delta import DeltaEncoder as DeltaEncoder
 from keras_bsd.encoding._direct import DirectEncoder as DirectEncoder

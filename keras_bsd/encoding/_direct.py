@@ -1,57 +1,67 @@
-"""Stimuli as held currents, and classes as one-hot vectors."""
+"""Stimuli as held currents, and token ids as one-hot vectors."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_bsd import _checks
-from keras_bsd.encoding._base import TimeEncoder, over_time
+from keras_bsd._types import Config, Tensor
+from keras_bsd.encoding._base import TimeEncoder, repeat_over_time
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class DirectEncoder(TimeEncoder):
-    """The stimulus itself, as a current held over all time steps.
+    """The stimulus as a current that is held over all time steps.
 
-    Where it feeds a stage, `SpikingDense(..., timesteps=T)` computes the same at the price of one
-    product instead of `T`.
+    Before a stage, `SpikingDense(..., timesteps=T)` has the same result and computes one product in place of
+    `T`.
 
     Args:
         timesteps: positive int.
 
     Call arguments:
-        inputs: `(batch, ...)`, any units. Gives `(batch, time, ...)`.
+        inputs: `(batch, ...)`, in any units. Returns `(batch, time, ...)`.
+
+    Raises:
+        ValueError: `timesteps` is out of range.
 
     Example:
 
-    >>> keras_bsd.encoding.DirectEncoder(timesteps=4)(keras.ops.ones((2, 3))).shape
+    >>> tuple(keras_bsd.encoding.DirectEncoder(timesteps=4)(ops.ones((2, 3))).shape)
     (2, 4, 3)
     """
 
-    def call(self, inputs):
-        return over_time(inputs, self.timesteps)
+    def call(self, inputs: Tensor) -> Tensor:
+        return repeat_over_time(inputs, self.timesteps)
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class OneHotEncoder(keras.layers.Layer):
-    """The elements of a sequence of classes, such as the characters of a text, as one-hot vectors.
+    """Sequences of token ids, such as the characters of a text, as sequences of one-hot vectors.
 
     Args:
-        classes: int, at least 2.
+        classes: int, at least 2, the number of tokens.
 
     Call arguments:
-        inputs: class numbers `(batch, elements)`. Gives `(batch, elements, classes)`.
+        inputs: token ids `(batch, elements)`. Returns `(batch, elements, classes)`.
+
+    Raises:
+        ValueError: `classes` is out of range.
 
     Example:
 
-    >>> keras_bsd.encoding.OneHotEncoder(5)(keras.ops.array([[3, 0]])).shape
-    (1, 2, 5)
+    >>> one_hot = keras_bsd.encoding.OneHotEncoder(3)(ops.array([[2, 0]]))
+    >>> ops.convert_to_numpy(one_hot)[0].tolist()
+    [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     """
 
-    def __init__(self, classes, **kwargs):
+    def __init__(self, classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.classes = _checks.integer("classes", classes, low=2)
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         return ops.one_hot(ops.cast(inputs, "int32"), self.classes, dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "classes": self.classes}

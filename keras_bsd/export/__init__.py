@@ -1,4 +1,4 @@
-"""Trained networks as files that other runtimes serve."""
+"""Trained networks as files for other runtimes."""
 
 from keras_bsd.export._compression import compress_onnx as compress_onnx
 from keras_bsd.export._nir_file import to_nir as to_nir

@@ -1,54 +1,61 @@
-"""Exported files made smaller."""
+"""Smaller versions of exported files."""
 
 import logging
 import math
 import pathlib
+from typing import Literal
 
 import numpy as np
 
 from keras_bsd import _checks
 from keras_bsd._optional import require
+from keras_bsd._types import ArrayLike, Path
+from keras_bsd.export._conversion import require_onnx
 from keras_bsd.export._logs import muted
-from keras_bsd.export._onnx_file import atomic_onnx, require_onnx
+from keras_bsd.export._onnx_file import atomic_onnx
 from keras_bsd.export._parity import open_session
 
 PRECISIONS = ("float16", "int8")
-SMALLEST_HALVED = 256  # numbers; below it is not worth a node
+SMALLEST_HALVED = 256  # values of a tensor; below it a node more costs as much
 CALIBRATION_BATCH = 100
 
 
-def compress_onnx(source, filepath, precision, x=None):
-    """Write a smaller version of an exported file, its metadata included.
+def compress_onnx(
+    source: Path, filepath: Path, precision: Literal["float16", "int8"], x: ArrayLike | None = None
+) -> None:
+    """Write a smaller version of an exported file, with the same metadata.
 
-    `check_onnx` says what it costs.
+    `check_onnx` measures the difference that compression makes.
 
     Args:
-        source: path of a file that `export_onnx` wrote.
+        source: path of a file from `export_onnx`.
         filepath: path ending in `.onnx`; may be the same.
-        precision: `"float16"`, weights are stored in half precision, half the size, and computed with as
-            before; or `"int8"`, ONNX Runtime's own static quantisation of weights and of what they are
-            multiplied with, of which spikes lose nothing: a quarter of the size, and faster.
-        x: for `"int8"`, stimuli `(samples, ...)` such as will be served, some hundreds of them: they say
-            which values occur.
+        precision: `"float16"` stores weights in half precision, for half the size, and computes in single
+            precision; `"int8"` is ONNX Runtime's static quantisation of weights and of their inputs, which is
+            exact for spikes: a quarter of the size, and faster.
+        x: for `"int8"`, stimuli `(samples, ...)`, a few hundred of those to be served, which calibrate the
+            range of values.
 
     Raises:
-        ValueError: `source` is no whole ONNX file, or for int8 one time step of a network; `x` is missing
-            or of another shape. An earlier file stays as it was.
+        ValueError: `source` is not a complete ONNX file, or for int8 was written with `streaming=True`; `x` is
+            missing or has another shape. An earlier file is not changed.
+        ImportError: `onnxruntime`, of the extra `serving`, is not installed.
 
     Example:
 
-    >>> keras_bsd.export.compress_onnx("digits.onnx", "digits-int8.onnx", "int8", x_train[:500])
+    >>> model = keras_bsd.applications.SpikingMLP((64,), classes=3, timesteps=2, units=(32,))
+    >>> keras_bsd.export.export_onnx(model, "network.onnx")
+    >>> keras_bsd.export.compress_onnx("network.onnx", "small.onnx", "float16")
     """
     _checks.one_of("precision", precision, PRECISIONS)
     inputs = open_session(source).get_inputs()
-    if precision == "int8":
-        x = _calibration(x, inputs, source)
+    stimuli = _calibration(x, inputs, source) if precision == "int8" else None
     with atomic_onnx(filepath) as written:
         if precision == "float16":
             onnx = require_onnx()
             onnx.save(_halved(onnx.load(source)), written)
         else:
-            _quantize(pathlib.Path(source), written, x)
+            _quantize(pathlib.Path(source), written, stimuli)
 
 
 def _halved(proto):
@@ -69,7 +76,7 @@ def _halved(proto):
 def _calibration(x, inputs, source):
     if len(inputs) > 1:
         raise ValueError(
-            f"A time step of a network is not quantised. Received: {source}, written with streaming=True. "
+            f'`precision="int8"` is for whole networks. Received: {source}, written with streaming=True. '
             'Choose precision="float16".'
         )
     shape = tuple(inputs[0].shape[1:])
@@ -90,7 +97,7 @@ def _quantize(source, written, x):
         def get_next(self):
             return next(({"stimulus": batch} for batch in self.batches), None)
 
-    with muted(logging.getLogger()):  # it recommends optimisations that the file has had
+    with muted(logging.getLogger()):  # it recommends optimisations that tf2onnx has made
         quantization.quantize_static(
             source, written, Stimuli(), op_types_to_quantize=["MatMul", "Conv"], per_channel=True
         )

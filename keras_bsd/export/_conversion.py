@@ -1,4 +1,4 @@
-"""Conversion to ONNX, which TensorFlow does, from whichever backend."""
+"""Conversion to ONNX, by TensorFlow on every backend."""
 
 import importlib.util
 import json
@@ -18,36 +18,51 @@ from keras_bsd.export._streaming import step
 MODEL, REQUEST, GRAPH, REFUSAL = "model.keras", "request.json", "graph.onnx", "refusal.txt"
 
 
-def graph(model, outputs, opset, streaming, length=None):
-    """An ONNX model of what `model` computes at inference, its batch of any size.
+def require_onnx():
+    """Return the package `onnx`."""
+    return require("onnx", "Export to ONNX")
 
-    On another backend than TensorFlow a process of its own rebuilds the network there.
+
+def convert(model, outputs, opset, streaming, length=None):
+    """Return an ONNX model of the inference of `model`, for batches of any size.
+
+    On other backends than TensorFlow a separate process rebuilds the network on TensorFlow.
 
     Args:
         model: built functional or Sequential Keras model.
-        outputs: names of what it is to give.
+        outputs: names, of `OUTPUTS`.
         opset: int.
-        streaming: bool, one moment in place of all.
-        length: int, of sequences, if the model takes any.
+        streaming: bool, whether the graph processes one time step or element in place of all.
+        length: int, length of the sequences, for a network that takes sequences of any length.
 
     Raises:
-        ValueError: a layer cannot be exported, or is not known in another process.
+        ValueError: a layer cannot be exported, or cannot be rebuilt in another process.
+        ImportError: a package is not installed.
     """
+    require_onnx()
     if keras.config.backend() == "tensorflow":
         require("tf2onnx", "Export to ONNX")
         from keras_bsd.export import _tensorflow
 
         program = step(model, outputs) if streaming else whole(model, outputs, length)
-        return _tensorflow.graph(model, program, opset)
-    require("onnx", "Export to ONNX")
-    if importlib.util.find_spec("tensorflow") is None:
-        raise ImportError("Export to ONNX needs tensorflow on every backend: pip install 'keras-bsd'")
+        return _tensorflow.convert(model, program, opset)
+    _require_for_another_process("tensorflow", "tf2onnx")
     request = {"outputs": list(outputs), "opset": opset, "streaming": streaming, "length": length}
     with tempfile.TemporaryDirectory() as folder:
-        return _in_another_process(pathlib.Path(folder), model, request)
+        return _convert_in_another_process(pathlib.Path(folder), model, request)
 
 
-def _in_another_process(folder, model, request):
+def _require_for_another_process(*packages):
+    """Raise unless packages are installed, without the seconds that importing them takes."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(
+                f"Export to ONNX needs {package} on every backend: pip install 'keras-bsd'. "
+                f"Received: no package {package}"
+            )
+
+
+def _convert_in_another_process(folder, model, request):
     model.save(folder / MODEL)
     modules = sorted({layer.__class__.__module__ for layer in _network.all_layers(model)} - {"__main__"})
     (folder / REQUEST).write_text(json.dumps({"modules": modules, "request": request}))
@@ -58,27 +73,27 @@ def _in_another_process(folder, model, request):
     if (folder / REFUSAL).exists():
         raise ValueError((folder / REFUSAL).read_text())
     if done.returncode:
-        raise RuntimeError(f"The process that converts on TensorFlow has failed:\n{done.stderr}")
-    return require("onnx", "Export to ONNX").load(folder / GRAPH)
+        raise RuntimeError(f"The process that converts the network on TensorFlow failed:\n{done.stderr}")
+    return require_onnx().load(folder / GRAPH)
 
 
 def work(folder):
-    """The other process's part."""
+    """Convert the network in `folder`, in the process with TensorFlow."""
     folder = pathlib.Path(folder)
-    asked = json.loads((folder / REQUEST).read_text())
+    content = json.loads((folder / REQUEST).read_text())
     try:
-        for module in asked["modules"]:
+        for module in content["modules"]:
             __import__(module)
         model = keras.saving.load_model(folder / MODEL, compile=False)
     except (ImportError, TypeError, ValueError) as error:
         refusal = (
-            "The network cannot be built again in the process that converts it: define your own layers in a "
-            "module that can be imported, and register them by keras.saving.register_keras_serializable. "
-            f"Received: {str(error).splitlines()[0]}"
+            "The network cannot be rebuilt in the process that converts it. "
+            f"Received: {str(error).splitlines()[0]}. Define your own layers in a module that can be imported, "
+            "and register them by keras.saving.register_keras_serializable."
         )
         (folder / REFUSAL).write_text(refusal)
         return
     try:
-        require("onnx", "Export to ONNX").save(graph(model, **asked["request"]), folder / GRAPH)
+        require_onnx().save(convert(model, **content["request"]), folder / GRAPH)
     except ValueError as error:
         (folder / REFUSAL).write_text(str(error))

@@ -1,4 +1,4 @@
-"""Other packages' log messages."""
+"""Log messages of other packages."""
 
 import contextlib
 import logging
@@ -6,7 +6,7 @@ import logging
 
 @contextlib.contextmanager
 def muted(logger):
-    """Within this scope the logger says nothing."""
+    """Within the block, suppress all messages of a logger."""
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
     try:

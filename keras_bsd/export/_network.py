@@ -1,10 +1,10 @@
-"""Which network is exported, and what its stages do for a batch."""
+"""The network to export, and the signals in it for a batch."""
 
 import keras
 from keras import ops
 
-from keras_bsd._observe import run_with_membranes, run_with_spikes
-from keras_bsd.layers._stage import SpikingStage, flatten_stages
+from keras_bsd._observe import join_time_steps, run_with_membranes, run_with_spikes
+from keras_bsd.layers import SpikingStage, flatten_stages
 from keras_bsd.layers._time_loop import unrolled
 
 
@@ -45,27 +45,29 @@ def all_layers(layer):
 
 
 def run(network, stimulus):
-    """Run a network at inference, with time loops written out.
+    """Run a network at inference, with time loops unrolled.
 
     Returns:
-        Its outputs, and a dict from each spiking stage's name to its spikes `(batch, time, ...)`. The time steps of
-        a sequence's elements follow each other.
+        Its outputs, and a dict from each spiking stage's name to its spikes `(batch, time, ...)`. The time
+        steps of a sequence's elements follow each other.
     """
     with unrolled():
         outputs, spikes = run_with_spikes(network, stimulus)
-    stages = flatten_stages(network, SpikingStage)
-    return outputs, {stage.name: _join_time_steps(stage, spikes[stage.name]) for stage in stages}
+    stages = {stage.name: stage for stage in flatten_stages(network, SpikingStage)}
+    return outputs, {name: join_time_steps(stages[name], value) for name, value in spikes.items()}
 
 
-def threshold_distances(network, stimulus):
-    """Return how close each neuron's membrane comes to its threshold, a dict by stage of `(batch, ...)`."""
+def run_with_margins(network, stimulus):
+    """Run a network at inference, and measure how close each membrane comes to its threshold.
+
+    Returns:
+        Two dicts by the name of each spiking stage: spikes, as from `run`, and the minimum distance of each
+        neuron's membrane from its threshold, `(batch, ...)`.
+    """
     stages = flatten_stages(network, SpikingStage)
-    membranes = run_with_membranes(network, stimulus, stages)
-    return {
-        stage.name: ops.min(ops.abs(membranes[stage.name] - stage.neuron.cell.threshold), axis=1)
-        for stage in stages
+    spikes, membranes = run_with_membranes(network, stimulus, stages)
+    thresholds = {stage.name: stage.neuron.cell.threshold for stage in stages}
+    margins = {
+        name: ops.min(ops.abs(membrane - thresholds[name]), axis=1) for name, membrane in membranes.items()
     }
-
-
-def _join_time_steps(stage, spikes):
-    return ops.reshape(spikes, (ops.shape(spikes)[0], -1, *stage.output_features))
+    return spikes, margins

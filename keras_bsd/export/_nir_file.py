@@ -1,52 +1,58 @@
 """Networks for neuromorphic hardware, in the Neuromorphic Intermediate Representation (NIR)."""
 
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_bsd import _checks
 from keras_bsd._optional import require
-from keras_bsd.export import _network
-from keras_bsd.export import _streaming as streaming
+from keras_bsd._types import Model, Path
+from keras_bsd.export._network import exported_network
 from keras_bsd.export._paths import atomic_export
-from keras_bsd.layers._lif import SpikingLIF
-from keras_bsd.layers._stage import SpikingStage, Stage
+from keras_bsd.export._streaming import takes_series, timesteps
+from keras_bsd.layers import SpikingLIF, SpikingStage, Stage
 
 
-def to_nir(model, filepath, dt=1e-4):
-    """Write a network's stages, one after the other, as a NIR graph.
+def to_nir(model: Model, filepath: Path, dt: float = 1e-4) -> Any:
+    """Write a network of consecutive stages as a NIR graph, and return the graph.
 
-    NIR describes neurons by differential equations; integrated by Euler's method with steps of `dt`, the
-    graph's neurons spike as the network's do. A held stimulus is its input at every step. Its output, at
-    every step and averaged over the steps, is what the readout gives before its activation. Maps have
-    their channels first, as NIR wants it, and normalisation is part of the weights.
+    NIR describes neurons by differential equations. Integrated by Euler's method with steps of `dt`, the
+    graph's neurons spike as those of the network. A held stimulus is the graph's input at every step. The
+    graph's output, averaged over the steps, is that of the readout before its activation. Maps are
+    channels-first, as NIR requires, and normalisation is part of the weights.
 
     Args:
-        model: a `BSDModel`, of which the encoder is written, or a Keras model of stages in a row.
+        model: a `BSDModel`, whose encoder is written, or a Sequential or functional Keras model of consecutive
+            stages.
         filepath: path ending in `.nir`.
-        dt: positive float, seconds that a time step takes.
+        dt: positive float, duration of a time step in seconds.
 
     Returns:
-        The `nir.NIRGraph` that was written, as NIR reads it from the file. Its metadata hold the number
-        of time steps, `dt` and the readout's activation.
+        The `nir.NIRGraph`, read from the file. Its metadata are the number of time steps, `dt` and the
+        readout's activation.
 
     Raises:
-        ValueError: an argument is out of range, or NIR cannot say what a layer does: soft resets or none,
-            refractoriness, max-pooling, skip connections and others.
+        ValueError: an argument is out of range, or a layer cannot be expressed in NIR: soft resets or none,
+            refractory neurons, max-pooling, skip connections and others.
+        ImportError: the package `nir`, of the extra `nir`, is not installed.
 
     Example:
 
-    >>> graph = keras_bsd.export.to_nir(model, "digits.nir")
+    >>> stage = keras_bsd.layers.SpikingDense(4, timesteps=2, name="hidden")
+    >>> readout = keras_bsd.layers.Readout(keras.layers.Dense(2), name="scores")
+    >>> graph = keras_bsd.export.to_nir(keras.Sequential([keras.Input((3,)), stage, readout]), "network.nir")
+    >>> sorted(graph.nodes)
+    ['hidden_neurons', 'hidden_synapse', 'input', 'output', 'scores_synapse']
 
     Source: Pedersen et al., "Neuromorphic intermediate representation: A unified instruction set for
     interoperable brain-inspired computing", Nature Communications 2024.
     """
-    nir = require("nir", "Export to NIR", "nir")
-
-    network, dt = _network.exported_network(model), _checks.real("dt", dt, low=0.0, low_open=True)
+    nir = _require_nir()
+    network, dt = exported_network(model), _checks.real("dt", dt, low=0.0, low_open=True)
     stages = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
-    features = tuple(network.input_shape[2 if streaming.takes_series(network) else 1 :])
+    features = tuple(network.input_shape[2 if takes_series(network) else 1 :])
     nodes = {"input": nir.Input(input_type=np.array(_channels_first(features)))}
     activation = "linear"
     for stage in stages:
@@ -59,11 +65,15 @@ def to_nir(model, filepath, dt=1e-4):
             activation = keras.activations.serialize(stage.activation)
     *_, last = nodes.values()
     nodes["output"] = nir.Output(output_type=last.output_type["output"])
-    metadata = {"timesteps": streaming.timesteps(network), "dt": dt, "activation": activation}
+    metadata = {"timesteps": timesteps(network), "dt": dt, "activation": activation}
     graph = nir.NIRGraph(nodes, list(itertools.pairwise(nodes)), metadata)
     with atomic_export(filepath, ".nir") as written:
         nir.write(written, graph)
         return nir.read(written)
+
+
+def _require_nir():
+    return require("nir", "Export to NIR", "nir")
 
 
 def _refusal(layer, why):
@@ -75,21 +85,21 @@ def _channels_first(shape):
 
 
 def _neurons(stage, dt):
-    nir = require("nir", "Export to NIR", "nir")
-
-    cell = stage.neuron.cell
+    nir, cell = _require_nir(), stage.neuron.cell
     if cell.reset != "hard":
-        raise _refusal(stage, f"NIR's neurons are reset to a value, and these have reset={cell.reset!r}")
+        raise _refusal(stage, f"NIR resets neurons to a fixed value, and its neurons have reset={cell.reset!r}")
     if cell.refractory_steps:
-        raise _refusal(stage, f"NIR has no refractoriness. It has refractory_steps={cell.refractory_steps}")
+        raise _refusal(
+            stage, f"NIR has no refractory neurons, and it has refractory_steps={cell.refractory_steps}"
+        )
     if type(stage.neuron) is not SpikingLIF:
-        raise _refusal(stage, "its neurons are of a class of their own")
+        raise _refusal(stage, "its neurons are of a subclass of SpikingLIF")
     shape, leak = _channels_first(stage.output_features), float(cell.leak)
 
     def everywhere(value):
         return np.full(shape, value, "float32")
 
-    # Spikes come at the threshold here, and above it in NIR.
+    # Neurons spike at the threshold here, and above it in NIR.
     threshold = everywhere(np.nextafter(np.float32(cell.threshold), np.float32(0)))
     if leak == 1:
         return nir.IF(r=everywhere(1 / dt), v_threshold=threshold, v_reset=everywhere(0))
@@ -103,11 +113,9 @@ def _neurons(stage, dt):
 
 
 def _synapse(stage):
-    """A stage's synapse as one product, with a flattening before it where there is one."""
-    nir = require("nir", "Export to NIR", "nir")
-
-    name, shape, gain, product = f"{stage.name}_synapse", stage.input_features, 1.0, None
-    nodes = {}
+    """Return the nodes of a stage's synapse: one product, and a flattening before it where there is one."""
+    nir, name, shape = _require_nir(), f"{stage.name}_synapse", stage.input_features
+    gain, product, nodes = 1.0, None, {}
     for layer in stage.synapse.layers:
         if isinstance(layer, (keras.layers.Flatten, keras.layers.Dropout)) and product is None:
             continue
@@ -118,7 +126,8 @@ def _synapse(stage):
         elif isinstance(layer, keras.layers.BatchNormalization) and product is not None:
             _normalize(product, layer)
         else:
-            raise _refusal(stage, f"NIR cannot say what its {type(layer).__name__} '{layer.name}' does there")
+            kind = type(layer).__name__
+            raise _refusal(stage, f"its {kind} '{layer.name}' has no counterpart in NIR at this place")
     if product is None:
         raise _refusal(stage, "it has no weights")
     if "stride" in product:
@@ -134,16 +143,16 @@ def _is_linear(layer):
 
 
 def _dense(layer, shape, gain):
-    """Weights `(units, inputs)` for inputs whose channels come first."""
+    """Return weights `(units, inputs)` for channels-first inputs."""
     kernel = gain * _array(layer.kernel)
     kernel = np.moveaxis(kernel.reshape(*shape, -1), len(shape) - 1, 0).reshape(kernel.shape)
     return {"weight": kernel.T, "bias": _bias(layer, kernel.shape[-1])}
 
 
 def _conv(layer, shape, gain):
-    """Weights `(filters, channels, height, width)`."""
+    """Return weights `(filters, channels, height, width)`."""
     if layer.padding == "same" and max(layer.strides) > 1:
-        raise _refusal(layer, "with strides, frameworks understand the padding 'same' differently")
+        raise _refusal(layer, "with strides, frameworks define the padding 'same' differently")
     return {
         "input_shape": tuple(shape[:-1]),
         "weight": np.transpose(gain * _array(layer.kernel), (3, 2, 0, 1)),
@@ -167,7 +176,7 @@ def _bias(layer, units):
 
 
 def _normalize(product, layer):
-    """Take a normalisation, as it is at inference, into the product before it."""
+    """Merge a normalisation, as it is at inference, into the product before it."""
     scale = 1 / np.sqrt(_array(layer.moving_variance) + layer.epsilon)
     scale = scale * _array(layer.gamma) if layer.scale else scale
     shift = _array(layer.beta) if layer.center else 0

@@ -2,121 +2,122 @@
 
 import contextlib
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_bsd import _checks
-from keras_bsd._optional import require
+from keras_bsd._types import Model, Path
 from keras_bsd._version import __version__
-from keras_bsd.applications import _presets as presets
-from keras_bsd.export import _conversion, _network
+from keras_bsd.applications._presets import record
+from keras_bsd.export._conversion import convert, require_onnx
+from keras_bsd.export._network import exported_network
 from keras_bsd.export._paths import atomic_export
-from keras_bsd.export._programs import OUTPUTS
+from keras_bsd.export._programs import OUTPUTS, Output
 from keras_bsd.export._streaming import timesteps
-from keras_bsd.layers._stage import SpikingStage, flatten_stages
+from keras_bsd.layers import SpikingStage, flatten_stages
 
-OPSETS = range(13, 19)  # what tf2onnx writes
+OPSETS = range(13, 19)  # those that tf2onnx writes
 
 
 def export_onnx(
-    model,
-    filepath,
+    model: Model,
+    filepath: Path,
     *,
-    outputs=("scores",),
-    labels=None,
-    preprocess=None,
-    opset=None,
-    streaming=False,
-    length=None,
-):
-    """Write the network that serves, without its decoder, as an ONNX file.
+    outputs: Output | Sequence[Output] = ("scores",),
+    labels: str | Sequence[Any] | None = None,
+    preprocess: tuple[float | Sequence[float], float | Sequence[float]] | None = None,
+    opset: int | None = None,
+    streaming: bool = False,
+    length: int | None = None,
+) -> None:
+    """Write a network as an ONNX file: the encoder of a pair, or any other model.
 
-    The file's input is `stimulus`, `(batch, ...)` with any batch size. Time steps are written out, a
-    held stimulus's current is computed once, and neurons spike by a plain threshold. The file has
-    passed ONNX's own full check before it takes the place of an earlier one.
+    The file's input is `stimulus`, `(batch, ...)` with any batch size. Time loops are unrolled, the current of
+    a held stimulus is computed once, and neurons compare their membrane with the threshold. The file replaces
+    an earlier one only after ONNX's full check.
+
+    The file has metadata, each value in JSON: `timesteps`; `thresholds` by stage; `streaming`; `keras_bsd`, the
+    library's version; `labels`, `preset` and `preprocess` where known.
 
     Args:
-        model: a `BSDModel`, of which the encoder is exported, or any built Sequential or functional
-            Keras model with one input and one output, such as its decoder.
+        model: a `BSDModel`, whose encoder is exported, or any built Sequential or functional Keras model with
+            one input and one output, such as its decoder.
         filepath: path ending in `.onnx`.
-        outputs: what the file gives, one or several of `"scores"`, what the network gives, be it scores,
-            values or a stimulus, `(batch, ...)`; `"spike_counts"`, how often each neuron spikes,
-            `(batch, ...)`, named `spike_counts/STAGE` for each spiking stage; `"firing_rates"`, mean
-            spikes per neuron and time step, `(batch,)`, named `firing_rates/STAGE`; `"spikes"`, each
-            neuron's spikes, `(batch, time, ...)`, named `spikes/STAGE`. Of a sequence the time steps of
-            all elements follow each other.
-        labels: name of a preset, or a sequence of one label for each class, for the file's metadata.
-        preprocess: pair `(subtract, divide)` of numbers, or of sequences along the input's last axis,
-            for the metadata: `(x - subtract) / divide` makes a stimulus of raw data. The file itself
-            takes stimuli. `(0, 255)` is what `keras_bsd.applications.preprocess_input` does.
+        outputs: one or several of the file's possible outputs, see below.
+        labels: name of a preset, or a sequence of one label for each class, for the metadata.
+        preprocess: pair `(subtract, divide)` of numbers, or of sequences along the input's last axis, for the
+            metadata: `(x - subtract) / divide` turns raw data into stimuli. The file itself takes stimuli.
+            `(0, 255)` describes `keras_bsd.applications.preprocess_input`.
         opset: int from 13 to 18 (default 18), the version of ONNX's operations.
-        streaming: write one time step, for stimuli that come in step by step. The file then takes all
-            states as further inputs `state/...`, which start at zero, and gives those for the next step
-            as `next_state/...`. `stimulus` has no time axis; a held stimulus is given at every step.
-            Scores are those of the firing rates so far; counts, rates and spikes those of the step. Of
-            recurrent stages a step is an element of a sequence, and scores are what the network says after
-            it.
-        length: positive int, how many elements or time steps the file takes, of a network that takes
-            sequences of any length and is not streamed.
+        streaming: whether the file processes one step in place of all: a time step, or where stages are
+            recurrent an element of a sequence. All states are then further inputs `state/...`, which start at
+            zero, and outputs `next_state/...`. `stimulus` has no time axis; a held stimulus is fed again at
+            each call. Scores are those for the firing rates so far, or after the element; counts, rates and
+            spikes are those of the step.
+        length: positive int, the number of elements or time steps that the file takes. Required for a network
+            that takes sequences of any length, unless it is streamed.
+
+    The outputs are
+
+    - `"scores"`: the network's output, be it scores, values or a stimulus, `(batch, ...)`;
+    - `"spike_counts"`: number of spikes of each neuron, `(batch, ...)`, named `spike_counts/STAGE` for each
+      spiking stage;
+    - `"firing_rates"`: mean number of spikes per neuron and time step, `(batch,)`, named `firing_rates/STAGE`;
+    - `"spikes"`: spikes of each neuron, `(batch, time, ...)`, named `spikes/STAGE`. The time steps of a
+      sequence's elements follow each other.
 
     Raises:
         ValueError: an argument is out of range, the model is not built, or a layer cannot be exported or
-            streamed. No file is left behind, and an earlier one stays as it was.
-
-    The metadata, each value in JSON: `labels`, `preprocess`, `timesteps`, `thresholds` by stage,
-    `preset`, `streaming`, `keras_bsd`, the library's version; those that are not known are left out.
+            streamed. No file is left behind, and an earlier one is not changed.
+        ImportError: `onnx`, `tf2onnx` or `tensorflow` is not installed.
 
     Example:
 
-    >>> model = keras_bsd.applications.SpikingMLP(weights="mnist_dense")
-    >>> keras_bsd.export.export_onnx(model, "mnist.onnx", labels="mnist_dense", preprocess=(0, 255))
+    >>> model = keras_bsd.applications.SpikingMLP((4,), classes=3, timesteps=2, units=(6,))
+    >>> keras_bsd.export.export_onnx(model, "network.onnx", labels=["setosa", "versicolor", "virginica"])
     """
-    network = _network.exported_network(model)
-    outputs = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-    for name in outputs or [None]:
+    network = exported_network(model)
+    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
+    for name in names or [None]:
         _checks.one_of("outputs", name, OUTPUTS)
     opset = _checks.one_of("opset", OPSETS[-1] if opset is None else opset, OPSETS)
-    length = _length(length, network, streaming)
+    length = _checked_length(length, network, streaming)
     metadata = {
-        **_described(network, length),
+        **_neurons(network, length),
         **_labels(labels, network.output_shape),
         **_preprocess(preprocess, network.input_shape),
         "streaming": bool(streaming),
         "keras_bsd": __version__,
     }
     with atomic_onnx(filepath) as written:
-        proto = _conversion.graph(network, outputs, opset, bool(streaming), length)
+        proto = convert(network, names, opset, bool(streaming), length)
         proto.producer_name, proto.producer_version = "keras_bsd", __version__
         onnx = require_onnx()
         onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in metadata.items()})
         onnx.save(proto, written)
 
 
-def require_onnx():
-    """Return the package `onnx`."""
-    return require("onnx", "Export to ONNX")
-
-
 @contextlib.contextmanager
 def atomic_onnx(filepath):
-    """Give a path to write an ONNX file to, which takes `filepath`'s place once ONNX has checked it."""
+    """Yield a temporary path of an ONNX file that replaces `filepath` when ONNX has checked it."""
     with atomic_export(filepath, ".onnx") as written:
         yield written
         require_onnx().checker.check_model(written, full_check=True)
 
 
-def _length(length, network, streaming):
-    wanted = not streaming and None in network.input_shape[1:]
-    if wanted == (length is None):
-        takes = f"takes {network.input_shape[1:]}" + ", one moment at a time" * streaming
+def _checked_length(length, network, streaming):
+    required = not streaming and None in network.input_shape[1:]
+    if required == (length is None):
         raise ValueError(
-            "`length` is wanted where a whole network takes sequences of any length, and only there. Received: "
-            f"{length=}, a network that {takes}"
+            "`length` must be given for a network that takes sequences of any length and is not streamed, and "
+            f"for no other. Received: {length=}, a network with inputs {network.input_shape[1:]}, {streaming=}"
         )
-    return _checks.integer("length", length, low=1) if wanted else None
+    return _checks.integer("length", length, low=1) if required else None
 
 
-def _described(network, length):
+def _neurons(network, length):
     stages = flatten_stages(network, SpikingStage)
     if not stages:
         return {}
@@ -131,14 +132,14 @@ def _labels(labels, output_shape):
         return {}
     preset = {}
     if isinstance(labels, str):
-        preset, known = {"preset": labels}, presets.record(labels)
-        if known["task"] in ("generation", "forecast"):  # which give no scores of classes
+        preset, known = {"preset": labels}, record(labels)
+        if "test_accuracy" not in known:  # the network has no scores of classes
             return preset
         labels = known["labels"]
     labels = [str(label) for label in labels]
     if len(labels) != output_shape[-1]:
         raise ValueError(
-            f"`labels` must be one for each of the network's {output_shape[-1]} scores. "
+            f"`labels` must hold one label for each of the network's {output_shape[-1]} scores. "
             f"Received: {len(labels)} labels"
         )
     return {"labels": labels, **preset}
@@ -148,12 +149,12 @@ def _preprocess(preprocess, input_shape):
     if preprocess is None:
         return {}
     with contextlib.suppress(TypeError, ValueError):
-        subtract, divide = (np.asarray(part, "float64") for part in preprocess)
-        shapes = {part.shape for part in (subtract, divide)}
+        subtract, divide = (np.asarray(values, "float64") for values in preprocess)
+        shapes = {subtract.shape, divide.shape}
         finite = np.isfinite(subtract).all() and np.isfinite(divide).all() and divide.all()
         if finite and shapes <= {(), tuple(input_shape[-1:])}:
             return {"preprocess": [subtract.tolist(), divide.tolist()]}
     raise ValueError(
         "`preprocess` must be a pair (subtract, divide) of finite numbers, or of sequences of "
-        f"{input_shape[-1]} of them, none to divide by zero. Received: {preprocess=}"
+        f"{input_shape[-1]} finite numbers, without zeros in `divide`. Received: {preprocess=}"
     )

@@ -1,4 +1,4 @@
-"""Where exported files go."""
+"""Paths of exported files."""
 
 import contextlib
 import os
@@ -9,15 +9,15 @@ from keras_bsd._files import atomic_write
 
 @contextlib.contextmanager
 def atomic_export(filepath, suffix):
-    """Give a path to write to, which takes `filepath`'s place when the block has ended well.
+    """Yield a temporary path that replaces `filepath` when the block ends without an error.
 
     Raises:
-        ValueError: `filepath` ends otherwise, is a folder, or lies where nothing can be written.
+        ValueError: `filepath` has another suffix, is a folder, or lies in a folder that cannot be written to.
     """
     path = pathlib.Path(filepath)
     if path.suffix != suffix or path.is_dir():
         raise ValueError(
-            f"`filepath` must be that of a file ending in {suffix}. Received: filepath={str(path)!r}"
+            f"`filepath` must be the path of a file ending in {suffix}. Received: filepath={str(path)!r}"
         )
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):

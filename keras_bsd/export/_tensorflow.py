@@ -1,4 +1,4 @@
-"""From Keras on TensorFlow to an ONNX graph."""
+"""Conversion of Keras on TensorFlow to an ONNX graph."""
 
 import logging
 import re
@@ -11,16 +11,16 @@ from keras_bsd.export._logs import muted
 from keras_bsd.layers._stage import walk
 
 
-def graph(model, program, opset):
-    """An ONNX model of a program, its batch of any size.
+def convert(model, program, opset):
+    """Return an ONNX model of a program, for batches of any size.
 
     Args:
         model: built functional or Sequential Keras model.
-        program: `keras_bsd.export.programs.Program` of it.
+        program: its `Program`.
         opset: int.
 
     Raises:
-        ValueError: ONNX cannot say what a layer does.
+        ValueError: a layer cannot be expressed in ONNX.
     """
     # TensorFlow allows no slash in an input's name.
     names = {f"input_{i}": name for i, name in enumerate(program.inputs)}
@@ -36,12 +36,12 @@ def graph(model, program, opset):
     for operation in serve.get_concrete_function().graph.get_operations():
         if "Assign" in operation.type:
             raise _refusal(model, operation.name, "it changes its state at inference")
-    # It logs what it cannot convert, and goes on.
+    # tf2onnx logs operations that it cannot convert, and leaves them in the graph.
     with muted(logging.getLogger("tf2onnx")):
         proto, _ = tf2onnx.convert.from_function(serve, specs, opset)
     for node in _nodes(proto.graph):
         if not node.domain and not onnx.defs.has(node.op_type, max_inclusive_version=opset):
-            raise _refusal(model, node.name, f"tf2onnx finds nothing in ONNX for its {node.op_type}")
+            raise _refusal(model, node.name, f"tf2onnx cannot convert its operation {node.op_type}")
     for value in proto.graph.input:
         value.name = names[value.name]
     for node in _nodes(proto.graph):
@@ -52,7 +52,7 @@ def graph(model, program, opset):
 
 
 def _nodes(graph):
-    """All nodes, those of loops and branches included."""
+    """Yield all nodes, those of loops and branches included."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:

@@ -1,4 +1,7 @@
-"""Spiking neurons, stages and readouts."""
+"""Spiking neurons, stages and readouts.
+
+`Stage` documents how to write a stage with dynamics of its own.
+"""
 
 from keras_bsd.layers._conv import SpikingConv2D as SpikingConv2D
 from keras_bsd.layers._conv import SpikingResidualConv2D as SpikingResidualConv2D

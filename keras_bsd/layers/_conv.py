@@ -1,32 +1,37 @@
 """Convolutional stages."""
 
+from typing import Any
+
 import keras
 
 from keras_bsd import _checks
+from keras_bsd._types import Layer
+from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._normalization import Normalization
 from keras_bsd.layers._skip_conv import SkipConv2D
 from keras_bsd.layers._stage import ConfiguredStage
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class SpikingConv2D(ConfiguredStage):
-    """Convolutional spiking stage: convolution, pooling of currents, normalisation, neurons.
+    """Convolutional spiking stage: convolution, max-pooling of currents, normalisation, neurons.
 
     Args:
         filters: positive int.
         kernel_size: positive int.
-        pool_size: positive int; maps shrink by this factor (max-pooling, rounded up).
+        pool_size: positive int; height and width are divided by it, rounded up.
         normalization: of the currents: `"batch"`, `"layer"` or `None`.
         neuron: a `SpikingLIF` (default: `SpikingLIF()`).
         timesteps: for the first stage, see `SpikingStage`.
 
     Call arguments:
-        inputs: spikes `(batch, time, height, width, channels)`, or with `timesteps` a stimulus
-            without the time axis. Gives spikes `(batch, time, height', width', filters)`.
+        inputs: spikes `(batch, time, height, width, channels)`, or with `timesteps` a stimulus without the time
+            axis. Returns spikes `(batch, time, height / pool_size, width / pool_size, filters)`.
 
     Example:
 
     >>> stage = keras_bsd.layers.SpikingConv2D(8, pool_size=2, timesteps=4)
-    >>> stage(keras.random.normal((2, 9, 9, 1))).shape
+    >>> tuple(stage(keras.random.normal((2, 9, 9, 1))).shape)
     (2, 4, 5, 5, 8)
     """
 
@@ -34,32 +39,26 @@ class SpikingConv2D(ConfiguredStage):
 
     def __init__(
         self,
-        filters,
-        kernel_size=3,
-        pool_size=1,
-        normalization="batch",
-        neuron=None,
-        timesteps=None,
-        **kwargs,
-    ):
-        numbers = {"filters": filters, "kernel_size": kernel_size, "pool_size": pool_size}
-        numbers = {name: _checks.integer(name, value, low=1) for name, value in numbers.items()}
-        dtype = kwargs.get("dtype")
-        convolution = keras.layers.Conv2D(
-            numbers["filters"],
-            numbers["kernel_size"],
-            padding="same",
-            use_bias=normalization is None,
-            dtype=dtype,
-        )
-        synapse = [convolution]
-        if pool_size > 1:  # before the normalisation, which is then as much cheaper
-            synapse.append(keras.layers.MaxPooling2D(numbers["pool_size"], padding="same", dtype=dtype))
+        filters: int,
+        kernel_size: int = 3,
+        pool_size: int = 1,
+        normalization: Normalization = "batch",
+        neuron: SpikingLIF | None = None,
+        timesteps: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        filters = _checks.integer("filters", filters, low=1)
+        kernel_size = _checks.integer("kernel_size", kernel_size, low=1)
+        pool_size = _checks.integer("pool_size", pool_size, low=1)
+        use_bias, dtype = normalization is None, kwargs.get("dtype")
+        synapse = [keras.layers.Conv2D(filters, kernel_size, padding="same", use_bias=use_bias, dtype=dtype)]
+        if pool_size > 1:  # before the normalisation, which then has fewer values to process
+            synapse.append(keras.layers.MaxPooling2D(pool_size, padding="same", dtype=dtype))
         super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
-        self.filters, self.kernel_size, self.pool_size = numbers.values()
+        self.filters, self.kernel_size, self.pool_size = filters, kernel_size, pool_size
         self.normalization = normalization
 
-    def backward_synapse(self):
+    def backward_synapse(self) -> list[Layer]:
         height, width, channels = self.input_features
         layers = [
             keras.layers.Conv2DTranspose(channels, self.kernel_size, strides=self.pool_size, padding="same")
@@ -72,34 +71,43 @@ class SpikingConv2D(ConfiguredStage):
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class SpikingResidualConv2D(ConfiguredStage):
-    """Convolutional stage whose currents take in spikes that skipped the stage before it.
+    """Convolutional spiking stage that also receives spikes by a skip connection.
 
-    Its input is the spikes of the stage before, and after them, as the last channels, those that
-    skipped (`keras.layers.Concatenate`). Both are convolved, the latter pointwise, and added before
-    the normalisation, see `SkipConv2D`. The mirror image of this stage gives back the former alone.
+    Its input is a concatenation (`keras.layers.Concatenate`): the spikes of the stage before it and, as the
+    last channels, spikes that skip that stage. A convolution of the former and a pointwise convolution of the
+    latter are added before the normalisation, see `SkipConv2D`. The stage of the decoder that mirrors this one
+    outputs the former channels alone.
 
     Args:
         filters: positive int.
-        skip_channels: positive int, how many of the input's channels skipped.
+        skip_channels: positive int, the number of the input's last channels that come by the skip connection.
         kernel_size: positive int.
         normalization: of the currents: `"batch"`, `"layer"` or `None`.
         neuron: a `SpikingLIF` (default: `SpikingLIF()`).
 
     Call arguments:
-        inputs: spikes `(batch, time, height, width, channels)`.
-            Gives spikes `(batch, time, height, width, filters)`.
+        inputs: spikes `(batch, time, height, width, channels)`. Returns spikes
+            `(batch, time, height, width, filters)`.
 
     Example:
 
-    >>> before, skipped = keras.ops.ones((2, 4, 8, 8, 16)), keras.ops.ones((2, 4, 8, 8, 12))
-    >>> both = keras.layers.Concatenate()([before, skipped])
-    >>> keras_bsd.layers.SpikingResidualConv2D(16, skip_channels=12)(both).shape
+    >>> spikes, skipping = ops.ones((2, 4, 8, 8, 16)), ops.ones((2, 4, 8, 8, 12))
+    >>> both = keras.layers.Concatenate()([spikes, skipping])
+    >>> tuple(keras_bsd.layers.SpikingResidualConv2D(16, skip_channels=12)(both).shape)
     (2, 4, 8, 8, 16)
     """
 
     _config_keys = ("filters", "skip_channels", "kernel_size", "normalization")
 
-    def __init__(self, filters, skip_channels, kernel_size=3, normalization="batch", neuron=None, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        skip_channels: int,
+        kernel_size: int = 3,
+        normalization: Normalization = "batch",
+        neuron: SpikingLIF | None = None,
+        **kwargs: Any,
+    ) -> None:
         convolution = SkipConv2D(
             filters,
             kernel_size,
@@ -111,6 +119,6 @@ class SpikingResidualConv2D(ConfiguredStage):
         self.filters, self.skip_channels = convolution.filters, convolution.skip_channels
         self.kernel_size, self.normalization = convolution.kernel_size, normalization
 
-    def backward_synapse(self):
+    def backward_synapse(self) -> list[Layer]:
         channels = self.input_features[-1] - self.skip_channels
         return [keras.layers.Conv2DTranspose(channels, self.kernel_size, padding="same")]

@@ -1,10 +1,14 @@
 """The fully connected stage."""
 
 import math
+from typing import Any
 
 import keras
 
 from keras_bsd import _checks
+from keras_bsd._types import Layer
+from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._normalization import Normalization
 from keras_bsd.layers._stage import ConfiguredStage
 
 
@@ -19,18 +23,26 @@ class SpikingDense(ConfiguredStage):
         timesteps: for the first stage, see `SpikingStage`.
 
     Call arguments:
-        inputs: spikes `(batch, time, ...)`, or with `timesteps` a stimulus `(batch, ...)`.
-            Gives spikes `(batch, time, units)`.
+        inputs: spikes `(batch, time, ...)`, or with `timesteps` a stimulus `(batch, ...)`. Returns spikes
+            `(batch, time, units)`.
 
     Example:
 
-    >>> keras_bsd.layers.SpikingDense(16, timesteps=4)(keras.random.normal((2, 8, 8, 1))).shape
+    >>> stage = keras_bsd.layers.SpikingDense(16, timesteps=4)
+    >>> tuple(stage(keras.random.normal((2, 8, 8, 1))).shape)
     (2, 4, 16)
     """
 
     _config_keys = ("units", "normalization")
 
-    def __init__(self, units, normalization="batch", neuron=None, timesteps=None, **kwargs):
+    def __init__(
+        self,
+        units: int,
+        normalization: Normalization = "batch",
+        neuron: SpikingLIF | None = None,
+        timesteps: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         units, dtype = _checks.integer("units", units, low=1), kwargs.get("dtype")
         synapse = [
             keras.layers.Flatten(dtype=dtype),
@@ -39,6 +51,6 @@ class SpikingDense(ConfiguredStage):
         super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
         self.units, self.normalization = units, normalization
 
-    def backward_synapse(self):
+    def backward_synapse(self) -> list[Layer]:
         units = math.prod(self.input_features)
         return [keras.layers.Dense(units), keras.layers.Reshape(self.input_features)]

@@ -1,22 +1,23 @@
-"""The one table of layer kinds: what rules, audit and export need to know of a Keras layer."""
+"""The one table of layer kinds: the properties of Keras layers that rules, audit and export rely on."""
 
 import itertools
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import keras
 
 from keras_bsd import encoding
+from keras_bsd._types import Layer
 from keras_bsd.layers._skip_conv import SkipConv2D
 
 
 class Kind(NamedTuple):
-    """Properties of a layer class. A subclass may do anything: it has no kind."""
+    """Properties of a layer class. Its subclasses may do anything: they have no kind."""
 
     kernel: Literal["forward", "transposed", "other"] | None = None  # how its kernel joins inputs and outputs
     affine: bool = False  # f(mean(x)) = mean(f(x))
     pooling: Literal["max", "mean"] | None = None
-    free: bool = False  # moves values, computes nothing
-    statistics: Literal["batch", "sample"] | None = None  # what it normalises by
+    free: bool = False  # moves values without arithmetic
+    statistics: Literal["batch", "sample"] | None = None  # the values it normalises by
 
 
 _FORWARD = Kind(kernel="forward", affine=True)
@@ -24,7 +25,7 @@ _TRANSPOSED = Kind(kernel="transposed", affine=True)
 _OTHER_KERNEL = Kind(kernel="other", affine=True)
 _MOVES = Kind(affine=True, free=True)
 
-KINDS = {
+KINDS: dict[Any, Kind] = {
     keras.layers.Dense: _FORWARD,
     keras.layers.Conv1D: _FORWARD,
     keras.layers.Conv2D: _FORWARD,
@@ -63,12 +64,12 @@ KINDS = {
 _UNKNOWN = Kind()
 
 
-def kind_of(layer):
-    """Return the `Kind` of a layer; one without properties if its class is not in the table."""
+def kind_of(layer: Layer) -> Kind:
+    """Return the `Kind` of a layer, which has no properties if the layer's class is not in the table."""
     return KINDS.get(type(layer), _UNKNOWN)
 
 
-def classes_with(**properties):
+def classes_with(**properties: Any) -> tuple[Any, ...]:
     """Return the layer classes whose kind has these properties, such as `pooling="max"`."""
     return tuple(
         layer
@@ -80,8 +81,8 @@ def classes_with(**properties):
 KERNEL_LAYERS = tuple(layer for layer, kind in KINDS.items() if kind.kernel)
 
 
-def count_leading_affine(layers):
-    """Return how many of `layers`, from the first on, are affine."""
+def count_leading_affine(layers: list[Layer]) -> int:
+    """Return the number of `layers`, from the first on, that are affine."""
     affine = (
         kind_of(layer).affine and getattr(layer, "activation", None) in (None, keras.activations.linear)
         for layer in layers

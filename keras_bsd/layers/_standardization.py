@@ -1,92 +1,99 @@
-"""Instance normalisation of series that a live stream can have too: by what has been seen so far."""
+"""Standardisation of series by running statistics, for whole series and live streams alike."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_bsd import _checks, _state_scope
-from keras_bsd.layers._time_loop import over_time
+from keras_bsd._types import Config, Shape, Tensor
+from keras_bsd.layers._time_loop import scan_over_time
 
 EPSILON = 1e-5
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class CausalStandardization(keras.layers.Layer):
-    """Each element of a series less the mean, over the deviation, of the elements up to it.
+    """Standardisation of each element of a series by the mean and deviation of the elements up to it.
 
-    Over the first `window` elements these are the plain mean and deviation of what has been seen, so
-    that at the end of a window they are the window's own; from then on elements count less, the older
-    they are, by a factor of `1 - 1 / window` each.
+    Over the first `window` elements mean and deviation are plain averages, so that at the end of a window they
+    are the window's own. After that they are moving averages: the weight of an element falls by a factor of `1
+    - 1 / window` with each new element.
+
+    Within a `keras_bsd.StateScope` the layer carries these statistics from call to call.
 
     Args:
         window: positive int.
 
     Call arguments:
-        inputs: series `(batch, elements, variables)`. Gives the standardised series and the deviations,
-            both of that shape, the latter in the units of the inputs.
+        inputs: series `(batch, elements, variables)`. Returns the standardised series and the deviations, both
+            of that shape, the latter in the units of the inputs.
 
-    Its state is carried within a `keras_bsd.StateScope` scope.
+    Raises:
+        ValueError: `window` is out of range.
 
     Example:
 
     >>> layer = keras_bsd.layers.CausalStandardization(window=3)
-    >>> standardized, deviations = layer(keras.ops.array([[[1.0], [3.0], [5.0]]]))
-    >>> float(standardized[0, 1, 0]), float(deviations[0, 1, 0])   # mean 2, deviation 1
+    >>> standardized, deviations = layer(ops.array([[[1.0], [3.0], [5.0]]]))
+    >>> round(float(standardized[0, 1, 0]), 3), round(float(deviations[0, 1, 0]), 3)  # mean 2, deviation 1
     (1.0, 1.0)
 
-    Source: instance normalisation of forecasts is that of Kim et al., "Reversible Instance Normalization
-    for Accurate Time-Series Forecasting against Distribution Shift", ICLR 2022, there by whole windows.
+    Source: Kim et al., "Reversible Instance Normalization for Accurate Time-Series Forecasting against
+    Distribution Shift", ICLR 2022, which normalises whole windows.
     """
 
     state_names = ("seen", "mean", "variance")
 
-    def __init__(self, window, **kwargs):
+    def __init__(self, window: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.window = _checks.integer("window", window, low=1)
 
-    def build(self, input_shape):
-        self._variables_of_series = input_shape[-1]
+    def build(self, input_shape: Shape) -> None:
+        self._variable_count = input_shape[-1]
 
-    def get_initial_state(self, batch_size):
-        """State before the first element: elements seen, mean and variance of every variable."""
-        return [ops.zeros((batch_size, self._variables_of_series), self.compute_dtype) for _ in range(3)]
+    def get_initial_state(self, batch_size: int) -> list[Tensor]:
+        """Return the state before the first element: count of elements, mean and variance of each variable."""
+        return [ops.zeros((batch_size, self._variable_count), self.compute_dtype) for _ in range(3)]
 
-    def call(self, inputs):
-        def element(states, inputs):
-            (seen, mean, variance), (value,) = states, inputs
-            seen = ops.minimum(seen + 1, self.window)
-            deviation = value - mean
-            mean = mean + deviation / seen
-            variance = (1 - 1 / seen) * (variance + ops.square(deviation) / seen)
-            scale = ops.sqrt(variance + EPSILON)
-            return [(value - mean) / scale, scale, seen], [seen, mean, variance]
-
-        begun = _state_scope.initial_state(self, ops.shape(inputs)[0])
-        (standardized, deviations, _), ended = over_time(element, begun, [inputs], unroll=1)
-        _state_scope.store_state(self, ended)
+    def call(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        states = _state_scope.initial_state(self, ops.shape(inputs)[0])
+        (standardized, deviations, _), states = scan_over_time(self._step, states, [inputs], unroll=1)
+        _state_scope.store_state(self, states)
         return standardized, deviations
 
-    def compute_output_spec(self, inputs):
+    def _step(self, states, inputs):
+        (count, mean, variance), (value,) = states, inputs
+        count = ops.minimum(count + 1, self.window)
+        difference = value - mean
+        mean = mean + difference / count
+        variance = (1 - 1 / count) * (variance + ops.square(difference) / count)
+        deviation = ops.sqrt(variance + EPSILON)
+        return [(value - mean) / deviation, deviation, count], [count, mean, variance]
+
+    def compute_output_spec(self, inputs: Tensor) -> tuple[Tensor, ...]:
         return tuple(keras.KerasTensor(inputs.shape, self.compute_dtype) for _ in range(2))
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {**super().get_config(), "window": self.window}
 
 
-@keras.saving.register_keras_serializable("keras_bsd", name="FromLastElement")  # its name in saved files
+@keras.saving.register_keras_serializable("keras_bsd", name="FromLastElement")  # its name in version 0.1
 class Destandardize(keras.layers.Layer):
-    """Forecasts in a series' own units: its last element, plus multiples of its last deviation.
+    """Forecasts in the units of a series: its last element plus a multiple of its last deviation.
 
     Call arguments:
         inputs: list of the multiples `(batch, horizon, variables)`, the series and its deviations, both
-            `(batch, elements, variables)`. Gives `(batch, horizon, variables)`.
+            `(batch, elements, variables)`. Returns `(batch, horizon, variables)`.
 
     Example:
 
-    >>> ones = keras.ops.ones((2, 5, 3))
-    >>> keras_bsd.layers.Destandardize()([ones[:, :1], ones, 2 * ones]).shape    # all 3
-    (2, 1, 3)
+    >>> series, deviations = ops.array([[[5.0], [7.0]]]), ops.array([[[9.0], [0.5]]])
+    >>> forecast = keras_bsd.layers.Destandardize()([ops.array([[[1.0], [-2.0]]]), series, deviations])
+    >>> ops.convert_to_numpy(forecast)[0, :, 0].tolist()
+    [7.5, 6.0]
     """
 
-    def call(self, inputs):
-        multiples, series, scale = inputs
-        return series[:, -1:] + scale[:, -1:] * multiples
+    def call(self, inputs: list[Tensor]) -> Tensor:
+        multiples, series, deviations = inputs
+        return series[:, -1:] + deviations[:, -1:] * multiples

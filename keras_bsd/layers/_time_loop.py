@@ -1,21 +1,21 @@
-"""The loop over time that neurons and recurrent stages share."""
+"""The loop over time of neurons and recurrent stages."""
 
 import contextlib
 import contextvars
 import math
+from collections.abc import Iterator
 
 from keras import ops
 
-# Up to here a neuron's loop is written out, which every compiler fuses; beyond, the graph stays small.
+# Compilers fuse an unrolled loop. A longer one stays a loop, so that the graph stays small.
 LONGEST_UNROLLED = 32
 
-
-_unrolled = contextvars.ContextVar("keras_bsd_unrolled", default=0)
+_unrolled = contextvars.ContextVar("keras_bsd_unrolled", default=0.0)
 
 
 @contextlib.contextmanager
-def unrolled():
-    """Within this scope loops of every known length are written out."""
+def unrolled() -> Iterator[None]:
+    """Unroll every loop of known length within the block."""
     token = _unrolled.set(math.inf)
     try:
         yield
@@ -23,18 +23,18 @@ def unrolled():
         _unrolled.reset(token)
 
 
-def over_time(step, states, sequences, unroll=None):
+def scan_over_time(step, states, sequences, unroll=None):
     """Carry states along the time axis of sequences.
 
     Args:
-        step: function `(states, inputs) -> (outputs, states)` of lists of tensors without the time axis.
-            Outputs are as many as states and of the same shapes, which every backend's loop can stack.
+        step: function `(states, inputs) -> (outputs, states)` of lists of tensors without the time axis. There
+            are as many outputs as states and of the same shapes, which every backend's loop can stack.
         states: list of tensors `(batch, ...)`.
         sequences: list of tensors `(batch, time, ...)`.
-        unroll: int, up to how many steps are written out (default 32).
+        unroll: int, the length of the longest loop to unroll (default 32).
 
     Returns:
-        List of outputs `(batch, time, ...)`, and the last states.
+        List of outputs `(batch, time, ...)`, and the final states.
     """
     steps = sequences[0].shape[1]
     longest = max(LONGEST_UNROLLED if unroll is None else unroll, _unrolled.get())

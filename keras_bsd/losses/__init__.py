@@ -1,4 +1,4 @@
-"""Losses between a stage and its teacher, and the functions that they are made of."""
+"""Losses between a stage and its teacher, and the functions they are composed of."""
 
 from keras_bsd.losses._frequency_reco import FrequencyReCo as FrequencyReCo
 from keras_bsd.losses._layer_loss import LayerLoss as LayerLoss

@@ -1,56 +1,95 @@
 """The contract between a layer loss and the pair that it trains."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import keras
 
-NEGATIVES = ("dissimilar", "all")
+from keras_bsd._types import Tensor
+
+Negatives = Literal["dissimilar", "all"]
+NEGATIVES = get_args(Negatives)
 
 
 class Pairing(NamedTuple):
-    """How the samples of a batch relate to the teacher's prototypes, the same for all stages.
+    """How the samples of a batch relate to the prototypes: one for all stages.
 
     Attributes:
         positives: `(batch, prototypes)` in [0, 1], 1 where sample and prototype have the same concept.
-        terms: what else the loss has computed from the targets, in a form of its own.
+        terms: anything else that the layer loss has computed from the targets.
     """
 
-    positives: Any
+    positives: Tensor
     terms: Any = None
 
 
 class LayerLoss(keras.losses.Loss):
     """Base class of losses between a stage and its teacher.
 
-    A training step calls `pairing` once with the targets, and `compare` with its result for each pair of stages.
-    As a Keras loss it compares row by row: `loss(teacher, representations)`.
+    A subclass implements `pairing` and `compare`. A training step calls `pairing` once, with the targets, and
+    `compare` with the result for every pair of stages. As a Keras loss, `loss(teacher, representations)`
+    compares row by row, and every other row is a negative.
+
+    Example:
+
+    >>> class MeanSquaredDifference(keras_bsd.losses.LayerLoss):
+    ...     def pairing(self, targets, concepts=None, classes=False, negatives="dissimilar"):
+    ...         positives = ops.eye(len(targets)) if concepts is None else targets
+    ...         return keras_bsd.losses.Pairing(positives)
+    ...
+    ...     def compare(self, representations, teacher, pairing):
+    ...         differences = representations[:, None] - teacher[None]
+    ...         errors = ops.mean(ops.square(differences), axis=-1)
+    ...         affinity = keras_bsd.losses.cosine_affinity(representations, teacher)
+    ...         return ops.sum(pairing.positives * errors, axis=1), affinity
+    >>> float(MeanSquaredDifference()(np.array([[1.0, 0.0]]), np.array([[1.0, 2.0]])))
+    2.0
     """
 
-    def pairing(self, targets, concepts=None, classes=False, negatives="dissimilar"):
+    def pairing(
+        self,
+        targets: Tensor,
+        concepts: Tensor | None = None,
+        classes: bool = False,
+        negatives: Negatives = "dissimilar",
+    ) -> Pairing:
         """Relate samples to prototypes by their targets.
 
         Args:
             targets: `(batch, ...)`, one-hot classes or continuous values.
-            concepts: `(prototypes, ...)`, the decoder's inputs if there is a codebook. `None`: the decoder ran on
-                the targets, and each sample has a prototype of its own.
+            concepts: `(prototypes, ...)`, the decoder's inputs if there is a codebook. `None`: the decoder ran
+                on the targets, and each sample has a prototype of its own.
             classes: bool, whether targets are one-hot classes.
-            negatives: without a codebook, `"dissimilar"`: pairs of samples are pushed apart as far as their targets
-                differ; `"all"`: all pairs are, as in the paper.
+            negatives: without a codebook, `"dissimilar"` weights negative pairs by the dissimilarity of their
+                targets, `"all"` weights them equally, as in the paper.
 
         Returns:
             `Pairing`.
         """
         raise NotImplementedError
 
-    def compare(self, representations, teacher, pairing):
-        """Compare a stage with its teacher.
+    def compare(self, representations: Tensor, teacher: Tensor, pairing: Pairing) -> tuple[Tensor, Tensor]:
+        """Compare the representations of a stage with its teacher's.
 
         Args:
             representations: firing rates of the stage, `(batch, ...)`.
             teacher: firing rates of the mirrored stage, `(prototypes, ...)`.
-            pairing: what `pairing` returned for this batch.
+            pairing: the result of `pairing` for this batch.
 
         Returns:
             Loss `(batch,)`, and affinity `(batch, prototypes)`, both float32.
         """
         raise NotImplementedError
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Return the losses `(batch,)` of representations `y_pred`; `y_true` are the teacher's, row by row."""
+        return self.compare(y_pred, y_true, self.pairing(y_true, negatives="all"))[0]
+
+
+def check_layer_loss(layer_loss):
+    """Return `layer_loss`, or raise unless it is a `LayerLoss`."""
+    if not isinstance(layer_loss, LayerLoss):
+        raise ValueError(
+            "`layer_loss` must be a keras_bsd.losses.LayerLoss: one of keras_bsd.losses, or a subclass of your "
+            f"own with `pairing` and `compare`. Received: layer_loss={layer_loss!r}"
+        )
+    return layer_loss

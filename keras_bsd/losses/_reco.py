@@ -1,77 +1,103 @@
-"""ReCo, the relaxed contrastive loss between two views of the same samples."""
+"""ReCo, the relaxed contrastive loss between a stage and its teacher."""
 
 import math
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
 from keras_bsd import _checks
-from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Pairing
+from keras_bsd._types import Array, Config, Tensor
+from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, Pairing
 
+Centring = Literal["batch", "sample"] | None
 CENTRINGS = ("batch", "sample", None)
+GRID = 4  # cells in height and width to which maps are averaged
 
 
 def unit_rows(vectors, centring="batch"):
-    """Flattened and centred vectors of length one, `(batch, features)`; arguments as `cosine_affinity`."""
-    vectors = ops.reshape(ops.cast(vectors, "float32"), (-1, math.prod(vectors.shape[1:])))
+    """Return flattened and centred vectors of length one, `(batch, features)`; see `cosine_affinity`."""
+    vectors = _flatten_rows(vectors)
     if centring is not None:
         vectors = vectors - ops.mean(vectors, axis=0 if centring == "batch" else 1, keepdims=True)
     squares = ops.sum(ops.square(vectors), axis=1, keepdims=True)
-    # A silent neuron layer is a zero vector: it stays one, with a gradient that stays finite.
+    # A silent stage has a zero vector, which stays one and has a finite gradient.
     return vectors / ops.sqrt(ops.where(squares > 1e-12, squares, ops.ones_like(squares)))
 
 
-def pooled(maps, grid):
-    """Maps averaged to at most `grid` x `grid` cells; what has no height and width stays as it is.
+def _flatten_rows(values):
+    return ops.reshape(ops.cast(values, "float32"), (-1, math.prod(values.shape[1:])))
+
+
+def pool_maps(values, grid):
+    """Return maps averaged to at most `grid` x `grid` cells, and any other values unchanged.
 
     Args:
-        maps: `(batch, height, width, channels)`, or any other shape.
+        values: maps `(batch, height, width, channels)`, or values of another shape.
         grid: positive int, or None for no averaging.
     """
-    if grid is None or len(maps.shape) != 4:
-        return maps
-    cell = tuple(math.ceil(pixels / grid) for pixels in maps.shape[1:3])
-    return maps if cell == (1, 1) else ops.average_pool(maps, cell, strides=cell, padding="same")
+    if grid is None or len(values.shape) != 4:
+        return values
+    cell = tuple(math.ceil(pixels / grid) for pixels in values.shape[1:3])
+    return values if cell == (1, 1) else ops.average_pool(values, cell, strides=cell, padding="same")
 
 
-def cosine_affinity(representations, prototypes, centring="batch"):
-    """Cosine of every representation with every prototype, `(batch, prototypes)`, in float32.
+def cosine_affinity(
+    representations: Tensor | Array, prototypes: Tensor | Array, centring: Centring = "batch"
+) -> Tensor:
+    """Return the cosine of every representation with every prototype, `(batch, prototypes)`, in float32.
+
+    Zero vectors have affinity zero with every vector.
 
     Args:
         representations: `(batch, ...)`, flattened to vectors.
-        prototypes: `(prototypes, ...)` of the same number of features.
-        centring: what is subtracted first: `"batch"`, each feature's mean over the batch (and over
-            the prototypes); `"sample"`, each vector's own mean, which gives Pearson's correlation;
+        prototypes: `(prototypes, ...)` with the same number of features.
+        centring: what is subtracted first: `"batch"`, each feature's mean over the batch (for prototypes, over
+            the prototypes); `"sample"`, each vector's own mean, which makes the cosine Pearson's correlation;
             `None`, nothing, as in the paper.
 
-    Zero vectors have affinity zero with everything.
+    Raises:
+        ValueError: `centring` is unknown.
 
     Example:
 
-    >>> cosine_affinity(ops.array([[1.0, 0.0]]), ops.array([[2.0, 0.0], [0.0, 1.0]]), centring=None)
-    # [[1, 0]]
+    >>> prototypes = np.array([[2.0, 0.0], [0.0, 1.0]])
+    >>> affinity = keras_bsd.losses.cosine_affinity(np.array([[1.0, 0.0]]), prototypes, centring=None)
+    >>> ops.convert_to_numpy(affinity)
+    array([[1., 0.]], dtype=float32)
     """
     _checks.one_of("centring", centring, CENTRINGS)
     rows, columns = unit_rows(representations, centring), unit_rows(prototypes, centring)
     return ops.matmul(rows, ops.transpose(columns))
 
 
-def reco(positives, affinity, negatives=None, margin=0.5, negative_weight=1.0):
-    """ReCo of each sample: `sum_j p_kj relu(m - C_kj)^2 + lambda sum_j n_kj relu(C_kj)^2`.
+def reco(
+    positives: Tensor | Array,
+    affinity: Tensor | Array,
+    negatives: Tensor | Array | None = None,
+    margin: float = 0.5,
+    negative_weight: float = 1.0,
+) -> Tensor:
+    """Return the relaxed contrastive loss of each sample, `(batch,)`, in float32.
+
+    The loss of sample `k` is `sum_j p_kj relu(m - C_kj)^2 + lambda sum_j n_kj relu(C_kj)^2`.
 
     Args:
-        positives: `p`, `(batch, prototypes)` in [0, 1]: what each sample is drawn to. The identity
-            for pairs, one-hot classes for a codebook of prototypes.
+        positives: `p`, `(batch, prototypes)` in [0, 1], the weights of attraction: one-hot classes for a
+            codebook, the identity if each sample has a prototype of its own.
         affinity: `C`, `(batch, prototypes)` in [-1, 1].
-        negatives: `n`, `(batch, prototypes)`: how much each is pushed away (default `1 - p`).
-        margin: `m`, the affinity at which a positive is near enough.
+        negatives: `n`, `(batch, prototypes)`, the weights of repulsion (default: `1 - p`).
+        margin: `m`, the affinity above which positives are no longer attracted.
         negative_weight: `lambda`.
 
-    Returns:
-        `(batch,)`, in float32.
+    Example:
+
+    >>> loss = keras_bsd.losses.reco(np.eye(2), np.array([[0.25, 0.5], [-0.5, 0.75]]))
+    >>> ops.convert_to_numpy(loss)  # (0.5 - 0.25)^2 + 0.5^2, and 0
+    array([0.3125, 0.    ], dtype=float32)
 
     Source: Lin et al., "Relaxing Contrastiveness in Multimodal Representation Learning", WACV 2023;
-    eq. of the layer loss in arXiv 2509.20284 (there `m = 1`, `lambda = 0.6`).
+    as the layer loss, arXiv 2509.20284 (there `m = 1`, `lambda = 0.6`).
     """
     affinity = ops.cast(affinity, "float32")
     positives = ops.cast(positives, "float32")
@@ -82,26 +108,24 @@ def reco(positives, affinity, negatives=None, margin=0.5, negative_weight=1.0):
 
 
 def squared_distances(rows, others):
-    """Return the squared Euclidean distance of each of `rows` to each of `others`, float32."""
-    rows, others = (
-        ops.reshape(ops.cast(values, "float32"), (-1, math.prod(values.shape[1:]))) for values in (rows, others)
-    )
+    """Return the squared Euclidean distance of each of `rows` to each of `others`, in float32."""
+    rows, others = _flatten_rows(rows), _flatten_rows(others)
     squares, other_squares = (ops.sum(ops.square(values), axis=1) for values in (rows, others))
     distances = squares[:, None] + other_squares[None, :] - 2 * ops.matmul(rows, ops.transpose(others))
     return ops.relu(distances)
 
 
-def target_similarity(targets):
+def target_similarity(targets: Tensor | Array) -> Tensor:
     """Return the similarity of a batch's continuous targets, `(batch, batch)` in [0, 1].
 
-    A Gaussian of the distance, as wide as the batch's mean squared distance.
+    The similarity is a Gaussian of the distance, whose width is the batch's mean squared distance.
 
     Args:
         targets: `(batch, ...)`.
 
     Example:
 
-    >>> similarity = keras_bsd.losses.target_similarity(ops.array([[0.0], [0.0], [3.0]]))
+    >>> similarity = keras_bsd.losses.target_similarity(np.array([[0.0], [0.0], [3.0]]))
     >>> [round(float(value), 3) for value in similarity[0]]  # the mean squared distance is 4
     [1.0, 1.0, 0.105]
     """
@@ -111,38 +135,58 @@ def target_similarity(targets):
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class ReCo(LayerLoss):
-    """ReCo between representations `y_pred` and their teachers `y_true`, row by row pairs.
+    """Relaxed contrastive loss between a stage's representations and its teacher's.
+
+    Each representation is attracted by its own prototype up to an affinity of `margin`, and repelled by the
+    other prototypes down to an affinity of 0: see `reco`.
 
     Args:
-        margin: float in (0, 1], the affinity at which a pair is near enough. The paper has 1.0,
-            which draws every sample onto its class's prototype; 0.5 leaves samples room and learns
-            deeper features.
-        negative_weight: non-negative float, the weight of the pairs to be pushed apart.
+        margin: float in (0, 1], the affinity above which a positive pair is no longer attracted. At 1.0, the
+            paper's value, every sample is attracted until it coincides with its prototype; 0.5 lets the samples
+            of a class differ, and deeper stages learn better features.
+        negative_weight: non-negative float, the weight of the negative pairs.
         centring: `"batch"`, `"sample"` or `None`, see `cosine_affinity`.
-        grid: positive int: maps `(batch, height, width, channels)` are averaged to at most so many
-            cells in height and width before they are compared. `None`: every position is.
+        grid: positive int, to how many cells in height and width, at most, maps `(batch, height, width,
+            channels)` are averaged before they are compared. `None`: every position is compared.
 
     Raises:
         ValueError: an argument is out of range or unknown.
 
     Example:
 
-    >>> views = keras.random.normal((8, 16)), keras.random.normal((8, 16))
-    >>> keras_bsd.losses.ReCo(margin=1.0)(*views)
+    >>> representations, teacher = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[2.0, 0.0], [1.0, 1.0]])
+    >>> loss = keras_bsd.losses.ReCo(centring=None)(teacher, representations)
+    >>> round(float(loss), 3)  # affinities 1 and 0.71 of the pairs, 0.71 and 0 of the negatives
+    0.25
     """
 
-    def __init__(self, margin=0.5, negative_weight=1.0, centring="batch", grid=4, name="reco", **kwargs):
+    def __init__(
+        self,
+        margin: float = 0.5,
+        negative_weight: float = 1.0,
+        centring: Centring = "batch",
+        grid: int | None = GRID,
+        name: str = "reco",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.margin = _checks.real("margin", margin, low=0.0, low_open=True, high=1.0)
         self.negative_weight = _checks.real("negative_weight", negative_weight, low=0.0)
         self.centring = _checks.one_of("centring", centring, CENTRINGS)
         self.grid = None if grid is None else _checks.integer("grid", grid, low=1)
 
-    def dissimilarity(self, targets):
-        """Return how much the targets of a batch differ, `(batch, batch)` in [0, 1]."""
+    def dissimilarity(self, targets: Tensor) -> Tensor:
+        """Return the dissimilarity of a batch's continuous targets, `(batch, batch)` in [0, 1]."""
         return 1 - target_similarity(targets)
 
-    def pairing(self, targets, concepts=None, classes=False, negatives="dissimilar"):
+    def pairing(
+        self,
+        targets: Tensor,
+        concepts: Tensor | None = None,
+        classes: bool = False,
+        negatives: Negatives = "dissimilar",
+    ) -> Pairing:
+        """See `LayerLoss.pairing`; `terms` are the weights of the negative pairs, `(batch, prototypes)`."""
         _checks.one_of("negatives", negatives, NEGATIVES)
         if concepts is not None:
             return Pairing(targets, 1 - targets)
@@ -153,18 +197,15 @@ class ReCo(LayerLoss):
             return Pairing(positives, 1 - ops.matmul(targets, ops.transpose(targets)))
         return Pairing(positives, self.dissimilarity(targets))
 
-    def call(self, y_true, y_pred):
-        return self.compare(y_pred, y_true, self.pairing(y_true, negatives="all"))[0]
-
-    def compare(self, representations, teacher, pairing):
-        views = (pooled(maps, self.grid) for maps in (representations, teacher))
-        return self._compare(*views, pairing.positives, pairing.terms, self.negative_weight)
+    def compare(self, representations: Tensor, teacher: Tensor, pairing: Pairing) -> tuple[Tensor, Tensor]:
+        rows, columns = pool_maps(representations, self.grid), pool_maps(teacher, self.grid)
+        return self._compare(rows, columns, pairing.positives, pairing.terms, self.negative_weight)
 
     def _compare(self, representations, teacher, positives, negatives, negative_weight):
         affinity = cosine_affinity(representations, teacher, self.centring)
         return reco(positives, affinity, negatives, self.margin, negative_weight), affinity
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "margin": self.margin,

@@ -1,43 +1,62 @@
-"""Similarity matching: stages that find samples as alike as they are."""
+"""Similarity matching: representations whose similarities are those of their targets."""
+
+from typing import Any, Literal, get_args
 
 import keras
 from keras import ops
 
 from keras_bsd import _checks
-from keras_bsd.losses._layer_loss import LayerLoss, Pairing
+from keras_bsd._types import Config, Tensor
+from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, Pairing
 from keras_bsd.losses._reco import cosine_affinity, squared_distances, unit_rows
 from keras_bsd.losses._spectra import is_map, radial_frequencies, weighted_spectrum
 
-KERNELS = ("cosine", "gaussian")
+Kernel = Literal["cosine", "gaussian"]
+KERNELS = get_args(Kernel)
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class SimilarityMatching(LayerLoss):
-    """Draws how alike two paired stages find the samples of a batch to how alike their targets are.
+    """Loss that matches the similarities of a stage's representations to those of their targets.
 
-    With `S` the similarity of the targets, `C` the affinity of the stage's representations with their
-    teachers', and `G`, `G'` that of each with its own, all `(batch, batch)`, the loss of sample `k` is
-    `p (1 - C_kk)^2 + sum_j [(C_kj - S_kj)^2 + o (G_kj - S_kj)^2 + o (G'_kj - S_kj)^2]`.
+    The loss of sample `k`, whose prototype is `c(k)`, is
 
-    Where ReCo tells samples apart, this keeps what they have in common: rates from which the target can
-    be read off by a linear readout. That is what reconstruction and forecasts ask for.
+        p (1 - C_kc(k))^2 + sum_j (C_kj - S_kj)^2 + o [sum_l (G_kl - T_kl)^2 + sum_j (H_c(k)j - U_c(k)j)^2]
+
+    summed over the prototypes `j` and the samples `l`, where
+
+    - `C` are the cosines of representations and prototypes (the affinity), `S` the similarities of targets and
+      concepts;
+    - `G` are the cosines of the representations with each other, `T` the similarities of their targets;
+    - `H` are the cosines of the prototypes with each other, `U` the similarities of their concepts.
+
+    Without a codebook each sample has a prototype of its own, whose concept is the sample's target: `c(k) = k`
+    and `S = T = U`. With a codebook, each sample contributes its own prototype's row of the last sum, so that
+    prototypes are weighted by the frequency of their class. All vectors are centred on the mean of their set.
+
+    ReCo separates samples; this loss preserves what they have in common, so that a linear readout can predict
+    the target from the representations. It suits reconstruction and forecasts.
 
     Args:
-        pair_weight: non-negative float `p`, the weight of each sample's affinity with its own teacher.
-        own_weight: non-negative float `o`, the weight of what each stage finds on its own.
-        kernel: `"cosine"`, `S` is the cosine of targets less their mean, or `"gaussian"`, a Gaussian of
-            their distance, less its means and scaled to ones on the diagonal, as cosines are.
-        sharpening: float, the power of spatial frequency that targets which are images are weighted by
-            before their cosine is taken. 0 leaves them as they are; the higher, the more details count
-            against the large shapes that make up most of an image.
+        pair_weight: non-negative float `p`, the weight of each sample's affinity with its own prototype.
+        own_weight: non-negative float `o`, the weight of the similarities within each of the two networks.
+        kernel: similarity of targets: `"cosine"` of the centred targets, or `"gaussian"`, a Gaussian kernel of
+            their distances, double-centred and normalised to a unit diagonal.
+        sharpening: non-negative float, the power of the spatial frequency by which targets that are images are
+            weighted before their cosine is taken. 0 leaves them unchanged; higher values weight details more
+            against the large shapes, which dominate an image.
 
     Raises:
         ValueError: an argument is out of range or unknown.
 
     Example:
 
-    >>> model = keras_bsd.BSDModel(
-    ...     encoder, decoder, task="regression", layer_loss=keras_bsd.losses.SimilarityMatching())
+    >>> targets = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]])
+    >>> loss = keras_bsd.losses.SimilarityMatching()
+    >>> round(float(loss(targets, 0.5 * targets)), 4)  # the same similarities
+    0.0
+    >>> float(loss(targets, targets[::-1])) > 1
+    True
 
     Source: after similarity matching, Pehlevan and Chklovskii, "Neuroscience-Inspired Online
     Unsupervised Learning Algorithms", IEEE Signal Processing Magazine 36(6), 2019.
@@ -45,61 +64,64 @@ class SimilarityMatching(LayerLoss):
 
     def __init__(
         self,
-        pair_weight=1.0,
-        own_weight=1.0,
-        kernel="cosine",
-        sharpening=0.0,
-        name="similarity_matching",
-        **kwargs,
-    ):
+        pair_weight: float = 1.0,
+        own_weight: float = 1.0,
+        kernel: Kernel = "cosine",
+        sharpening: float = 0.0,
+        name: str = "similarity_matching",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.pair_weight = _checks.real("pair_weight", pair_weight, low=0.0)
         self.own_weight = _checks.real("own_weight", own_weight, low=0.0)
         self.kernel = _checks.one_of("kernel", kernel, KERNELS)
         self.sharpening = _checks.real("sharpening", sharpening, low=0.0)
 
-    def similarity(self, targets, others):
+    def similarity(self, targets: Tensor, others: Tensor) -> Tensor:
         """Return the similarity of each of `targets` `(batch, ...)` to each of `others` `(prototypes, ...)`.
 
         Returns:
-            `(batch, prototypes)` in [-1, 1]. Both sets are centred on their own means.
+            `(batch, prototypes)` in [-1, 1]. Each set is centred on its own mean.
         """
         if self.kernel == "gaussian":
             return _centred_gaussian(targets, others)
-        return cosine_affinity(self._sharpened(targets), self._sharpened(others))
+        return cosine_affinity(self._sharpen(targets), self._sharpen(others))
 
-    def _sharpened(self, targets):
+    def _sharpen(self, targets):
         if not (self.sharpening and is_map(targets)):
             return targets
         frequencies = radial_frequencies(*targets.shape[1:3])
         lowest = 1 / max(targets.shape[1:3])
         return weighted_spectrum(targets, (frequencies.clip(lowest) / lowest) ** self.sharpening)
 
-    def pairing(self, targets, concepts=None, classes=False, negatives="dissimilar"):
-        """See `LayerLoss.pairing`. `classes` and `negatives` have no effect: similarity decides."""
+    def pairing(
+        self,
+        targets: Tensor,
+        concepts: Tensor | None = None,
+        classes: bool = False,
+        negatives: Negatives = "dissimilar",
+    ) -> Pairing:
+        """See `LayerLoss.pairing`; `terms` are `S`, `T` and `U`. `classes` and `negatives` have no effect."""
+        _checks.one_of("negatives", negatives, NEGATIVES)
         if concepts is None:
             similarity = self.similarity(targets, targets)
             return Pairing(ops.eye(ops.shape(targets)[0]), (similarity, similarity, similarity))
-        pairs = ((targets, concepts), (targets, targets), (concepts, concepts))
-        return Pairing(targets, tuple(self.similarity(*pair) for pair in pairs))
+        sets = ((targets, concepts), (targets, targets), (concepts, concepts))
+        return Pairing(targets, tuple(self.similarity(*two) for two in sets))
 
-    def call(self, y_true, y_pred):
-        return self.compare(y_pred, y_true, self.pairing(y_true))[0]
-
-    def compare(self, representations, teacher, pairing):
-        across, within, among_teachers = pairing.terms
-        own, others = unit_rows(representations), unit_rows(teacher)
-        affinity = _cosines(own, others)
+    def compare(self, representations: Tensor, teacher: Tensor, pairing: Pairing) -> tuple[Tensor, Tensor]:
+        across, among_samples, among_concepts = pairing.terms
+        rows, prototypes = unit_rows(representations), unit_rows(teacher)
+        affinity = _cosines(rows, prototypes)
         attraction = ops.sum(pairing.positives * ops.square(1 - affinity), axis=1)
-        loss = self.pair_weight * attraction + _distance(affinity, across)
+        loss = self.pair_weight * attraction + _mismatch(affinity, across)
         if self.own_weight:
-            loss += self.own_weight * _distance(_cosines(own, own), within)
-            teachers = _distance(_cosines(others, others), among_teachers)
-            # Each sample bears the loss of its own prototype.
-            loss += self.own_weight * ops.matmul(pairing.positives, teachers)
+            loss += self.own_weight * _mismatch(_cosines(rows, rows), among_samples)
+            of_prototypes = _mismatch(_cosines(prototypes, prototypes), among_concepts)
+            loss += self.own_weight * ops.sum(pairing.positives * of_prototypes, axis=1)
         return loss, affinity
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "pair_weight": self.pair_weight,
@@ -113,14 +135,15 @@ def _cosines(rows, others):
     return ops.matmul(rows, ops.transpose(others))
 
 
-def _distance(cosines, wanted):
-    return ops.sum(ops.square(cosines - wanted), axis=1)
+def _mismatch(cosines, similarities):
+    """Return the sum of squared differences of each row, `(rows,)`."""
+    return ops.sum(ops.square(cosines - similarities), axis=1)
 
 
 def _centred_gaussian(targets, others):
-    """A Gaussian kernel of the distances between two sets, centred in feature space on each set's mean.
+    """Return a Gaussian kernel of the distances between two sets, each centred on its mean in feature space.
 
-    The result is normalised as cosines are: a sample's similarity to itself is 1.
+    The result is normalised as cosines are: a target's similarity to itself is 1.
     """
     distances = squared_distances(targets, targets)
     width = ops.mean(distances) + 1e-12

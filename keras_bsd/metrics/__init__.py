@@ -1,4 +1,4 @@
-"""How close generated samples are to real ones, and how wide forecast intervals must be."""
+"""Distances between generated and real samples, and widths of forecast intervals."""
 
 from keras_bsd.metrics._conformal import interval_width as interval_width
 from keras_bsd.metrics._generative import frechet_distance as frechet_distance

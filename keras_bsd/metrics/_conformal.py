@@ -5,25 +5,26 @@ import math
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._types import Array
 
 
-def interval_width(errors, coverage=0.9):
-    """Half the width of intervals around forecasts that hold the truth as often as is asked for.
+def interval_width(errors: Array, coverage: float = 0.9) -> Array:
+    """Return half the width of forecast intervals with a given coverage.
 
-    By split conformal prediction: `forecast ± width` holds `coverage` of the values on average, if they are
-    exchangeable with those that the errors are of. Windows of one series are so roughly, and less so the
-    more the series drifts.
+    By split conformal prediction, `forecast ± width` contains a fraction `coverage` of the values on average,
+    if these are exchangeable with those of the errors. Windows of one series are so approximately, and less so
+    the more the series drifts.
 
     Args:
-        errors: array `(samples, horizon, variables)`, forecasts less what came, of samples that nothing was
-            learned from.
+        errors: array `(samples, horizon, variables)`, forecasts less values, of samples outside the training
+            data.
         coverage: float in (0, 1).
 
     Returns:
         Array `(horizon, variables)`, in units of the series.
 
     Raises:
-        ValueError: `coverage` is out of range, or more than so few samples can tell.
+        ValueError: `coverage` is out of range, or too high for so few samples.
 
     Example:
 
@@ -36,9 +37,9 @@ def interval_width(errors, coverage=0.9):
     coverage = _checks.real("coverage", coverage, low=0.0, low_open=True, high=1.0, high_open=True)
     rank = math.ceil(round((len(errors) + 1) * coverage, 6))
     if rank > len(errors):
-        needed = math.ceil(round(coverage / (1 - coverage), 6))
+        fewest = math.ceil(round(coverage / (1 - coverage), 6))
         raise ValueError(
-            f"Intervals that cover {coverage:g} take the errors of at least {needed} samples. "
-            f"Received: {len(errors)} samples. Give more, or ask for less coverage."
+            f"Intervals that cover {coverage:g} need the errors of at least {fewest} samples. "
+            f"Received: {len(errors)} samples. Pass more errors, or lower `coverage`."
         )
     return np.sort(np.abs(errors), axis=0)[rank - 1]

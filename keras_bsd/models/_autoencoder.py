@@ -1,49 +1,59 @@
-"""Pairs that reconstruct, recall, imagine and complete stimuli."""
+"""Pairs that reconstruct, recall, generate and complete stimuli."""
 
-import types
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_bsd import _checks
-from keras_bsd._optional import require
+from keras_bsd._types import Array, ArrayLike, Config, Model, Shape
 from keras_bsd.encoding import RegularEncoder
+from keras_bsd.losses._layer_loss import LayerLoss
 from keras_bsd.losses._similarity_matching import SimilarityMatching
-from keras_bsd.models import _gaussian_mixture as gaussian_mixture
+from keras_bsd.models._batch_guard import check_mask
+from keras_bsd.models._latent_prior import LatentPrior
 from keras_bsd.models._pair import BSDModel
+from keras_bsd.models._structure import split_after
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class BSDAutoencoder(BSDModel):
     """A spiking autoencoder trained by bidirectional spike-based distillation.
 
-    The feedforward network, the `encoder` of `BSDModel`, runs from a stimulus by way of few latent
-    neurons to the stimulus again; the backward network, its `decoder`, runs through the same shapes in
-    reverse order, from the target. Train it by `fit(x, x)`, or by `fit(hidden, x)`, with parts of each
-    stimulus hidden, for a model that is to complete them.
+    The feedforward network, the `encoder` of `BSDModel`, maps a stimulus through a few latent neurons back to
+    the stimulus; the backward network, its `decoder`, runs from the target through the same shapes in reverse
+    order. Train it by `fit(x, x)`, or for completion by `fit(hidden, x)`, with a region of each stimulus
+    hidden.
 
-    What is learned where: all pairs of stages learn from `layer_loss`; and of two that are paired, the one
-    with more stages between it and its data, stimulus or target, learns to follow the rates of the
-    other, neuron by neuron. In convolutions this ties rates to places, which similarity alone does not.
+    All pairs of stages learn from `layer_loss`. In addition, the stage of a pair that is more stages away from
+    its network's input, stimulus or target, learns to match the rates of the other stage, neuron by neuron. In
+    convolutions this ties rates to positions, which similarity alone does not.
 
-    What the latent neurons say of a stimulus is their firing rates. `fit_prior` describes by a mixture of
-    Gaussians what rates the stimuli of each concept have; `recall` and `generate` draw rates from it, turn
-    them into evenly spaced spikes, and let the upper half of the feedforward network make stimuli of these.
+    The latent representation of a stimulus is the firing rates of the latent neurons. `fit_prior` fits a
+    mixture of Gaussians to the latent rates of each concept; `recall` and `generate` take rates from it, encode
+    them as evenly spaced spikes, and decode these by the upper half of the feedforward network.
 
     Args:
-        encoder: built Keras model of stages one behind the other, stimulus to stimulus `(batch, ...)`.
-        decoder: built Keras model whose stages mirror the encoder's, target to stimulus.
-        latent: name of the encoder's stage, of neurons in one row, whose spikes are the latent ones.
-        concepts: positive int, how many kinds of stimuli the prior tells apart.
-        components: positive int, Gaussians in the mixture of each concept.
-        layer_loss: between paired stages (default: `keras_bsd.losses.SimilarityMatching()`).
-        rate_matching_weight: non-negative float, the weight of the mean squared difference of rates by which the
-            farther stage follows the nearer.
+        encoder: built Keras model of stages in one chain, from stimuli to stimuli `(batch, ...)`.
+        decoder: built Keras model whose stages mirror the encoder's, from targets to stimuli.
+        latent: name of the encoder's stage of latent neurons, which must have shape `(units,)`.
+        concepts: positive int, the number of concepts of the prior.
+        components: positive int, the number of Gaussians in the mixture of each concept.
+        layer_loss: see `BSDModel` (default: `keras_bsd.losses.SimilarityMatching()`).
+        rate_matching_weight: non-negative float, the weight of the mean squared difference between the rates of
+            a pair of stages.
         **kwargs: further arguments of `BSDModel`.
 
     Raises:
         ValueError: an argument is out of range, or there is no such stage.
+
+    Example:
+
+    >>> model = keras_bsd.applications.SpikingAutoencoder((8, 8, 1), latent_units=6, units=(12,))
+    >>> x = np.random.default_rng(0).random((4, 8, 8, 1)).astype("float32")
+    >>> model.latent_rates(x).shape
+    (4, 6)
 
     Source: Lv et al., "Biologically Plausible Learning via Bidirectional Spike-Based Distillation",
     arXiv 2509.20284, for the pairing.
@@ -53,15 +63,15 @@ class BSDAutoencoder(BSDModel):
 
     def __init__(
         self,
-        encoder,
-        decoder,
-        latent,
-        concepts=1,
-        components=1,
-        layer_loss=None,
-        rate_matching_weight=100.0,
-        **kwargs,
-    ):
+        encoder: Model,
+        decoder: Model,
+        latent: str,
+        concepts: int = 1,
+        components: int = 1,
+        layer_loss: LayerLoss | None = None,
+        rate_matching_weight: float = 100.0,
+        **kwargs: Any,
+    ) -> None:
         self.latent = latent
         self.concepts = _checks.integer("concepts", concepts, low=1)
         self.components = _checks.integer("components", components, low=1)
@@ -69,12 +79,12 @@ class BSDAutoencoder(BSDModel):
         layer_loss = SimilarityMatching() if layer_loss is None else layer_loss
         super().__init__(encoder, decoder, layer_loss=layer_loss, **{"task": "regression", **kwargs})
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         stages = {stage.name: stage for stage in self.encoder_stages}
         stage = stages[_checks.one_of("latent", self.latent, tuple(stages))]
         if len(stage.output_features) != 1:
             raise ValueError(
-                "The latent neurons must be in one row, as those of SpikingDense are. "
+                "The latent stage must have neurons of shape (units,), as SpikingDense has. "
                 f"Received: stage {self.latent!r} of shape {stage.output_features}"
             )
         (units,) = stage.output_features
@@ -84,14 +94,8 @@ class BSDAutoencoder(BSDModel):
             self.add_weight((*mixture, *shape), "zeros", "float32", trainable=False, name=name)
             for name, shape in shapes.items()
         )
-        # Not an attribute that Keras would look into: the two share the encoder's layers.
-        layers = self.encoder.layers
-        above = layers.index(stage) + 1
-        stimulus, spikes = keras.Input(self.encoder.input_shape[1:]), keras.Input(stage.output.shape[1:])
-        self._halves = types.SimpleNamespace(
-            latent_encoder=keras.Sequential([stimulus, *layers[:above]], name="latent_encoder"),
-            latent_decoder=keras.Sequential([spikes, *layers[above:]], name="latent_decoder"),
-        )
+        self._prior = LatentPrior(self.prior_weight, self.prior_mean, self.prior_factor)
+        self._halves = split_after(self.encoder, stage)
         super().build(input_shape)
 
     def _compare(self, i, rates, teacher, pairing):
@@ -100,93 +104,79 @@ class BSDAutoencoder(BSDModel):
         if i == mirrored:
             return losses, affinity
         nearer, farther = (rates, teacher) if i < mirrored else (teacher, rates)
-        apart = ops.square(farther - ops.stop_gradient(nearer))
-        return losses + self.rate_matching_weight * ops.mean(
-            apart, axis=tuple(range(1, len(apart.shape)))
-        ), affinity
+        errors = ops.square(farther - ops.stop_gradient(nearer))
+        errors = ops.mean(errors, axis=tuple(range(1, len(errors.shape))))
+        return losses + self.rate_matching_weight * errors, affinity
 
     @property
-    def latent_encoder(self):
+    def latent_encoder(self) -> Model:
         """The lower half: stimuli `(batch, ...)` to latent spikes `(batch, time, latent)`."""
         return self._halves.latent_encoder
 
     @property
-    def latent_decoder(self):
+    def latent_decoder(self) -> Model:
         """The upper half: latent spikes `(batch, time, latent)` to stimuli `(batch, ...)`."""
         return self._halves.latent_decoder
 
-    def reconstruct(self, x, batch_size=32):
-        """What the model makes of stimuli, `(batch, ...)`, a NumPy array.
+    def reconstruct(self, x: ArrayLike, batch_size: int = 32) -> Array:
+        """Return the reconstructions of stimuli, a NumPy array `(batch, ...)`.
 
         Args:
             x: stimuli `(batch, ...)`.
-            batch_size: int.
+            batch_size: positive int.
 
         Raises:
-            ValueError: stimuli of another shape, or out of the model's range.
+            ValueError: stimuli have another shape, or are out of the model's range.
         """
         return self.predict(self._stimuli("x", x), batch_size=batch_size, verbose=0)
 
-    def latent_rates(self, x, batch_size=32):
-        """Firing rates of the latent neurons, `(batch, latent)` in [0, 1], a NumPy array.
+    def latent_rates(self, x: ArrayLike, batch_size: int = 32) -> Array:
+        """Return the firing rates of the latent neurons, a NumPy array `(batch, latent)` in [0, 1].
 
         Args:
             x: stimuli `(batch, ...)`.
-            batch_size: int.
+            batch_size: positive int.
         """
         spikes = self.latent_encoder.predict(self._stimuli("x", x), batch_size=batch_size, verbose=0)
         return spikes.astype("float32").mean(axis=1)
 
-    def from_rates(self, rates, batch_size=32):
-        """Stimuli `(batch, ...)` that the upper half makes of latent firing rates, a NumPy array.
+    def from_rates(self, rates: ArrayLike, batch_size: int = 32) -> Array:
+        """Return the stimuli decoded from latent firing rates, a NumPy array `(batch, ...)`.
 
         Args:
-            rates: `(batch, latent)`; what lies outside [0, 1] is clipped.
-            batch_size: int.
+            rates: `(batch, latent)`; values outside [0, 1] are clipped.
+            batch_size: positive int.
         """
         spikes = RegularEncoder(self.latent_decoder.input_shape[1])(np.clip(rates, 0, 1).astype("float32"))
         return self.latent_decoder.predict(ops.convert_to_numpy(spikes), batch_size=batch_size, verbose=0)
 
-    def fit_prior(self, x, y=None, batch_size=32, seed=0):
-        """Describe by a mixture of Gaussians what latent firing rates the stimuli of each concept have.
+    def fit_prior(
+        self, x: ArrayLike, y: ArrayLike | None = None, batch_size: int = 32, seed: int | None = 0
+    ) -> None:
+        """Fit a mixture of Gaussians to the latent firing rates of each concept.
 
-        Needs scikit-learn: `pip install keras_bsd[examples]`.
+        Needs scikit-learn: `pip install 'keras-bsd[examples]'`.
 
         Args:
             x: stimuli `(batch, ...)`, at least two of each concept for each component.
-            y: the concept of each, ints `(batch,)`; not needed where the model has but one.
-            batch_size: int.
-            seed: int, of where the fit of several components begins.
+            y: their concepts, ints `(batch,)`; optional if the model has one concept.
+            batch_size: positive int.
+            seed: int, for the initial values of several components.
 
         Raises:
             ValueError: a concept is out of range, or has too few stimuli.
         """
-        GaussianMixture = require("sklearn.mixture", "Fitting the prior", "examples").GaussianMixture
-        y = np.zeros(len(x), "int64") if y is None else self._concepts(y)
-        counts = np.bincount(y, minlength=self.concepts)
-        fewest = 2 * self.components
-        if len(y) != len(x) or counts.min() < fewest:
-            raise ValueError(
-                f"`y` must give the concept, from 0 to {self.concepts - 1}, of each stimulus, and each concept "
-                f"needs at least {fewest}. Received: {len(x)} stimuli, by concept {counts.tolist()}"
-            )
-        rates = self.latent_rates(x, batch_size).astype("float64")
-        fits = [
-            GaussianMixture(self.components, tol=1e-2, reg_covar=1e-5, random_state=seed).fit(
-                rates[y == concept]
-            )
-            for concept in range(self.concepts)
-        ]
-        self.prior_weight.assign(np.stack([fit.weights_ for fit in fits]))
-        self.prior_mean.assign(np.stack([fit.means_ for fit in fits]))
-        self.prior_factor.assign(np.stack([np.linalg.cholesky(fit.covariances_) for fit in fits]))
+        x = self._stimuli("x", x)
+        concepts = np.zeros(len(x), "int64") if y is None else self._prior.check_concepts(y)
+        self._prior.check_counts(len(x), concepts)
+        self._prior.fit(self.latent_rates(x, batch_size).astype("float64"), concepts, seed)
 
-    def recall(self, concepts, batch_size=32):
-        """The typical stimulus of each concept: what the model makes of its mean latent rates.
+    def recall(self, concepts: ArrayLike, batch_size: int = 32) -> Array:
+        """Return the typical stimulus of each concept, decoded from its mean latent rates.
 
         Args:
             concepts: ints `(batch,)`.
-            batch_size: int.
+            batch_size: positive int.
 
         Returns:
             NumPy array of stimuli `(batch, ...)`.
@@ -194,21 +184,26 @@ class BSDAutoencoder(BSDModel):
         Raises:
             ValueError: a concept is out of range, or no prior has been fitted.
         """
-        weight, mean, _ = self._prior()
-        typical = (weight[..., None] * mean).sum(axis=1)
-        return self.from_rates(typical[self._concepts(concepts)], batch_size)
+        return self.from_rates(self._prior.mean_rates()[self._prior.check_concepts(concepts)], batch_size)
 
-    def generate(self, n, concepts=None, seed=None, temperature=1.0, batch_size=32):
-        """New stimuli.
+    def generate(
+        self,
+        n: int,
+        concepts: ArrayLike | None = None,
+        seed: int | None = None,
+        temperature: float = 1.0,
+        batch_size: int = 32,
+    ) -> Array:
+        """Return new stimuli, decoded from samples of the prior.
 
         Args:
-            n: positive int, how many.
-            concepts: the concept of each, ints `(n,)`, or one int for all (default: drawn evenly).
+            n: positive int, the number of stimuli.
+            concepts: their concepts, ints `(n,)`, or one int for all (default: random, with equal
+                probabilities).
             seed: int for reproducible stimuli.
-            temperature: non-negative float that the spread of the prior's Gaussians is multiplied by: 0
-                gives what is typical of each, 1 as much variety as the stimuli have that the prior was
-                fitted to.
-            batch_size: int.
+            temperature: non-negative float, the factor of the Gaussians' standard deviations: at 0 stimuli are
+                typical of their component, at 1 as varied as the stimuli to which the prior was fitted.
+            batch_size: positive int.
 
         Returns:
             NumPy array of stimuli `(n, ...)`.
@@ -218,126 +213,97 @@ class BSDAutoencoder(BSDModel):
 
         Example:
 
-        >>> model.fit_prior(x, y)
-        >>> sevens = model.generate(16, concepts=7, seed=0)
+        >>> model = keras_bsd.applications.SpikingAutoencoder((8, 8, 1), 6, units=(12,), concepts=1)
+        >>> x = np.random.default_rng(0).random((20, 8, 8, 1)).astype("float32")
+        >>> model.fit_prior(x)
+        >>> model.generate(3, seed=0).shape
+        (3, 8, 8, 1)
         """
         _checks.integer("n", n, low=1)
         temperature = _checks.real("temperature", temperature, low=0.0)
-        self._prior()  # or an error
+        self._prior.arrays()  # raises before `fit_prior`
         generator = np.random.default_rng(seed)
         if concepts is None:
             concepts = generator.integers(self.concepts, size=n)
-        concepts = self._concepts(np.full(n, concepts) if np.ndim(concepts) == 0 else concepts)
+        concepts = self._prior.check_concepts(np.full(n, concepts) if np.ndim(concepts) == 0 else concepts)
         if len(concepts) != n:
-            raise ValueError(f"Give one concept, or one for each of n={n}. Received: {len(concepts)}")
-        rates = gaussian_mixture.sample(concepts, temperature, generator, *self._prior())
-        return self.from_rates(rates, batch_size)
+            raise ValueError(f"`concepts` must be one int, or one for each of n={n}. Received: {len(concepts)}")
+        return self.from_rates(self._prior.sample(concepts, temperature, generator), batch_size)
 
-    def complete(self, x, mask, iterations=4, rate_noise=0.05, batch_size=32):
-        """Stimuli of which parts are known, completed.
+    def complete(
+        self,
+        x: ArrayLike,
+        mask: ArrayLike,
+        iterations: int = 4,
+        rate_noise: float = 0.05,
+        batch_size: int = 32,
+    ) -> Array:
+        """Return stimuli with their unknown pixels or elements filled in.
 
-        The lower half of the feedforward network says what latent rates the known part has; from these and
-        the prior, each concept being as likely as any other, follow the rates to be expected of the whole; and
-        what the upper half makes of them takes the place of what is unknown. Every further iteration begins
-        with the stimulus that the one before has completed.
+        The lower half of the feedforward network encodes the stimulus; the prior, in which all concepts are
+        equally likely, turns these noisy latent rates into expected ones; the upper half decodes them and
+        replaces what is unknown. Each further iteration starts from the stimulus completed by the one before.
 
         Args:
-            x: stimuli `(batch, ...)`; what lies under the mask counts for nothing.
-            mask: true where the stimulus is known, bool, of the shape of `x` or of one that NumPy
-                broadcasts to it, such as `(height, width, 1)`.
-            iterations: positive int, how often that is done.
-            rate_noise: non-negative float, the variance of the error that the latent rates of what is
-                incomplete are taken to have. At 0, or where no prior has been fitted, they stay as they are.
-            batch_size: int.
+            x: stimuli `(batch, ...)`; values where the mask is false are ignored.
+            mask: bool, true where the stimulus is known, of the shape of `x` or one that NumPy broadcasts to
+                it, such as `(height, width, 1)`.
+            iterations: positive int.
+            rate_noise: non-negative float, the variance of the error of an incomplete stimulus's latent rates.
+                At 0, or before `fit_prior`, the prior is not used.
+            batch_size: positive int.
 
         Returns:
-            NumPy array `(batch, ...)`; what was known is as it was.
+            NumPy array `(batch, ...)`; known values are unchanged.
 
         Raises:
-            ValueError: the mask does not fit, or hides a stimulus wholly, or an argument is out of range.
+            ValueError: the mask has another shape or hides a stimulus completely, or an argument is out of
+                range.
         """
         _checks.integer("iterations", iterations, low=1)
         rate_noise = _checks.real("rate_noise", rate_noise, low=0.0)
         x = np.array(x, dtype="float32")
-        mask = self._mask(mask, x.shape)
+        mask = check_mask(mask, x.shape)
         low, high = self.stimulus_range or (-np.inf, np.inf)
         guess = np.where(mask, x, max(low, min(0.0, high)))
         for _ in range(iterations):
             rates = self.latent_rates(guess, batch_size)
-            if rate_noise and self._has_prior():
-                rates = gaussian_mixture.posterior_mean(rates, rate_noise, *self._prior())
+            if rate_noise and self._prior.is_fitted:
+                rates = self._prior.posterior_mean(rates, rate_noise)
             guess = np.where(mask, x, np.clip(self.from_rates(rates, batch_size), low, high))
         return guess
 
-    def interpolate(self, a, b, steps=8, batch_size=32):
-        """Stimuli on the way from one to another, evenly spaced in latent firing rates.
+    def interpolate(self, a: ArrayLike, b: ArrayLike, steps: int = 8, batch_size: int = 32) -> Array:
+        """Return stimuli between pairs of stimuli, evenly spaced in latent firing rates.
 
         Args:
             a, b: stimuli `(batch, ...)`.
             steps: int, at least 2, both ends included.
-            batch_size: int.
+            batch_size: positive int.
 
         Returns:
             NumPy array `(batch, steps, ...)`.
 
         Raises:
-            ValueError: there are not as many `a` as `b`.
+            ValueError: `a` and `b` have different lengths.
         """
         a, b = self._stimuli("a", a), self._stimuli("b", b)
         if len(a) != len(b):
-            raise ValueError(f"Give as many `a` as `b`. Received: {len(a)} and {len(b)}")
-        part = np.linspace(0, 1, _checks.integer("steps", steps, low=2))[:, None]
+            raise ValueError(f"`a` and `b` must have the same length. Received: {len(a)} and {len(b)}")
+        fraction = np.linspace(0, 1, _checks.integer("steps", steps, low=2))[:, None]
         start, end = (self.latent_rates(x, batch_size)[:, None] for x in (a, b))
-        rates = (1 - part) * start + part * end
-        made = self.from_rates(rates.reshape(-1, rates.shape[-1]), batch_size)
-        return made.reshape(len(a), steps, *made.shape[1:])
+        rates = (1 - fraction) * start + fraction * end
+        stimuli = self.from_rates(rates.reshape(-1, rates.shape[-1]), batch_size)
+        return stimuli.reshape(len(a), steps, *stimuli.shape[1:])
 
-    def _has_prior(self):
-        return bool(ops.any(self.prior_weight != 0))
-
-    def _prior(self):
-        """Weights, means and factors of the prior's Gaussians, arrays `(concepts, components, ...)`."""
-        if not self._has_prior():
-            raise ValueError("The model knows of no concept yet: call fit_prior(x, y) first.")
-        kept = (self.prior_weight, self.prior_mean, self.prior_factor)
-        return [ops.convert_to_numpy(variable) for variable in kept]
-
-    def _stimuli(self, name, x):
+    def _stimuli(self, name: str, x: ArrayLike) -> Array:
         x = np.asarray(x, dtype="float32")
         if not len(x):
             raise ValueError(f"There are no stimuli. Received: `{name}` of length 0")
         self._guard.check_arrays(x)
         return x
 
-    def _concepts(self, concepts):
-        concepts = np.asarray(concepts)
-        whole = concepts.ndim == 1 and concepts.size and concepts.dtype.kind in "ui"
-        if not whole or concepts.min() < 0 or concepts.max() >= self.concepts:
-            raise ValueError(
-                f"Concepts must be integers (batch,) from 0 to {self.concepts - 1}. "
-                f"Received: shape={concepts.shape}, {concepts.tolist()[:10] if concepts.ndim else concepts}"
-            )
-        return concepts.astype("int64")
-
-    def _mask(self, mask, shape):
-        mask = np.asarray(mask)
-        try:
-            mask = np.broadcast_to(mask, shape)
-        except ValueError as error:
-            raise ValueError(
-                f"`mask` must be of the stimuli's shape {shape}, or broadcast to it. Received: {mask.shape}"
-            ) from error
-        if mask.dtype != bool:
-            raise ValueError(f"`mask` must be of type bool. Received: {mask.dtype}")
-        hidden = ~mask.reshape(len(mask), -1).any(axis=1)
-        if hidden.any():
-            raise ValueError(
-                f"Nothing is known of {np.count_nonzero(hidden)} of {len(mask)} stimuli: the mask hides them "
-                "wholly. Show a part of each, or call `generate`."
-            )
-        return mask
-
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             **super().get_config(),
             "latent": self.latent,

@@ -1,38 +1,56 @@
-"""The result of comparing the two networks of a pair on a batch."""
+"""The comparison of the two networks of a pair on a batch."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 from keras import ops
 
+from keras_bsd import _rules
+from keras_bsd._types import Tensor
+
 
 class Distillation(NamedTuple):
-    """What one training step computes before any weight changes.
+    """Result of one training step before any weight changes.
 
     Attributes:
         scores: the encoder's output, `(batch, ...)`.
         task_loss: scalar, the compiled loss of the encoder's readout.
         recall_loss: scalar, the loss of the decoder's readout.
         stage_losses: list of scalars, one for each pair of stages, in the encoder's order.
-        alignments: list of scalars, the mean affinity of each sample with its teacher, by stage.
-        firing_rates: list of scalars, spikes per neuron and time step of the encoder, by stage.
+        alignments: list of scalars, the mean affinity of the positive pairs, by stage.
+        firing_rates: list of scalars, the mean firing rate of the encoder's neurons, by stage.
+
+    Example:
+
+    >>> model = keras_bsd.applications.SpikingMLP((4,), classes=3, units=(8, 6), stimulus_range=None)
+    >>> model.compile()
+    >>> step = model.distil(np.ones((2, 4), "float32"), np.array([0, 2]))
+    >>> len(step.stage_losses)
+    2
     """
 
-    scores: Any
-    task_loss: Any
-    recall_loss: Any
-    stage_losses: list
-    alignments: list
-    firing_rates: list
+    scores: Tensor
+    task_loss: Tensor
+    recall_loss: Tensor
+    stage_losses: list[Tensor]
+    alignments: list[Tensor]
+    firing_rates: list[Tensor]
 
     @property
-    def total(self):
+    def total(self) -> Tensor:
         """Sum of all losses."""
         return self.task_loss + self.recall_loss + sum(self.stage_losses)
 
 
+def run_locally(network, inputs, rule):
+    """Run a network in training by a local rule; return its outputs and its stages' representations by name."""
+    with _rules.LocalLearning(_rules.RULES[rule]) as scope:
+        outputs = network(inputs, training=True)
+    return outputs, scope.representations
+
+
 class _MeanOfSamples(keras.losses.Loss):
-    """Losses of samples, weighted and averaged as Keras does, replicas included."""
+    """Losses of samples, weighted and averaged as Keras does, also over replicas."""
 
     def call(self, y_true, y_pred):
         return y_pred

@@ -1,57 +1,65 @@
 """The pair for forecasts: from a window of a series to the values that follow."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_bsd._types import Model
 from keras_bsd.layers._standardization import CausalStandardization
-from keras_bsd.models._pair import BSDModel
+from keras_bsd.models._pair import BSDModel, Task
 from keras_bsd.models._streamer import Streamer
 
-# In deviations of the window: how far the decoder looks. A window that stands still has hardly any.
-FARTHEST = 8.0
+# In deviations of the window. Larger values, of windows that are nearly constant, are clipped for the decoder.
+MAX_DEVIATIONS = 8.0
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class BSDForecastModel(BSDModel):
     """A recurrent spiking encoder from windows to forecasts, and its decoder, trained by distillation.
 
-    A window is a sample; windows whose continuations are alike are not pushed apart. If the encoder
-    standardises by instance (`CausalStandardization`), the decoder sees windows and continuations alike
-    as the encoder's stages do: less the window's last element, in multiples of its deviation. That is
-    what `recall` takes and gives.
+    A window is a sample, and pairs of windows are repelled in proportion to the dissimilarity of their
+    continuations. If the encoder standardises by instance (`CausalStandardization`), the decoder's stimuli and
+    concepts are standardised too: windows and continuations less the window's last element, in multiples of the
+    window's deviation. These are the units of `recall`.
 
     Args:
         encoder: built Keras model from windows `(batch, window, variables)` to forecasts
             `(batch, horizon, variables)`.
-        decoder: built Keras model back from `(batch, horizon, variables)`.
-        **kwargs: see `BSDModel`.
+        decoder: built Keras model from `(batch, horizon, variables)` to `(batch, window, variables)`.
+        task: `"regression"`.
+        **kwargs: arguments of `BSDModel`.
 
     Raises:
-        ValueError: as `BSDModel`.
+        ValueError: see `BSDModel`.
 
     Example:
 
-    >>> model = keras_bsd.applications.SpikingForecaster(window=48, horizon=6, variables=1)
-    >>> model.compile(keras.optimizers.AdamW(3e-3))
+    >>> model = keras_bsd.applications.SpikingForecaster(window=12, horizon=3, variables=1, units=(8,))
+    >>> model.compile(keras.optimizers.AdamW(6e-3))
+    >>> tuple(model(np.ones((2, 12, 1))).shape)
+    (2, 3, 1)
     """
 
-    def __init__(self, encoder, decoder, task="regression", **kwargs):
+    def __init__(self, encoder: Model, decoder: Model, task: Task = "regression", **kwargs: Any) -> None:
         super().__init__(encoder, decoder, task=task, **kwargs)
 
     def _decoder_views(self, x, y):
         targets = self._targets(y)
-        found = [layer for layer in self.encoder.layers if isinstance(layer, CausalStandardization)]
-        if not found:
+        layers = [layer for layer in self.encoder.layers if isinstance(layer, CausalStandardization)]
+        if not layers:
             return x, targets
         x = ops.cast(x, targets.dtype)
-        _, scale = found[0](x)
+        _, scale = layers[0](x)
         level, scale = x[:, -1:], scale[:, -1:]
-        return tuple(ops.clip((part - level) / scale, -FARTHEST, FARTHEST) for part in (x, targets))
+        return tuple(
+            ops.clip((values - level) / scale, -MAX_DEVIATIONS, MAX_DEVIATIONS) for values in (x, targets)
+        )
 
-    def streamer(self, streams=None):
-        """A `Streamer` that takes one element of a series at a time and gives a forecast for each.
+    def streamer(self, streams: int | None = None) -> Streamer:
+        """Return a `Streamer` that takes one element of a series at a time and returns a forecast for each.
 
         Args:
-            streams: int, parallel streams; `None` for one, without an axis of its own.
+            streams: positive int, the number of parallel streams; `None` for one, without a stream axis.
         """
         return Streamer(self.encoder, streams)

@@ -1,25 +1,23 @@
-"""What the firing rates of one stage tell of a target by themselves: a readout that serves learning alone."""
+"""Local readouts: auxiliary classifiers or regressors of single stages, for training only."""
 
 import math
 
 import keras
 from keras import ops
 
-from keras_bsd.losses._reco import pooled
-
-GRID = 4  # cells in height and width that maps are averaged to, unless images are told from them place by place
+from keras_bsd.losses._reco import GRID, pool_maps
 
 
 class LocalReadout(keras.layers.Layer):
     """Linear readout of one stage's firing rates, and its loss.
 
-    Images a whole number of times as large as the stage's maps are told place by place, by a transposed
-    convolution; all else from all rates at once, those of maps averaged to 4x4 cells.
+    If the target is an image whose sides are a multiple of the stage's maps', the readout is a transposed
+    convolution. Otherwise it is dense, from all rates, and maps are first averaged to 4x4 cells.
 
     Args:
-        neurons: shape of the stage's neurons, without the batch.
-        target: shape of a target, without the batch.
-        classification: whether targets are classes, one-hot.
+        neurons: tuple, shape of the stage's neurons, without the batch.
+        target: tuple, shape of a target, without the batch.
+        classification: bool, whether targets are one-hot classes.
     """
 
     def __init__(self, neurons, target, classification, **kwargs):
@@ -33,36 +31,37 @@ class LocalReadout(keras.layers.Layer):
             sides, outputs = 2 * self._enlargement, self._target[-1]
             kernel = (sides, sides, outputs, input_shape[-1])
         else:
-            seen, outputs = pooled(keras.KerasTensor(input_shape), GRID).shape[1:], math.prod(self._target)
-            kernel = (math.prod(seen), outputs)
+            cells, outputs = pool_maps(keras.KerasTensor(input_shape), GRID).shape[1:], math.prod(self._target)
+            kernel = (math.prod(cells), outputs)
         self.kernel = self.add_weight(kernel, "glorot_uniform", name="kernel")
         self.bias = self.add_weight((outputs,), "zeros", name="bias")
 
     def call(self, rates):
-        """What is told of targets, `(batch, ...)`: of classes their logits."""
+        """Return predicted targets `(batch, ...)`: for classes, their logits."""
         if self._enlargement is not None:
-            told = ops.conv_transpose(rates, self.kernel, strides=self._enlargement, padding="same")
+            outputs = ops.conv_transpose(rates, self.kernel, strides=self._enlargement, padding="same")
         else:
-            told = ops.matmul(ops.reshape(pooled(rates, GRID), (-1, self.kernel.shape[0])), self.kernel)
-        return ops.reshape(told + self.bias, (-1, *self._target))
+            cells = ops.reshape(pool_maps(rates, GRID), (-1, self.kernel.shape[0]))
+            outputs = ops.matmul(cells, self.kernel)
+        return ops.reshape(outputs + self.bias, (-1, *self._target))
 
-    def losses_of(self, rates, targets):
-        """Of each sample, `(batch,)`: cross-entropy, or the squared error as part of the targets' variance."""
-        told, targets = self(rates), ops.cast(targets, "float32")
+    def sample_losses(self, rates, targets):
+        """Return the losses `(batch,)`: cross-entropy, or squared error divided by the targets' variance."""
+        predictions, targets = self(rates), ops.cast(targets, "float32")
         if self._classification:
-            return keras.losses.categorical_crossentropy(targets, told, from_logits=True)
-        errors = ops.mean(ops.square(told - targets), axis=tuple(range(1, len(targets.shape))))
-        return ops.divide_no_nan(errors, ops.mean(ops.var(targets, axis=0)))  # a lone sample has no variance
+            return keras.losses.categorical_crossentropy(targets, predictions, from_logits=True)
+        errors = ops.mean(ops.square(predictions - targets), axis=tuple(range(1, len(targets.shape))))
+        return ops.divide_no_nan(errors, ops.mean(ops.var(targets, axis=0)))  # one sample has no variance
 
     def load_own_variables(self, store):
-        if store.keys():  # weights of a pair that had none leave these as they are
+        if store.keys():  # a pair saved without local readouts leaves their weights unchanged
             super().load_own_variables(store)
 
 
 def _enlargement(neurons, target):
-    """By what whole factor an image is larger than a map, or None."""
+    """Return the integer factor by which an image is larger than a map, or None."""
     if len(neurons) != 3 or len(target) != 3:
         return None
     (height, width), (rows, columns) = target[:2], neurons[:2]
-    times = height // rows
-    return times if (times * rows, times * columns) == (height, width) else None
+    factor = height // rows
+    return factor if (factor * rows, factor * columns) == (height, width) else None

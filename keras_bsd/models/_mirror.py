@@ -1,32 +1,39 @@
-"""From an encoder to the decoder that mirrors it."""
+"""The decoder that mirrors an encoder."""
+
+from typing import Literal
 
 import keras
 
+from keras_bsd._types import Model
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage, flatten_stages
 
 
-def mirror(encoder, timesteps=None, normalization="batch", name="decoder"):
-    """A decoder, concept to stimulus, whose stages mirror those of `encoder` one by one.
+def mirror(
+    encoder: Model,
+    timesteps: int | None = None,
+    normalization: Literal["batch", "layer"] | None = "batch",
+    name: str = "decoder",
+) -> Model:
+    """Return a decoder, from concept to stimulus, whose stages mirror those of an encoder.
 
-    The concept, a vector as long as the encoder's output, is held as a current. The decoder's first
-    stage has the shape of the encoder's last one, and so on down to a `Readout` of the stimulus. The
-    weights are its own.
+    The concept, a vector of the encoder's output shape, is held as a current. The decoder's first stage has the
+    shape of the encoder's last stage, and so on down to a `Readout` of the stimulus. All weights are new.
 
     Args:
-        encoder: a built Keras model of `SpikingDense`, `SpikingConv2D` and `SpikingResidualConv2D`
-            stages, each behind the other whatever else skips them, ending in a `Readout`.
+        encoder: built Keras model of `SpikingDense`, `SpikingConv2D` and `SpikingResidualConv2D` stages in one
+            chain, ending in a `Readout`; skip connections around stages are allowed.
         timesteps: positive int (default: that of the encoder's spikes).
-        normalization: of the decoder's currents: `"batch"`, `"layer"` or `None`.
-        name: of the decoder.
+        normalization: `"batch"`, `"layer"` or `None`, of the decoder's currents.
+        name: name of the decoder.
 
     Returns:
-        A `keras.Sequential`.
+        `keras.Sequential`.
 
     Raises:
-        ValueError: there is no readout, or more than one, or a later stage has `timesteps`.
-        NotImplementedError: a stage is the user's own; the decoder is then to be written by hand.
+        ValueError: there is no readout or more than one, or a later stage has `timesteps`.
+        NotImplementedError: a stage has no `backward_synapse`; write the decoder by hand.
 
     Example:
 
@@ -34,7 +41,9 @@ def mirror(encoder, timesteps=None, normalization="batch", name="decoder"):
     ...     keras.Input((8, 8, 1)),
     ...     keras_bsd.layers.SpikingDense(32, timesteps=4),
     ...     keras_bsd.layers.Readout(keras.layers.Dense(10), "softmax")])
-    >>> model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
+    >>> decoder = keras_bsd.mirror(encoder)
+    >>> decoder.input_shape, decoder.output_shape
+    ((None, 10), (None, 8, 8, 1))
     """
     spiking, readouts = flatten_stages(encoder, SpikingStage), flatten_stages(encoder, Readout)
     held = [stage.name for stage in spiking if stage.timesteps is not None]

@@ -1,34 +1,43 @@
-"""The pair for sequences whose every element has a class of its own, such as the next character."""
+"""The pair for sequences in which every element has a class, such as the next character."""
+
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_bsd._types import Model
 from keras_bsd.models._pair import BSDModel
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class BSDSequenceModel(BSDModel):
-    """A recurrent spiking encoder, and a decoder for its elements, trained by distillation.
+    """A recurrent spiking encoder, and a decoder of single elements, trained by distillation.
 
-    Every element of a sequence is a sample: what the encoder's stages say of it is drawn to what the
-    decoder, which knows nothing of time, says of the element's class. Arguments, training and logs are
-    those of `BSDModel`, but for the shapes; a sample weight is one of each element, `(batch, elements)`.
+    Every element of a sequence is a sample: the encoder's representation of each element is trained to match
+        the
+    decoder's representation of its class; the decoder has no axis of elements. Arguments, training and logs are
+    those of `BSDModel`, except for the shapes; sample weights are `(batch, elements)`.
 
     Args:
-        encoder: built Keras model from class numbers `(batch, elements)` to class probabilities
+        encoder: built Keras model from token ids `(batch, elements)` to class probabilities
             `(batch, elements, classes)`, of `SpikingRecurrent` stages and a `SequenceReadout`.
-        decoder: built Keras model from a class `(batch, classes)` to what precedes it
+        decoder: built Keras model from the class of an element `(batch, classes)` to the element before it
             `(batch, classes)`.
-        **kwargs: see `BSDModel`.
+        **kwargs: arguments of `BSDModel`.
 
     Raises:
-        ValueError: as `BSDModel`.
+        ValueError: see `BSDModel`; or the networks have other shapes.
 
     Example:
 
-    >>> model = keras_bsd.applications.SpikingCharRNN("abc ", units=(32,))
-    >>> model.compile(keras.optimizers.AdamW(3e-3))
+    >>> model = keras_bsd.applications.SpikingCharRNN("abc ", units=(8,))
+    >>> model.compile(keras.optimizers.AdamW(6e-3))
+    >>> tuple(model(np.array([[0, 1, 2, 3, 0]])).shape)
+    (1, 5, 4)
     """
+
+    def __init__(self, encoder: Model, decoder: Model, **kwargs: Any) -> None:
+        super().__init__(encoder, decoder, **kwargs)
 
     def _check_ends(self):
         (*elements, classes), (*axes, _) = self.encoder.output_shape, self.decoder.input_shape
@@ -53,5 +62,5 @@ class BSDSequenceModel(BSDModel):
             return ops.reshape(ops.cast(y, "float32"), (-1, classes))
         return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
 
-    def _each_sample(self, sample_weight):
+    def _flatten_weights(self, sample_weight):
         return None if sample_weight is None else ops.reshape(sample_weight, (-1,))

@@ -1,20 +1,20 @@
-"""What the stages do during training, for the logs."""
+"""Metrics of the stages during training, for the logs."""
 
 import keras
 from keras import ops
 
 
 class StageMonitor(keras.metrics.Metric):
-    """Mean alignment and firing rate of every stage: one metric with a value by name.
+    """Mean alignment and firing rate of every stage: one metric whose result is a dict by name.
 
     Args:
-        stages: names of the stages.
+        stages: list of names of the stages.
     """
 
     def __init__(self, stages, name="stages"):
         super().__init__(name=name)
-        self.names = [f"{stage}_{of}" for of in ("alignment", "firing_rate") for stage in stages]
-        # The last entry counts the steps: as part of the sum it moves with data only.
+        self.names = [f"{stage}_{metric}" for metric in ("alignment", "firing_rate") for stage in stages]
+        # The last entry counts the steps: as an entry of the sum it changes only together with the others.
         self.totals = self.add_variable((len(self.names) + 1,), "zeros", name="totals")
 
     def update_state(self, alignments, firing_rates):

@@ -1,5 +1,7 @@
 """Checks that an encoder and a decoder can be a pair."""
 
+import types
+
 import keras
 
 from keras_bsd.layers._stage import SpikingStage, Stage, flatten_stages
@@ -13,14 +15,14 @@ def paired_stages(encoder, decoder):
     backward = flatten_stages(decoder, SpikingStage)[::-1]
     if len(forward) != len(backward):
         raise ValueError(
-            "Encoder and decoder must have as many spiking stages as each other. Received: "
+            "Encoder and decoder must have the same number of spiking stages. Received: "
             f"{len(forward)} in the encoder ({', '.join(stage.name for stage in forward)}), "
             f"{len(backward)} in the decoder ({', '.join(stage.name for stage in backward)})"
         )
     for stage, teacher in zip(forward, backward, strict=True):
         if stage.output_features != teacher.output_features:
             held = [x.name for x in (*forward[1:], *backward[:-1]) if x.timesteps is not None]
-            remedy = f". Only a stage that takes the stimulus or the concept gets `timesteps`; so do {held}"
+            remedy = f". Only the first stage of a network takes `timesteps`; so do {held}"
             raise ValueError(
                 "Stages must mirror each other in the shape of a sample's neurons. Received: encoder "
                 f"stage '{stage.name}' {stage.output_features}, decoder stage '{teacher.name}' "
@@ -32,7 +34,7 @@ def paired_stages(encoder, decoder):
 def _check_model(model, role):
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ValueError(
-            f"`{role}` must be a built Sequential or functional keras.Model. Received: {model!r}. "
+            f"`{role}` must be a built Sequential or functional keras.Model. Received: {role}={model!r}. "
             "Start a Sequential with keras.Input(shape)."
         )
     stages = flatten_stages(model, Stage)
@@ -47,10 +49,35 @@ def _check_model(model, role):
         )
 
 
-def check_gives_probabilities(encoder):
+def check_ends(encoder, decoder):
+    """Raise unless each network's input has the shape of the other's output."""
+    for name, shape, other in (
+        ("the encoder's output", encoder.output_shape, decoder.input_shape),
+        ("the encoder's input", encoder.input_shape, decoder.output_shape),
+    ):
+        if shape[1:] != other[1:]:
+            raise ValueError(f"The decoder does not match {name}. Received: {shape[1:]} and {other[1:]}")
+
+
+def check_outputs_probabilities(encoder):
+    """Raise if the encoder's last layer is linear."""
     last = encoder.layers[-1]
     if getattr(last, "activation", None) is keras.activations.linear:
         raise ValueError(
             f"The default loss takes probabilities, but the encoder's last layer '{last.name}' is linear. "
             'End it in Readout(..., activation="softmax"), or compile with a loss of `from_logits=True`.'
         )
+
+
+def split_after(encoder, stage):
+    """Return the layers up to a stage and those after it as two models, `latent_encoder` and `latent_decoder`.
+
+    A namespace holds them, which Keras does not search for layers: they share the encoder's.
+    """
+    layers = encoder.layers
+    above = layers.index(stage) + 1
+    stimulus, spikes = keras.Input(encoder.input_shape[1:]), keras.Input(stage.output.shape[1:])
+    return types.SimpleNamespace(
+        latent_encoder=keras.Sequential([stimulus, *layers[:above]], name="latent_encoder"),
+        latent_decoder=keras.Sequential([spikes, *layers[above:]], name="latent_decoder"),
+    )

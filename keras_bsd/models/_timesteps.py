@@ -1,27 +1,31 @@
-"""The same network for another number of time steps."""
+"""The same network with another number of timesteps."""
 
 import keras
 
 from keras_bsd import _checks
+from keras_bsd._types import Model
 from keras_bsd.layers._stage import SpikingStage
 
 
-def with_timesteps(model, timesteps):
-    """A copy of a network, its weights included, whose stimulus is held for another number of steps.
+def with_timesteps(model: Model, timesteps: int) -> Model:
+    """Return a copy of a network, weights included, that holds its stimulus for another number of timesteps.
 
     Args:
         model: an encoder or a decoder: Sequential or functional `keras.Model` of stages.
         timesteps: positive int.
 
     Returns:
-        A `keras.Model` with variables of its own.
+        `keras.Model` with variables of its own.
 
     Raises:
         ValueError: no stage of the model takes a stimulus, or `timesteps` is out of range.
 
     Example:
 
-    >>> quick = keras_bsd.with_timesteps(model.encoder, timesteps=2)
+    >>> model = keras_bsd.applications.SpikingMLP((4,), classes=3, units=(8, 6), timesteps=4)
+    >>> faster = keras_bsd.with_timesteps(model.encoder, timesteps=2)
+    >>> keras_bsd.layers.flatten_stages(faster)[0].output.shape
+    (None, 2, 8)
     """
     _checks.integer("timesteps", timesteps, low=1)
     held = []
@@ -35,6 +39,9 @@ def with_timesteps(model, timesteps):
 
     copied = keras.models.clone_model(model, clone_function=copy, recursive=True)
     if not held:
-        raise ValueError(f"No stage of {model.name!r} holds a stimulus: its inputs bring their time steps.")
+        raise ValueError(
+            f"No stage of {model.name!r} holds a stimulus: its inputs have a time axis, and their number of "
+            f"timesteps is that of the encoding. Received: timesteps={timesteps}"
+        )
     copied.set_weights(model.get_weights())
     return copied

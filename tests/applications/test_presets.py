@@ -110,10 +110,10 @@ def test_published_presets(name):
     if known["task"] == "recognition":
         assert len(known["labels"]) == model.encoder.output_shape[-1]
     (score,) = set(known) & set(presets.SCORE_FORMATS)
-    metrics = known["metrics"]
-    rule = next(rule for rule in metrics["flags"]["rule"] if rule in ("rate", "readouts"))
-    measured = metrics["test"][rule][score.removeprefix("test_")] if "test" in metrics else metrics[score][rule]
-    assert known[score] == pytest.approx(measured, abs=5e-3)
+    training = known["training"]
+    methods = training["flags"]["method"]
+    assert training["method"] == next(method for method in methods if method in ("rate", "readouts"))
+    assert known[score] == pytest.approx(training["scores"][score.removeprefix("test_")], abs=5e-3)
     recipes = {"recognition": "recognition", "generation": "generation"}
     recipe = f"applications/train_{recipes.get(known['task'], 'regression')}.py"
     assert known["command"].split()[1] == recipe

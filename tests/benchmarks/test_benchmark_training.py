@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 
 import keras_bsd
+from benchmarks import benchmark_tables, keras_contenders, measure_case
+from tests.recipes.running import ROOT, run
 
 CONTENDERS = ["bsd_rate", "bsd_surrogate", "backprop"]
 OTHERS = [name for name in ("snntorch", "spikingjelly") if importlib.util.find_spec(name)]
 
 
 @pytest.mark.slow
-def test_writes_figures_and_tables(pytestconfig, tmp_path):
+def test_writes_measurements_and_tables(tmp_path):
     flags = ["--networks=dense", "--timesteps=2", "--batch_sizes=4", "--jit_compile=false", "--rounds=1"]
     flags += ["--idle_threads=sleep", "--warmup=1", "--repeats=3", f"--output_dir={tmp_path}"]
-    command = [sys.executable, "tests/benchmarks/benchmark_training.py", *flags]
-    done = subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.benchmark_training", *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "benchmark.json").read_text())
     assert [row["contender"] for row in report["summary"]] == CONTENDERS + OTHERS
@@ -30,26 +32,67 @@ def test_writes_figures_and_tables(pytestconfig, tmp_path):
     assert all(weights[name] == weights["backprop"] < weights["bsd_rate"] for name in OTHERS)
     assert report["versions"]["keras_bsd"] == keras_bsd.__version__
     page = (tmp_path / "benchmark.md").read_text()
+    assert "-m benchmarks.benchmark_training --networks=dense --timesteps=2" in page
     for name in [*CONTENDERS, *OTHERS, "dense, batch of 4, T = 2"]:
         assert re.search(rf"\n\| {name} +\| ", page)
     for name in {"snntorch", "spikingjelly"} - set(OTHERS):
-        assert f"{name} is left out: pip install 'keras_bsd[benchmark]'" in done.stderr
+        assert f"{name} is not measured: pip install 'keras_bsd[benchmark]'" in done.stderr
 
 
-def test_unknown_contender(pytestconfig, tmp_path):
-    command = [sys.executable, "tests/benchmarks/benchmark_training.py", "--contenders=bsd,backprop"]
-    done = subprocess.run(
-        [*command, f"--output_dir={tmp_path}"], cwd=pytestconfig.rootpath, capture_output=True, text=True
-    )
+def test_unknown_contender():
+    done = run("benchmark_training", "--contenders=bsd,backprop")
     assert done.returncode
-    assert (
-        "must be some of bsd_rate, bsd_surrogate, backprop, snntorch, spikingjelly" in done.stdout + done.stderr
-    )
+    expected = "must be some of bsd_rate, bsd_surrogate, backprop, snntorch, spikingjelly"
+    assert expected in done.stdout + done.stderr
+
+
+def test_stopwatch_measures_after_the_warm_up():
+    stopwatch = measure_case.Stopwatch(warmup=2, repeats=4, max_seconds=10)
+    while not stopwatch.done:
+        stopwatch.tick()
+    assert len(stopwatch.ticks) == 6
+    assert len(stopwatch.seconds) == 4
+
+
+def test_stopwatch_stops_when_time_is_up():
+    stopwatch = measure_case.Stopwatch(warmup=1, repeats=20, max_seconds=0)
+    while not stopwatch.done:
+        stopwatch.tick()
+    assert len(stopwatch.seconds) == measure_case.MIN_REPEATS
+
+
+def _measurement(contender, step, jit_compile="true", round=0):
+    return {
+        **{"round": round, "network": "dense", "batch_size": 10, "timesteps": 4, "contender": contender},
+        **{"jit_compile": jit_compile, "idle_threads": None, "trainable_weights": 7},
+        **{"step_seconds": [step] * 3, "forward_seconds": [step / 2] * 3},
+        **{"rss_before": 1_000_000, "rss_peak": int((1 + 1000 * step) * 1e6)},
+    }
+
+
+def test_tables():
+    """Medians over the rounds; of each contender's settings the fastest; ratios of these."""
+    measurements = [
+        _measurement("bsd_rate", 0.002),
+        _measurement("bsd_rate", 0.004, round=1),
+        _measurement("bsd_rate", 0.009, jit_compile="false"),
+        _measurement("backprop", 0.006),
+        {**_measurement("backprop", 0.001, jit_compile="false"), "error": "out of memory"},
+    ]
+    summary = benchmark_tables.summarize(measurements)
+    assert [row["step_ms"] for row in summary] == pytest.approx([3, 9, 6])
+    assert [row["samples_per_second"] for row in summary] == pytest.approx([10 / 3e-3, 10 / 9e-3, 10 / 6e-3])
+    assert [row["peak_mb"] for row in summary] == pytest.approx([3, 9, 6])
+    sections = benchmark_tables.sections({"measurements": measurements, "summary": summary})
+    heading, table, _, ratios = sections
+    assert heading == "## dense, batch of 10"
+    assert "3.0 ± 1.0 ms, 3333/s, 1.5 ms, 3 MB, jit" in table
+    assert re.search(r"\| dense, batch of 10, T = 4 \| 0\.50 +\| 0\.50 +\| - +\| - +\|", ratios)
 
 
 @pytest.fixture
 def double_precision():
-    """In which no spike hangs on the order of a sum."""
+    """Double precision, in which no spike depends on the order of a sum."""
     keras.config.set_floatx("float64")
     yield
     keras.config.set_floatx("float32")
@@ -58,12 +101,12 @@ def double_precision():
 @pytest.mark.parametrize("network", ["dense", "conv"])
 @pytest.mark.parametrize("contender", OTHERS)
 def test_others_are_the_same_network(contender, network, double_precision):
-    """Given the encoder's weights, they give its scores: its readout's scale becomes a part of them."""
-    from benchmarks import keras_contenders, torch_contenders
+    """With the encoder's weights they compute its scores; the weights absorb its readout's scale."""
+    from benchmarks import torch_contenders
 
     encoder = keras_contenders.build({"contender": "backprop", "network": network, "timesteps": 3})
     x = np.random.default_rng(0).random((4, *encoder.input_shape[1:]))
-    for weight in encoder.trainable_weights:  # so that none can take another's place
+    for weight in encoder.trainable_weights:  # so that no two weights are equal
         weight.assign(weight + keras.random.normal(weight.shape, stddev=0.01))
     for _ in range(20):
         encoder(x, training=True)  # moves the batch statistics
@@ -77,13 +120,13 @@ def test_others_are_the_same_network(contender, network, double_precision):
             weights[-2] = weights[-2] * layer.scale
     fill(other, weights)
     for synapse in [module for module in other.modules() if hasattr(module, "weight")]:
-        synapse.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))  # snnTorch's are single
+        synapse.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))  # snnTorch's are float32
     scores = other(torch_contenders.as_batch(x)).softmax(1).detach().numpy()
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
 
 
 def fill(network, weights):
-    """Put Keras weights into a PyTorch network of the same layers in the same order."""
+    """Assign Keras weights to a PyTorch network with the same layers in the same order."""
     import torch
 
     remaining = iter(weights)

@@ -45,7 +45,7 @@ NETWORKS = {
     "regression": lambda: pairs.regression_pair().encoder,
     "autoencoder": lambda: pairs.autoencoder().encoder,
     "autoencoder, lower half": lambda: pairs.autoencoder().latent_encoder,
-    "autoencoder, upper half": lambda: pairs.autoencoder().generator,
+    "autoencoder, upper half": lambda: pairs.autoencoder().latent_decoder,
     "forecast": lambda: pairs.forecast_pair().encoder,
     "characters": lambda: pairs.character_pair().encoder,
     "no delays": lambda: keras_bsd.applications.SpikingCharRNN("abc", units=(9,), delays=1).encoder,

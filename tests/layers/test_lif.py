@@ -17,6 +17,7 @@ def currents(shape, seed=0, dtype="float64"):
 
 
 def run(layer, *args, **kwargs):
+    """Return the layer's outputs as NumPy arrays."""
     return keras.tree.map_structure(ops.convert_to_numpy, layer(*args, **kwargs))
 
 
@@ -39,13 +40,30 @@ def test_equals_the_recursion(beta, threshold, reset, refractory_steps, steps, s
 
 
 def test_by_hand():
-    # u: 0.5, then 0.25 + 0.5 = 0.75 spikes and is set to zero, then 0.5 again.
+    # Membrane: 0.5; then 0.25 + 0.5 = 0.75, a spike and a reset to zero; then 0.5 again.
     data = np.full((1, 3, 1), 0.5, "float32")
     spikes, membrane = run(SpikingLIF(beta=0.5, threshold=0.6, return_state=True), data)
     np.testing.assert_array_equal(spikes[0, :, 0], [0, 1, 0])
     np.testing.assert_allclose(membrane, [[0.5]])
     soft = run(SpikingLIF(beta=0.5, threshold=0.6, reset="soft", return_state=True), data)
     np.testing.assert_allclose(soft[1], [[0.15 * 0.5 + 0.5]], rtol=1e-6)
+
+
+def test_charge_by_hand():
+    """Leak and input, before the reset: 0.5 u + I, and 0.5 u alone in a refractory step."""
+    cell = SpikingLIFCell(2, beta=0.5, refractory_steps=2)
+    membrane, remaining = ops.array([[0.4, 1.0]]), ops.array([[0.0, 1.0]])
+    charged = ops.convert_to_numpy(cell.charge(ops.array([[0.7, 0.7]]), [membrane, remaining]))
+    np.testing.assert_allclose(charged, [[0.9, 0.5]], rtol=1e-6)
+    spikes, (after, remaining) = run(cell, ops.array([[0.7, 0.7]]), [membrane, remaining])
+    np.testing.assert_array_equal(spikes, [[1, 0]])
+    np.testing.assert_allclose(after, [[0, 0.5]], rtol=1e-6)
+    np.testing.assert_array_equal(remaining, [[2, 0]])
+
+
+def test_charge_without_refractory_steps_is_leak_and_input():
+    charged = SpikingLIFCell(1, beta=0.25).charge(ops.array([[-0.5]]), [ops.array([[2.0]])])
+    assert float(charged[0, 0]) == pytest.approx(0)
 
 
 def test_a_membrane_at_its_threshold_spikes():
@@ -65,13 +83,13 @@ def test_gradient_equals_the_chain_rule(reset, detach_reset):
         0.7, threshold=0.5, reset=reset, detach_reset=detach_reset, surrogate="atan", dtype="float64"
     )
     data_tensor = ops.convert_to_tensor(data)
-    (found,) = gradients(lambda data: ops.sum(layer(data) * upstream_tensor), [data_tensor])
+    (gradient,) = gradients(lambda data: ops.sum(layer(data) * upstream_tensor), [data_tensor])
 
     def atan(distance):
         return 1 / (1 + (np.pi * distance) ** 2)
 
     expected = lif_reference.gradient(data, upstream, 0.7, 0.5, atan, reset, detach_reset)
-    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("reset", RESETS)
@@ -93,7 +111,7 @@ def test_loop_equals_unrolled(monkeypatch, reset, masked):
 
 
 @pytest.mark.skipif(keras.config.backend() == "torch", reason="PyTorch runs without a graph")
-def test_long_sequences_stay_in_a_small_graph():
+def test_long_sequences_have_a_small_graph():
     layer, cell_calls = SpikingLIF(), []
     call = layer.cell.call
     layer.cell.call = lambda *args, **kwargs: cell_calls.append(1) or call(*args, **kwargs)
@@ -109,7 +127,7 @@ def test_unknown_length():
     np.testing.assert_array_equal(model.predict(data, verbose=0), expected)
 
 
-def test_mask_holds_the_state_still():
+def test_masked_steps_leave_the_state_unchanged():
     data = currents((4, 8, 3))
     mask = np.random.default_rng(3).random((4, 8)) < 0.6
     spikes, membrane = run(SpikingLIF(0.8, return_state=True, dtype="float64"), data, mask=mask)
@@ -118,7 +136,7 @@ def test_mask_holds_the_state_still():
     np.testing.assert_allclose(membrane, expected_membrane)
 
 
-def test_mask_comes_from_the_layer_before():
+def test_mask_of_the_layer_before_is_applied():
     data = currents((2, 5, 3), dtype="float32") + 1
     data[:, 2:] = 0
     model = keras.Sequential([keras.Input((5, 3)), keras.layers.Masking(), SpikingLIF(0.9)])
@@ -127,7 +145,7 @@ def test_mask_comes_from_the_layer_before():
 
 
 @pytest.mark.parametrize("refractory_steps", [0, 2])
-def test_state_goes_out_and_in(refractory_steps):
+def test_returned_state_continues_the_sequence(refractory_steps):
     data = currents((2, 10, 3), dtype="float32")
     layer = SpikingLIF(0.9, refractory_steps=refractory_steps, return_state=True)
     whole, *_ = run(layer, data)
@@ -161,7 +179,7 @@ def test_spikes_are_binary_under_any_policy(dtype, learned):
     assert set(np.unique(ops.convert_to_numpy(ops.cast(spikes, "float32")))) == {0.0, 1.0}
 
 
-def test_learned_leak_and_threshold_stay_in_range():
+def test_learned_leak_and_threshold_are_constrained():
     layer = SpikingLIF(0.99, threshold=0.01, trainable_leak=True, trainable_threshold=True)
     model = keras.Sequential([keras.Input((4, 3)), layer])
     model.compile(keras.optimizers.SGD(10.0), "mse")
@@ -174,7 +192,7 @@ def test_learned_leak_and_threshold_stay_in_range():
     assert float(layer.cell.threshold) != pytest.approx(0.01)
 
 
-def test_compiles_as_one_and_equals_eager():
+def test_compiled_equals_eager():
     data = currents((4, 6, 3), dtype="float32")
     model = keras.Sequential([keras.Input((6, 3)), SpikingLIF(0.9, refractory_steps=1)])
     model.compile(jit_compile=True)

@@ -13,7 +13,7 @@ def series(elements=7, features=5, seed=0):
 
 
 def by_hand(stage, x, steps):
-    """The stage's spikes from its formula, element by element, in NumPy."""
+    """Return the stage's spikes by its formula, element by element, in NumPy."""
     kernel, gamma, beta = (ops.convert_to_numpy(weight) for weight in stage.synapse.weights)
     feedback = ops.convert_to_numpy(stage.recurrent.kernel)
     padded = np.concatenate([np.zeros_like(x[:, : stage.delays - 1]), x], axis=1)
@@ -33,7 +33,7 @@ def by_hand(stage, x, steps):
 
 
 @pytest.mark.parametrize("delays", [1, 3])
-def test_the_formula(delays):
+def test_spikes_equal_the_formula(delays):
     stage, x = SpikingRecurrent(6, delays=delays, timesteps=4), series()
     spikes = ops.convert_to_numpy(stage(x))
     assert spikes.shape == (3, 7, 4, 6)
@@ -41,19 +41,22 @@ def test_the_formula(delays):
     assert 0.05 < spikes.mean() < 0.95
 
 
-def test_has_no_mirror_image():
-    with pytest.raises(NotImplementedError, match="SpikingRecurrent has no mirror image of its own"):
+def test_cannot_be_mirrored():
+    with pytest.raises(
+        NotImplementedError,
+        match="SpikingRecurrent cannot be mirrored, because it does not define `backward_synapse`",
+    ):
         SpikingRecurrent(6).backward_synapse()
 
 
-def test_the_gain_of_feedback():
+def test_feedback_gain_scales_the_initial_weights():
     stage = SpikingRecurrent(6, timesteps=4, feedback_gain=0.2)
     stage(series())
     feedback = ops.convert_to_numpy(stage.recurrent.kernel)
     np.testing.assert_allclose(feedback @ feedback.T, 0.04 * np.eye(6), atol=1e-6)
 
 
-def test_a_later_stage_takes_the_rates_of_spikes():
+def test_a_later_stage_receives_firing_rates():
     first, second = SpikingRecurrent(6, timesteps=4), SpikingRecurrent(5, delays=2)
     spikes = ops.convert_to_numpy(first(series()))
     np.testing.assert_array_equal(ops.convert_to_numpy(second(spikes)), by_hand(second, spikes.mean(axis=2), 4))
@@ -61,7 +64,7 @@ def test_a_later_stage_takes_the_rates_of_spikes():
 
 @pytest.mark.parametrize("neuron", [{}, {"refractory_steps": 1}, {"reset": "soft", "tau": 3.0}])
 def test_carried_state(neuron):
-    """Cut anywhere, a sequence gives what it gives in one piece."""
+    """The chunks of a sequence have the spikes of the whole sequence, wherever it is cut."""
     stage, x = SpikingRecurrent(6, delays=3, timesteps=2, neuron=SpikingLIF(**neuron)), series(9)
     whole, states, parts = ops.convert_to_numpy(stage(x)), None, []
     for begin, end in ((0, 1), (1, 2), (2, 6), (6, 9)):
@@ -69,7 +72,7 @@ def test_carried_state(neuron):
             parts.append(ops.convert_to_numpy(stage(x[:, begin:end])))
         states = scope.states
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
-    assert not np.array_equal(ops.convert_to_numpy(stage(x[:, 6:])), parts[-1])  # from rest it differs
+    assert not np.array_equal(ops.convert_to_numpy(stage(x[:, 6:])), parts[-1])  # differs from rest
 
 
 @pytest.mark.parametrize("targets", ["all", "last"])
@@ -105,12 +108,12 @@ def test_the_rate_rule_is_a_product_of_rates_and_errors(targets):
 
 
 def _numpy(tensor):
-    """Values of a tensor that may be traced on JAX."""
+    """Return the values of a tensor, which JAX may trace."""
     return ops.convert_to_numpy(getattr(tensor, "primal", tensor))
 
 
-def test_nothing_goes_back_through_time_unless_asked_for():
-    """An element's error by the inputs at all elements: none passes by the rate rule."""
+def test_only_the_surrogate_rule_has_gradients_through_time():
+    """The gradient of one element's rates by the inputs of all elements; by the rate rule it is zero."""
     stage, x = SpikingRecurrent(12, timesteps=4), series()
     stage(x)
     gain = keras.Variable(np.ones((1, 7, 1), "float32"))
@@ -127,7 +130,7 @@ def test_nothing_goes_back_through_time_unless_asked_for():
     np.testing.assert_allclose(alone, surrogate, rtol=1e-4, atol=1e-6)
 
 
-def test_compiled_and_saved(tmp_path):
+def test_compiles_saves_and_loads(tmp_path):
     model = keras.Sequential(
         [
             keras.Input((7, 5)),
@@ -143,6 +146,12 @@ def test_compiled_and_saved(tmp_path):
     np.testing.assert_array_equal(loaded.predict(series(), verbose=0), expected)
 
 
+def test_config_of_version_0_1():
+    config = SpikingRecurrent(4, targets="last").get_config()
+    config["learns_from"] = config.pop("targets")
+    assert SpikingRecurrent.from_config(config).targets == "last"
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -151,7 +160,7 @@ def test_compiled_and_saved(tmp_path):
         (lambda: SpikingRecurrent(4, feedback_gain=-1.0), r"in \[0.0, inf\]. Received: feedback_gain=-1.0"),
         (lambda: SpikingRecurrent(4, targets="first"), "choose one of 'all', 'last'"),
         (lambda: SpikingRecurrent(4, normalization="batch"), "choose one of 'layer', None"),
-        (lambda: SpikingRecurrent(4, neuron=SpikingLIF(stateful=True)), "carries its neurons' state itself"),
+        (lambda: SpikingRecurrent(4, neuron=SpikingLIF(stateful=True)), "must not be stateful, since stage"),
         (lambda: SpikingRecurrent(4)(series()), r"\(batch, elements, time, features\). Received: shape=\(3, 7"),
         (lambda: SpikingRecurrent(4, timesteps=2)(series()[0]), r"\(batch, elements, features\). Received"),
     ],

@@ -53,18 +53,17 @@ def test_runs_saves_and_loads(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["dense", "conv, pooled", "residual"])
-def test_a_saved_stage_keeps_its_precision(name, tmp_path):
-    kind, features = type(STAGES[name][0]()), STAGES[name][1]
-    numbers = {SpikingDense: {"units": 6}, SpikingConv2D: {"filters": 4, "pool_size": 2}}
-    config = numbers.get(kind, {"filters": 4, "skip_channels": 3})
-    model = keras.Sequential([keras.Input((3, *features)), kind(**config, dtype="mixed_bfloat16")])
+def test_a_loaded_stage_has_its_precision(name, tmp_path):
+    make, features = STAGES[name]
+    config = {**make().get_config(), "dtype": "mixed_bfloat16", "neuron": None}
+    model = keras.Sequential([keras.Input((3, *features)), type(make())(**config)])
     model.save(tmp_path / "stage.keras")
     (stage,) = keras.saving.load_model(tmp_path / "stage.keras").layers
     for layer in [*stage.synapse.layers, stage.synapse, stage.neuron, stage.neuron.cell]:
         assert layer.compute_dtype == "bfloat16", layer
 
 
-def test_synapse_sees_each_time_step_alone():
+def test_synapse_processes_each_time_step_separately():
     stage = SpikingStage(keras.layers.Dense(5))
     inputs = binary((2, 4, 3))
     stage.build(inputs.shape)
@@ -91,7 +90,7 @@ def test_sequences_of_unknown_length():
 
 
 @pytest.mark.parametrize("stage", ["conv, pooled", "conv", "dense"])
-def test_backward_synapse_leads_back_to_the_input_shape(stage):
+def test_backward_synapse_has_the_input_shape(stage):
     make, features = STAGES[stage]
     stage = make()
     stage.build((None, 3, *features))
@@ -99,12 +98,12 @@ def test_backward_synapse_leads_back_to_the_input_shape(stage):
     assert backward.output_shape[1:] == features
 
 
-def test_own_stages_have_no_mirror_image():
+def test_a_stage_without_backward_synapse_cannot_be_mirrored():
     with pytest.raises(NotImplementedError, match="Write the decoder by hand"):
         SpikingStage(keras.layers.Dense(3)).backward_synapse()
 
 
-def test_readout_sees_firing_rates():
+def test_readout_of_firing_rates():
     readout = Readout(keras.layers.Dense(4), "softmax")
     spikes = binary((2, 5, 3))
     scores = to_numpy(readout(spikes))
@@ -114,7 +113,7 @@ def test_readout_sees_firing_rates():
 
 @pytest.mark.parametrize("rule", _rules.RULES)
 @pytest.mark.parametrize("timesteps", [None, 4])
-def test_local_learning_fires_as_ever_and_keeps_true_rates(rule, timesteps):
+def test_local_learning_has_the_same_spikes_and_true_rates(rule, timesteps):
     stage = SpikingDense(6, timesteps=timesteps)
     inputs = binary((5, 3) if timesteps else (5, 4, 3))
     plain = to_numpy(stage(inputs, training=True))
@@ -136,11 +135,11 @@ def test_rate_rule_is_one_product_of_rate_and_error():
             stage(inputs)
         return ops.sum(scope.representations[stage.name] * ops.convert_to_tensor(upstream))
 
-    (found,) = weight_gradients(loss, stage.trainable_variables)
+    (gradient,) = weight_gradients(loss, stage.trainable_variables)
     rates = inputs.mean(axis=1)
     distance = rates @ stage.get_weights()[0] - 0.6 / 1.5
     slope = 1 / (1 + (np.pi * distance) ** 2)
-    np.testing.assert_allclose(found, rates.T @ (upstream * slope), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(gradient, rates.T @ (upstream * slope), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -149,7 +148,7 @@ def test_mean_current_is_the_synapse_of_the_mean_rates(name):
     stage, inputs = make(), ops.convert_to_tensor(binary((6, 4, *features)))
     stage.build(inputs.shape)
 
-    def response(mean_current):
+    def loss(mean_current):
         return lambda: ops.sum(ops.square(mean_current() - 0.3))
 
     def by_the_rule():
@@ -159,9 +158,9 @@ def test_mean_current_is_the_synapse_of_the_mean_rates(name):
         return stage.synapse(ops.mean(inputs, axis=1), training=True)
 
     np.testing.assert_allclose(to_numpy(by_the_rule()), to_numpy(directly()), atol=1e-4)
-    found = weight_gradients(response(by_the_rule), stage.synapse.trainable_variables)
-    expected = weight_gradients(response(directly), stage.synapse.trainable_variables)
-    for one, other in zip(found, expected, strict=True):
+    gradients = weight_gradients(loss(by_the_rule), stage.synapse.trainable_variables)
+    expected = weight_gradients(loss(directly), stage.synapse.trainable_variables)
+    for one, other in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-2, atol=1e-3)
 
 
@@ -183,13 +182,13 @@ def test_a_subclass_of_an_affine_layer_may_be_anything():
 
     stage, inputs = SpikingStage(Squared(3)), ops.convert_to_tensor(binary((4, 3, 5)))
     stage.build(inputs.shape)
-    found = stage.mean_current(inputs, stage.affine_part(inputs, True), True)
+    current = stage.mean_current(inputs, stage.affine_part(inputs, True), True)
     np.testing.assert_allclose(
-        to_numpy(found), to_numpy(stage.synapse(ops.mean(inputs, axis=1))), rtol=1e-5, atol=1e-6
+        to_numpy(current), to_numpy(stage.synapse(ops.mean(inputs, axis=1))), rtol=1e-5, atol=1e-6
     )
 
 
-def test_rate_rule_leaves_statistics_as_the_spikes_set_them():
+def test_both_rules_update_the_same_statistics():
     inputs = binary((8, 4, 3))
     moving = []
     for rule in _rules.RULES.values():
@@ -210,7 +209,10 @@ def test_rate_rule_leaves_statistics_as_the_spikes_set_them():
             lambda: SpikingStage(keras.layers.Dense(2), keras.layers.ReLU()),
             "must be a SpikingLIF .*<ReLU",
         ),
-        (lambda: SpikingDense(2, neuron=SpikingLIF(return_state=True)), "gives spikes and nothing else"),
+        (
+            lambda: SpikingDense(2, neuron=SpikingLIF(return_state=True)),
+            "without `return_state`, since a stage outputs spikes alone",
+        ),
         (lambda: SpikingDense(0), "`units` must be an integer of at least 1. Received: units=0"),
         (lambda: SpikingDense(4, timesteps=0), "Received: timesteps=0"),
         (lambda: SpikingDense(4, normalization="group"), "choose one of 'batch', 'layer', None"),
@@ -220,7 +222,10 @@ def test_rate_rule_leaves_statistics_as_the_spikes_set_them():
         (lambda: SpikingDense(4).build((None, 0, 3)), "at least one time step"),
         (lambda: SpikingDense(4, name="first").build((None, 3)), "'first' .* A first stage, .* `timesteps`"),
         (lambda: SpikingConv2D(4).build((None, 8, 8, 1)), "expected min_ndim=4, .* needs `timesteps`"),
-        (lambda: SpikingStage([keras.layers.Dense(2), SpikingLIF()]), "a SpikingLIF goes into the `neuron`"),
+        (
+            lambda: SpikingStage([keras.layers.Dense(2), SpikingLIF()]),
+            "must not hold a SpikingLIF, .* as the `neuron` of a SpikingStage",
+        ),
     ],
 )
 def test_bad_arguments(make, message):

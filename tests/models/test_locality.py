@@ -1,4 +1,4 @@
-"""Every loss reaches the weights of its own pair of stages and no other."""
+"""Each loss reaches the weights of its own pair of stages and no others."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ PAIRS = {
 
 
 def leaks(model):
-    """Paths of weights with a gradient from a loss that is not theirs, and of those with none at all."""
+    """Return paths of weights with a gradient from another stage's loss, and of weights without gradient."""
     model.compile()
     samples = pairs.samples(model)
     (top,), (bottom,) = (flatten_stages(net, Readout) for net in (model.encoder, model.decoder))
@@ -45,8 +45,8 @@ def leaks(model):
     foreign, reached = [], set()
     for loss, stages in owners:
         own = {weight.path for stage in stages for weight in stage.trainable_variables}
-        found = weight_gradients(lambda loss=loss: loss(model.distil(*samples)), model.trainable_variables)
-        for weight, gradient in zip(model.trainable_variables, found, strict=True):
+        gradients = weight_gradients(lambda loss=loss: loss(model.distil(*samples)), model.trainable_variables)
+        for weight, gradient in zip(model.trainable_variables, gradients, strict=True):
             if gradient is None or not np.any(gradient):
                 continue
             reached.add(weight.path)
@@ -57,27 +57,27 @@ def leaks(model):
 
 @pytest.mark.parametrize("rule", _rules.RULES)
 @pytest.mark.parametrize("pair", PAIRS)
-def test_gradients_stay_in_their_stage(pair, rule):
+def test_gradients_stay_within_a_pair_of_stages(pair, rule):
     foreign, unreached = leaks(PAIRS[pair](rule=rule))
     assert not foreign
-    # Biases before a batch normalisation have no gradient anywhere: it subtracts them.
+    # Batch normalisation subtracts the bias before it, which has no gradient at all.
     assert all(path.endswith("bias") for path in unreached)
 
 
 @pytest.mark.parametrize("rule", _rules.RULES)
-def test_the_cut_is_what_keeps_them_there(monkeypatch, rule):
+def test_gradients_leak_without_the_cut(monkeypatch, rule):
     model = pairs.dense_pair(rule=rule)
     monkeypatch.setattr(ops, "stop_gradient", lambda tensor: tensor)
     foreign, _ = leaks(model)
     assert any("first" in path for path in foreign)
 
 
-def test_an_encoder_on_its_own_learns_by_backpropagation():
+def test_an_encoder_outside_a_pair_learns_by_backpropagation():
     model = pairs.dense_pair()
     x, y = pairs.samples(model)
     model.encoder.compile(loss="sparse_categorical_crossentropy")
-    found = weight_gradients(
+    gradients = weight_gradients(
         lambda: model.encoder.compute_loss(x, y, model.encoder(x, training=True)),
         model.encoder.trainable_variables,
     )
-    assert all(np.any(gradient) for gradient in found)
+    assert all(np.any(gradient) for gradient in gradients)

@@ -3,10 +3,11 @@ import json
 import keras
 
 import keras_bsd
+from applications import _run
 
 
-def test_what_figures_depend_on():
-    found = keras_bsd.environment(["pytest", "no-such-package"])
+def test_environment():
+    found = _run.environment(["pytest", "no-such-package"])
     assert found["versions"]["keras"] == keras.__version__
     assert found["versions"]["keras_bsd"] == keras_bsd.__version__
     assert found["versions"]["no-such-package"] is None

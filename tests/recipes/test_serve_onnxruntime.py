@@ -1,6 +1,7 @@
 import importlib.metadata
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -18,16 +19,20 @@ from tests.recipes.running import ROOT, run
 LABELS = ["ball", "doll", "kite"]
 
 
+def serve(*arguments, **kwargs):
+    return run("serve_onnxruntime", *map(str, arguments), **kwargs)
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A folder with a network's file and the same eight samples in several, and the samples' labels."""
+    """A folder with a network's file and the same eight samples in several formats, and the samples' labels."""
     folder = tmp_path_factory.mktemp("served")
     keras.utils.set_random_seed(1234)
     model = keras_bsd.applications.SpikingMLP((6, 5, 1), 3, units=(12, 9))
     pixels = np.random.default_rng(0).integers(0, 256, (8, 6, 5, 1), "uint8")
     stimuli = keras_bsd.applications.preprocess_input(pixels)
     model.compile(keras.optimizers.AdamW(1e-2))
-    model.fit(stimuli, np.arange(8) % 3, batch_size=8, epochs=30, verbose=0)  # that labels differ
+    model.fit(stimuli, np.arange(8) % 3, batch_size=8, epochs=30, verbose=0)  # so that labels differ
     export_onnx(model, folder / "network.onnx", labels=LABELS, preprocess=(0, 255))
     Image.fromarray(pixels[0, ..., 0]).save(folder / "first.png")
     np.savez(folder / "whole.npz", x=pixels, y=0)
@@ -36,74 +41,107 @@ def served(tmp_path_factory):
     return folder, [LABELS[i] for i in model.predict(stimuli, verbose=0).argmax(axis=1)]
 
 
-def test_reads_what_there_is(served):
+def test_reads_images_and_arrays(served):
     folder, labels = served
     files = [folder / name for name in ("first.png", "whole.npz", "floats.npy")]
-    done = run("serve_onnxruntime", folder / "network.onnx", *files, "--batch_size=3", "--top=2")
+    done = serve(folder / "network.onnx", *files, "--batch_size=3", "--top=2")
     assert done.returncode == 0, done.stderr
-    lines = [line.split("\t") for line in done.stdout.splitlines()]
-    assert [name for name, *_ in lines[:2]] == [str(files[0]), f"{files[1]}[0]"]
-    assert [likeliest.split()[0] for _, likeliest, _ in lines] == [labels[0], *labels, *labels]
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [name for name, *_ in rows[:2]] == [str(files[0]), f"{files[1]}[0]"]
+    assert [top.split()[0] for _, top, _ in rows] == [labels[0], *labels, *labels]
     assert len(set(labels)) > 1
 
 
 def test_reads_lines_and_prints_json(served):
     folder, labels = served
     lines = (folder / "raw.csv").read_text()
-    done = run("serve_onnxruntime", folder / "network.onnx", "-", "--raw", "--json", input=lines)
+    done = serve(folder / "network.onnx", "-", "--raw", "--json", input=lines)
     assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [sample["labels"] for sample in found] == [[label] for label in labels]
-    assert found[0]["sample"] == "line 1"
-    table = run("serve_onnxruntime", folder / "network.onnx", folder / "raw.csv", "--raw", "--json")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["labels"] for row in rows] == [[label] for label in labels]
+    assert rows[0]["sample"] == "line 1"
+    table = serve(folder / "network.onnx", folder / "raw.csv", "--raw", "--json")
     scores = [json.loads(line)["scores"] for line in table.stdout.splitlines()]
-    assert scores == [pytest.approx(sample["scores"]) for sample in found]
+    assert scores == [pytest.approx(row["scores"]) for row in rows]
 
 
-def test_values_of_a_network_without_labels(tmp_path):
-    model = lively(pairs.regression_pair().encoder)
-    export_onnx(model, tmp_path / "network.onnx")
-    done = run("serve_onnxruntime", tmp_path / "network.onnx", "-", input="0.1,0.2,0.3,0.4\n\n1,1,1,1\n")
+@pytest.fixture(scope="module")
+def values(tmp_path_factory):
+    """A network without labels and preprocessing, and the path of its file."""
+    model, path = lively(pairs.regression_pair().encoder), tmp_path_factory.mktemp("values") / "values.onnx"
+    export_onnx(model, path)
+    return model, path
+
+
+def test_prints_values_of_a_network_without_labels(values):
+    model, path = values
+    done = serve(path, "-", input="0.1,0.2,0.3,0.4\n\n1,1,1,1\n")
     assert done.returncode == 0, done.stderr
     x = np.array([[0.1, 0.2, 0.3, 0.4], [1, 1, 1, 1]], "float32")
-    values = [[float(value) for value in line.split("\t")[1].split()] for line in done.stdout.splitlines()]
-    np.testing.assert_allclose(values, model.predict(x, verbose=0), atol=1e-4)
+    rows = [[float(value) for value in line.split("\t")[1].split()] for line in done.stdout.splitlines()]
+    np.testing.assert_allclose(rows, model.predict(x, verbose=0), atol=1e-4)
 
 
-def test_bad_input(served, tmp_path):
-    folder, _ = served
-    network = folder / "network.onnx"
-    Image.new("L", (7, 7)).save(tmp_path / "large.png")
-    np.savez(tmp_path / "two.npz", a=np.zeros(3), b=np.zeros(3))
-    np.save(tmp_path / "text.npy", np.array(["a", "b"]))
-    np.save(tmp_path / "nan.npy", np.full((6, 5, 1), np.nan))
-    (tmp_path / "cut.npz").write_bytes((folder / "whole.npz").read_bytes()[:300])
-    (tmp_path / "words.csv").write_text("a,b\n")
-    (tmp_path / "corrupt.onnx").write_bytes(network.read_bytes()[:300])
-    export_onnx(pairs.dense_encoder(), tmp_path / "counts.onnx", outputs="spike_counts")
-    export_onnx(pairs.dense_encoder(), tmp_path / "step.onnx", streaming=True)
-    for path, file, message in (
-        (tmp_path / "step.onnx", "nan.npy", "step.onnx is one time step of a network"),
-        (network, "large.png", r"must hold samples of shape \(6, 5, 1\), or of 30 .* shape \(1, 7, 7, 1\)"),
-        (network, "two.npz", r"must hold an array `x`, or a single one, and holds \['a', 'b'\]"),
-        (network, "text.npy", "must hold numbers. Received: values of type <U1"),
-        (network, "nan.npy", "must hold finite numbers"),
-        (network, "cut.npz", "cut.npz cannot be read"),
-        (network, "words.csv", "words.csv cannot be read"),
-        (network, "missing.npy", "cannot be read: .*No such file"),
-        (network, "corrupt.onnx", "must end in one of .png, .jpg, .npy, .npz, .csv. Received"),
-        (tmp_path / "corrupt.onnx", "nan.npy", "corrupt.onnx is not an ONNX file that can be run"),
-        (tmp_path / "counts.onnx", "nan.npy", "without its output `scores`.*'spike_counts/first'"),
-    ):
-        done = run("serve_onnxruntime", path, tmp_path / file)
-        assert done.returncode == 1
-        assert re.search(message, done.stderr), done.stderr
-        assert len(done.stderr.splitlines()) == 1
-        assert not done.stdout
+@pytest.fixture(scope="module")
+def bad(served, values, tmp_path_factory):
+    """A folder with files that cannot be served, and networks that cannot serve."""
+    folder, (source, _) = tmp_path_factory.mktemp("bad"), served
+    network = (source / "network.onnx").read_bytes()
+    (folder / "network.onnx").write_bytes(network)
+    (folder / "corrupt.onnx").write_bytes(network[:300])
+    export_onnx(pairs.dense_encoder(), folder / "counts.onnx", outputs="spike_counts")
+    export_onnx(pairs.dense_encoder(), folder / "step.onnx", streaming=True)
+    shutil.copy(values[1], folder)
+    Image.new("L", (7, 7)).save(folder / "large.png")
+    np.savez(folder / "two.npz", a=np.zeros(3), b=np.zeros(3))
+    np.save(folder / "text.npy", np.array(["a", "b"]))
+    np.save(folder / "nan.npy", np.full((6, 5, 1), np.nan))
+    np.save(folder / "ints.npy", np.zeros(4, int))
+    (folder / "cut.npz").write_bytes((source / "whole.npz").read_bytes()[:300])
+    (folder / "words.csv").write_text("a,b\n")
+    return folder
 
 
-def _needed(package):
-    """A package's files' top folders, and those of all that it requires."""
+@pytest.mark.parametrize(
+    ("network", "file", "message"),
+    [
+        ("step.onnx", "nan.npy", "step.onnx is one timestep of a network"),
+        ("network.onnx", "large.png", r"samples of shape \(6, 5, 1\), or of 30 .* shape \(1, 7, 7, 1\)"),
+        ("network.onnx", "two.npz", r"an array `x` or a single array. Received: \['a', 'b'\]"),
+        ("network.onnx", "text.npy", "must hold numbers. Received: dtype <U1"),
+        ("network.onnx", "nan.npy", "must hold finite numbers"),
+        ("network.onnx", "cut.npz", "cut.npz cannot be read"),
+        ("network.onnx", "words.csv", "words.csv cannot be read"),
+        ("network.onnx", "missing.npy", "cannot be read: .*No such file"),
+        ("network.onnx", "corrupt.onnx", "must end in one of .png, .jpg, .npy, .npz, .csv. Received"),
+        ("corrupt.onnx", "nan.npy", "corrupt.onnx is not an ONNX file that can be run"),
+        ("counts.onnx", "nan.npy", "with the output `scores`.*'spike_counts/first'"),
+        ("values.onnx", "ints.npy", "specifies no preprocessing"),
+        ("values.onnx", "large.png", r"an image, but the network takes stimuli of shape \(4,\)"),
+    ],
+)
+def test_bad_input(network, file, message, bad):
+    done = serve(bad / network, bad / file)
+    assert done.returncode == 1
+    assert re.search(message, done.stderr), done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not done.stdout
+
+
+def test_bad_line(served):
+    done = serve(served[0] / "network.onnx", "-", input="1,2,three\n")
+    assert done.returncode == 1
+    assert "line 1 must hold numbers separated by commas" in done.stderr
+
+
+def test_bad_arguments(served):
+    done = serve(served[0] / "network.onnx", "-", "--top=0")
+    assert done.returncode == 2
+    assert "--top must be at least 1. Received: --top=0" in done.stderr
+
+
+def _folders(package):
+    """Return the top folders and files of a package and of everything that it requires."""
     found, waiting = {}, [package]
     while waiting:
         name = waiting.pop()
@@ -116,10 +154,11 @@ def _needed(package):
     return set().union(*found.values())
 
 
+@pytest.mark.slow
 def test_needs_onnxruntime_and_numpy_alone(served, tmp_path):
-    """In an interpreter that finds nothing besides these and what they require."""
+    """The interpreter of this process has these packages and what they require, and no others."""
     folder, labels = served
-    for path in _needed("onnxruntime") | _needed("numpy"):
+    for path in _folders("onnxruntime") | _folders("numpy"):
         (tmp_path / path.name).symlink_to(path)
     assert not {"keras", "tensorflow", "onnx", "keras_bsd", "PIL"} & {path.name for path in tmp_path.iterdir()}
     program = f"import runpy, sys; sys.path.append({str(tmp_path)!r})"
@@ -129,3 +168,16 @@ def test_needs_onnxruntime_and_numpy_alone(served, tmp_path):
     assert [line.split("\t")[1].split()[0] for line in done.stdout.splitlines()] == labels, done.stderr
     done = subprocess.run([*command, folder / "first.png"], capture_output=True, text=True)
     assert done.stderr == "error: Images need Pillow: pip install pillow\n"
+
+
+@pytest.mark.slow
+def test_ends_quietly_when_the_reader_closes_the_pipe(served):
+    folder, _ = served
+    command = [sys.executable, ROOT / "export" / "serve_onnxruntime.py", folder / "network.onnx", "-", "--raw"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        _, errors = process.communicate((folder / "raw.csv").read_text())
+    assert process.returncode == 1
+    assert not errors

@@ -6,28 +6,29 @@ import pytest
 from tests.recipes.running import run
 
 
-def write(folder, seed, scores, **changed):
-    """A run as the training recipes leave it, as far as its scores are concerned."""
+def write(folder, seed, scores, baselines=None, **changed):
+    """Write a run's record, as far as its scores are concerned."""
     metrics = {
-        "test_accuracy": scores,
-        "seconds": dict.fromkeys(scores, 10.0),
+        "methods": {name: {"scores": values, "seconds": 10.0} for name, values in scores.items()},
         "flags": {"seed": seed, "epochs": 2, **changed},
         "backend": "jax",
         "command": "python applications/train_recognition.py --epochs=2",
     }
+    if baselines:
+        metrics["baselines"] = baselines
     folder.mkdir()
     (folder / "metrics.json").write_text(json.dumps(metrics))
     return folder
 
 
-def cells(told):
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in told.splitlines()]
+def cells(output):
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in output.splitlines()]
 
 
 def test_mean_and_spread(tmp_path):
     folders = [
-        write(tmp_path / "a", 0, {"rate": 0.9, "ann": 0.5}),
-        write(tmp_path / "b", 1, {"rate": 0.96, "ann": 0.5}),
+        write(tmp_path / "a", 0, {"rate": {"accuracy": 0.9}, "ann": {"accuracy": 0.5}}),
+        write(tmp_path / "b", 1, {"rate": {"accuracy": 0.96}, "ann": {"accuracy": 0.5}}),
     ]
     done = run("tabulate_runs", *folders, "--digits=3")
     assert done.returncode == 0, done.stderr
@@ -39,15 +40,12 @@ def test_mean_and_spread(tmp_path):
     assert done.stdout.endswith("python applications/train_recognition.py --epochs=2\n")
 
 
-def test_a_series(tmp_path):
-    folder = write(tmp_path / "a", 0, {})
-    metrics = json.loads((folder / "metrics.json").read_text())
-    del metrics["test_accuracy"]
-    metrics["test"] = {"rate": {"mse": 0.25, "mse_by_step": [0.25]}, "ridge": {"mse": 0.5}}
-    metrics["seconds"] = {"rate": 2.0}
-    (folder / "metrics.json").write_text(json.dumps(metrics))
+def test_baselines(tmp_path):
+    scores = {"rate": {"mse": 0.25, "mse_by_step": [0.25]}}
+    folder = write(tmp_path / "a", 0, scores, baselines={"ridge": {"mse": 0.5}})
     header, _, rate, ridge, *_ = cells(run("tabulate_runs", folder, "--digits=2").stdout)
-    assert [header, rate, ridge] == [["", "mse", "seconds"], ["rate", "0.25", "2.00"], ["ridge", "0.50", ""]]
+    assert header == ["", "mse", "seconds"]
+    assert [rate, ridge] == [["rate", "0.25", "10.00"], ["ridge", "0.50", ""]]
 
 
 @pytest.mark.parametrize(
@@ -55,13 +53,14 @@ def test_a_series(tmp_path):
     [
         ({"seed": 1, "epochs": 3}, "seed alone. .* which differ in epochs"),
         ({"seed": 0}, "same seed more than once"),
-        (None, "holds no run that has ended: .*metrics.json is missing"),
+        (None, "must hold a finished training run.*metrics.json is missing"),
     ],
 )
-def test_runs_that_do_not_go_together(other, message, tmp_path):
-    folders = [write(tmp_path / "a", 0, {"rate": 0.9}), tmp_path / "b"]
+def test_runs_that_cannot_be_compared(other, message, tmp_path):
+    scores = {"rate": {"accuracy": 0.9}}
+    folders = [write(tmp_path / "a", 0, scores), tmp_path / "b"]
     if other is not None:
-        write(folders[1], scores={"rate": 0.9}, **other)
+        write(folders[1], scores=scores, **other)
     done = run("tabulate_runs", *folders)
     assert done.returncode != 0
     assert re.search(message, done.stdout + done.stderr)
@@ -70,4 +69,4 @@ def test_runs_that_do_not_go_together(other, message, tmp_path):
 def test_no_run():
     done = run("tabulate_runs")
     assert done.returncode != 0
-    assert "Which runs?" in done.stdout + done.stderr
+    assert "Give the folders of one or several training runs" in done.stdout + done.stderr

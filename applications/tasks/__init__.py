@@ -1,0 +1,1 @@
+"""Tasks of the recipes, one a file: data, scores, baselines and pictures."""

@@ -1,0 +1,65 @@
+"""Convolutional classifier."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_bsd import _checks
+from keras_bsd._types import Config, Model, Path, Shape, Tensor
+from keras_bsd.applications._builders import from_presets, neuron_factory, stage_sizes
+from keras_bsd.applications._recognition import build_classifier, image_tensor
+from keras_bsd.layers._conv import SpikingConv2D
+from keras_bsd.models._pair import BSDModel
+
+
+@from_presets
+def SpikingConvNet(
+    input_shape: Shape | None = None,
+    classes: int | None = None,
+    timesteps: int = 4,
+    filters: Sequence[int] = (32, 64, 128, 128, 128),
+    pool_sizes: Sequence[int] = (1, 2, 2, 2, 1),
+    include_top: bool = True,
+    input_tensor: Tensor | None = None,
+    weights: Path | None = None,
+    neuron: Config | None = None,
+    name: str = "spiking_conv_net",
+    **kwargs: Any,
+) -> BSDModel | Model:
+    """Build a convolutional spiking classifier and the decoder that mirrors it.
+
+    Args:
+        input_shape: tuple `(height, width, channels)`. Required unless `weights` is a preset, which provides
+            this and the next four arguments.
+        classes: int, at least 2. Required unless `weights` is a preset.
+        timesteps: positive int, time steps for which a stimulus is held as a constant current.
+        filters: positive ints, channels of each stage of 3x3 convolutions.
+        pool_sizes: positive ints, as many as `filters`, the factor by which each stage shrinks the maps.
+        include_top, input_tensor, weights, neuron, name, **kwargs: see `SpikingMLP`.
+
+    Returns:
+        A `keras_bsd.BSDModel`, not compiled.
+
+    Raises:
+        ValueError: as `SpikingMLP`, or `filters` and `pool_sizes` differ in length.
+
+    Example:
+
+    >>> model = keras_bsd.applications.SpikingConvNet((28, 28, 1), 10, filters=(16, 32), pool_sizes=(2, 2))
+    >>> [stage.output_features for stage in model.encoder_stages]
+    [(14, 14, 16), (7, 7, 32)]
+    """
+    timesteps = _checks.integer("timesteps", timesteps, low=1)
+    if len(filters) != len(pool_sizes):
+        raise ValueError(f"Give one pool size for each stage. Received: {filters=}, {pool_sizes=}")
+    new_neuron = neuron_factory(neuron)
+    spikes = image_tensor(input_shape, input_tensor)
+    for i, (channels, pool_size) in enumerate(zip(stage_sizes("filters", filters), pool_sizes, strict=True)):
+        stage = SpikingConv2D(
+            channels,
+            pool_size=pool_size,
+            neuron=new_neuron(),
+            timesteps=timesteps if i == 0 else None,
+            name=f"conv_{i + 1}",
+        )
+        spikes = stage(spikes)
+    return build_classifier(spikes, classes, include_top, weights, name, kwargs)

@@ -1,0 +1,71 @@
+"""Fully connected classifier."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_bsd import _checks
+from keras_bsd._types import Config, Model, Path, Shape, Tensor
+from keras_bsd.applications._builders import from_presets, neuron_factory, stage_sizes
+from keras_bsd.applications._recognition import build_classifier, stimulus_tensor
+from keras_bsd.layers._dense import SpikingDense
+from keras_bsd.models._pair import BSDModel
+
+
+@from_presets
+def SpikingMLP(
+    input_shape: Shape | None = None,
+    classes: int | None = None,
+    timesteps: int = 4,
+    units: Sequence[int] = (512,) * 5,
+    include_top: bool = True,
+    input_tensor: Tensor | None = None,
+    weights: Path | None = None,
+    neuron: Config | None = None,
+    name: str = "spiking_mlp",
+    **kwargs: Any,
+) -> BSDModel | Model:
+    """Build a fully connected spiking classifier and the decoder that mirrors it.
+
+    Args:
+        input_shape: tuple, shape of one stimulus. Required unless `weights` is a preset, which provides this
+            and the next three arguments.
+        classes: int, at least 2. Required unless `weights` is a preset.
+        timesteps: positive int, time steps for which a stimulus is held as a constant current.
+        units: positive ints, neurons of each stage.
+        include_top: bool. `False` returns the spiking stages alone, without readout and decoder: a
+            `keras.Model` from stimuli to spikes `(batch, time, ...)`, from which to build another pair.
+            `classes` is then required only for a file in `weights`, and `kwargs` have no effect.
+        input_tensor: Keras tensor of stimuli to use instead of a new input, such as the output of layers
+            without weights on a `keras.Input`.
+        weights: name of a preset (`list_presets` prints them), path of a preset's `.json` record, path of a
+            `.weights.h5` or `.keras` file of the same network, or `None` for random weights. Arguments passed
+            beside a preset must equal the preset's.
+        neuron: dict of `SpikingLIF` arguments, or `None` for its defaults.
+        name: name of the model.
+        **kwargs: further arguments of `keras_bsd.BSDModel`. Its `stimulus_range` is `(0, 1)` by default here;
+            pass `None` if stimuli have another scale.
+
+    Returns:
+        A `keras_bsd.BSDModel`, not compiled.
+
+    Raises:
+        ValueError: an argument is missing or out of range, a preset contradicts the others, or its weights are
+            not those that were published.
+
+    Example:
+
+    >>> model = keras_bsd.applications.SpikingMLP((8, 8, 1), classes=10, units=(128, 64))
+    >>> [stage.output_features for stage in model.encoder_stages]
+    [(128,), (64,)]
+    >>> model.predict(np.zeros((5, 8, 8, 1)), verbose=0).shape
+    (5, 10)
+    """
+    timesteps = _checks.integer("timesteps", timesteps, low=1)
+    new_neuron = neuron_factory(neuron)
+    spikes = stimulus_tensor(input_shape, input_tensor)
+    for i, count in enumerate(stage_sizes("units", units)):
+        stage = SpikingDense(
+            count, neuron=new_neuron(), timesteps=timesteps if i == 0 else None, name=f"dense_{i + 1}"
+        )
+        spikes = stage(spikes)
+    return build_classifier(spikes, classes, include_top, weights, name, kwargs)

@@ -1,0 +1,51 @@
+"""C3: no separate backward phase."""
+
+import collections
+
+import numpy as np
+
+from keras_bsd._backend import run_train_step
+from keras_bsd._observe import observe
+from keras_bsd.audit._networks import stages_by_network, unchanged
+from keras_bsd.audit._report import Criterion
+from keras_bsd.audit._signals import record_signals
+
+
+def measure_single_phase(evidence):
+    """Count each stage's runs in a training step, and mute each network to see whether the other needs it."""
+    model = evidence.model
+    runs = _count_runs(model, evidence.x, evidence.y)
+    faults = [
+        f"{network} stage '{stage}' runs {times} times in a training step"
+        for (network, stage), times in runs.items()
+        if times != 1
+    ]
+    for network, other in (("decoder", "encoder"), ("encoder", "decoder")):
+        alone = record_signals(model, evidence.x, evidence.y, muted=other)
+        if not _are_equal(_values(network, evidence.signals), _values(network, alone)):
+            faults.append(f"the {network}'s spikes depend on those of the {other}: it waits for them")
+    measured = {"runs": {f"{network}/{stage}": times for (network, stage), times in runs.items()}}
+    return Criterion("no separate backward phase", tuple(faults), (), measured)
+
+
+def _count_runs(model, x, y):
+    names = {
+        stage: (network, stage.name) for network, stages in stages_by_network(model).items() for stage in stages
+    }
+    runs = collections.Counter(dict.fromkeys(names.values(), 0))
+
+    def count(stage, _, outputs):
+        runs[names[stage]] += 1
+        return outputs
+
+    with unchanged(model), observe(names, count):
+        run_train_step(model, x, y)
+    return runs
+
+
+def _values(network, signals):
+    return [signal.values for signal in signals if signal.network == network]
+
+
+def _are_equal(tensors, others):
+    return len(tensors) == len(others) and all(map(np.array_equal, tensors, others))

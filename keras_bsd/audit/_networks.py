@@ -1,0 +1,34 @@
+"""Helpers for the networks that are audited."""
+
+import contextlib
+
+import numpy as np
+
+from keras_bsd import _checks
+from keras_bsd._observe import arrays
+from keras_bsd.layers import Stage, flatten_stages
+
+
+def fits(x, network):
+    """Return whether an array is a batch of the network's inputs; axes of size None may have any length."""
+    return x.ndim > 0 and _checks.shape_matches(x.shape[1:], network.input_shape[1:])
+
+
+def stages_by_network(model):
+    """Return a dict from `"encoder"` and `"decoder"` to all stages of that network, readouts included."""
+    return {name: flatten_stages(getattr(model, name), Stage) for name in ("encoder", "decoder")}
+
+
+@contextlib.contextmanager
+def unchanged(model):
+    """Let a compiled model learn within the block, and restore its variables afterwards."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    before = [np.array(array) for array in arrays(variables)]
+    try:
+        yield
+    finally:
+        model.reset_metrics()  # also those that were created within the block
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)

@@ -1,0 +1,77 @@
+"""The signals between stages, recorded without a change to the model."""
+
+from typing import Literal, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_bsd._backend import compiled
+from keras_bsd._observe import arrays, observe
+from keras_bsd._types import Array
+from keras_bsd.audit._networks import stages_by_network
+from keras_bsd.layers import SpikingStage
+
+
+class Signal(NamedTuple):
+    """An input of a stage, or the output of a spiking one."""
+
+    network: Literal["encoder", "decoder"]
+    stage: str
+    port: Literal["input", "output"]
+    external: bool  # an input of the network, a stimulus or concept, and no output of another stage
+    values: Array
+
+    def __str__(self):
+        return f"the {self.port} of {self.network} stage '{self.stage}'"
+
+    @property
+    def is_binary(self):
+        """Whether all values are 0 or 1."""
+        return bool(((self.values == 0) | (self.values == 1)).all())
+
+
+def record_signals(model, x, y, muted=None):
+    """Record the signals between stages while a pair compares its two networks on a batch.
+
+    Args:
+        model: `keras_bsd.BSDModel`, compiled.
+        x, y: stimuli and targets, `(batch, ...)`.
+        muted: `"encoder"` or `"decoder"`, whose stages output zeros; or None.
+
+    Returns:
+        List of `Signal` in the order of the calls. The model does not change.
+    """
+    by_network = stages_by_network(model)
+    network_of = {stage: name for name, stages in by_network.items() for stage in stages}
+    labels = []
+
+    def run(x, y):
+        tensors = []
+
+        def record(stage, arguments, outputs):
+            ports = {"input": arguments[0], "output": outputs if isinstance(stage, SpikingStage) else []}
+            for port, structure in ports.items():
+                for tensor in keras.tree.flatten(structure):
+                    labels.append((network_of[stage], stage.name, port))
+                    tensors.append(tensor)
+            is_muted = network_of[stage] == muted
+            return keras.tree.map_structure(ops.zeros_like, outputs) if is_muted else outputs
+
+        with observe(network_of, record), keras.StatelessScope():
+            model.distil(x, y)
+        return tensors
+
+    recorded = list(zip(labels, arrays(compiled(run)(x, y)), strict=True))
+    network_inputs = {
+        name: [values for label, values in recorded if label == (name, stages[0].name, "input")]
+        for name, stages in by_network.items()
+    }
+
+    def is_external(network, port, values):
+        return port == "input" and any(np.array_equal(values, other) for other in network_inputs[network])
+
+    return [
+        Signal(network, stage, port, is_external(network, port, values), values)
+        for (network, stage, port), values in recorded
+    ]

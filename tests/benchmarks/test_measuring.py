@@ -1,0 +1,94 @@
+"""Measuring scripts with tiny settings."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from tests.recipes.running import ROOT, loaded, run
+
+TINY_STUDY = ["--epochs=1", "--samples=200", "--units=8"]
+
+
+def test_study_of_rules(tmp_path):
+    done = run("study_rules", *TINY_STUDY, "--only=depth 2", f"--output_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    (accuracies,) = json.loads((tmp_path / "study.json").read_text())["accuracy"].values()
+    assert all(0 <= accuracy <= 1 for accuracy in accuracies)
+    page = (tmp_path / "study.md").read_text()
+    assert "'--only=depth 2'" in page
+    assert f"| depth 2   | {100 * accuracies[0]:.2f} " in page
+
+
+@pytest.mark.slow
+def test_study_of_stages_that_another_method_trains(tmp_path):
+    """The first two stages are trained first, and frozen."""
+    variants = "two stages by BSD then the rest by BSD,two stages by backprop then the rest by backprop"
+    path = tmp_path / "stages.md"
+    done = run("study_rules", *TINY_STUDY, f"--only={variants}", f"--output_dir={tmp_path}", f"--output={path}")
+    assert done.returncode == 0, done.stderr
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["stages.md", "study.json"]
+
+
+def test_unknown_variant():
+    done = run("study_rules", "--only=default,other")
+    assert done.returncode
+    assert "no codebook, dissimilar negatives" in done.stdout + done.stderr
+    assert "Received: other" in done.stdout + done.stderr
+
+
+def test_published_commands_name_variants():
+    pages = [page.read_text() for page in (ROOT / "benchmarks" / "results").glob("*.md")]
+    names = [
+        name for page in pages for only in re.findall('--only="([^"]*)"', page) for name in only.split(",")
+    ]
+    assert len(names) > 3
+    with loaded("study_rules") as study:
+        assert set(names) <= set(study.variants())
+
+
+@pytest.mark.slow
+def test_callbacks(tmp_path):
+    path = tmp_path / "callbacks.md"
+    done = run("measure_callbacks", "--samples=128", "--batch_size=64", "--epochs=2", f"--output={path}")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[1].strip() for line in done.stdout.splitlines()[2:]]
+    assert rows == ["none: 2 steps", "LayerAlignment", "StimulusGrid", "FiringRateCheck"]
+    assert "# What callbacks cost" in path.read_text()
+
+
+@pytest.mark.parametrize("script", ["count_operations", "measure_sequences"])
+@pytest.mark.skipif(keras.config.backend() == "jax", reason="is for other backends")
+def test_needs_jax(script):
+    done = run(script)
+    assert done.returncode
+    assert "set KERAS_BACKEND=jax" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs JAX")
+@pytest.mark.parametrize(
+    ("script", "flags", "rules"),
+    [
+        ("count_operations", ["--timesteps=2"], ["backprop", "surrogate", "rate"]),
+        ("measure_sequences", ["--windows=4", "--repeats=1"], ["backprop", "rate"]),
+    ],
+)
+def test_counts_of_xla(script, flags, rules, tmp_path):
+    path, network = tmp_path / "page.md", {"count_operations": "dense", "measure_sequences": "forecast"}[script]
+    flags = [*flags, f"--networks={network}", "--batch_size=2", f"--output={path}"]
+    command = [sys.executable, "-m", f"benchmarks.{script}", *flags]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:]]
+    assert [row[2] for row in rows] == rules
+    assert rows[0][4] == "1.00"  # backpropagation as a fraction of itself
+    page = path.read_text()
+    assert f"KERAS_BACKEND=jax .venv/bin/python -m benchmarks.{script}" in page
+    assert all(value in page for value in rows[-1])
