@@ -60,8 +60,9 @@ for numbers in ("timesteps", "batch_sizes"):
 def installed_contenders():
     """Return the contenders of the flag that are installed; name the others on stderr."""
     missing = [name for name in ON_TORCH if not all(map(importlib.util.find_spec, (name, "torch")))]
-    for name in set(missing) & set(FLAGS.contenders):
-        print(f"{name} is not measured: pip install 'keras_bsd[benchmark]'", file=sys.stderr)
+    for name in FLAGS.contenders:
+        if name in missing:
+            print(f"{name} is not measured: pip install 'keras_bsd[benchmark]'", file=sys.stderr)
     return [name for name in FLAGS.contenders if name not in missing]
 
 
@@ -141,7 +142,8 @@ def main(_):
     _results.write_record(record, report, packages)
     facts = {
         "load average before": f"{report['load_average']:.1f}",
-        "steps": f"{FLAGS.repeats} in each of {FLAGS.rounds} rounds",
+        "measured steps": f"{FLAGS.repeats} per round",
+        "rounds": FLAGS.rounds,
     }
     body = benchmark_tables.sections(report)
     _results.write_page(page, "Training benchmark", *body, packages=packages, facts=facts.items())

@@ -21,8 +21,7 @@ def table():
 
 
 def _row(name, record):
-    training = record.get("training") or {"fine_tuned_from": record["metrics"].get("learned_on_from"), **record["metrics"]}
-    training = {k: v for k, v in training.items() if v}
+    training = record["training"]
     score = next(form.format(record[key]) for key, form in FORMATS.items() if key in record)
     runs = [training["fine_tuned_from"]["command"]] if "fine_tuned_from" in training else []
     commands = [f"`{command.removeprefix('python applications/')}`" for command in (*runs, record["command"])]

@@ -28,5 +28,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with without_noise():
     import keras  # noqa: F401
 
-for name in ("absl", "tensorflow"):  # TensorFlow warns of retracing, which a comparison cannot avoid
+    with contextlib.suppress(ImportError):
+        import tensorflow  # noqa: F401, which Keras imports on every backend when it saves or loads a model
+
+for name in ("absl", "jax", "tensorflow"):  # TensorFlow warns of retracing, which a comparison cannot avoid
     logging.getLogger(name).setLevel(logging.ERROR)

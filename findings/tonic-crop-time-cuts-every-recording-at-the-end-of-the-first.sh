@@ -5,13 +5,13 @@
 # be dropped at the end. But the transform fills `max` in from the first recording that it sees
 # and keeps it: every later recording is cut where the first one ended.
 #
-# Seen: three recordings of 1,000 events over 0.1, 0.3 and 0.05 s. CropTime() keeps 1,000, 342
+# Seen: three recordings of 1,000 events over 0.1, 0.3 and 0.05 s. CropTime() keeps 1,000, 330
 # and 1,000 of them; met in another order, the longest first, 1,000, 1,000 and 1,000.
 #
 # Why it matters: recordings differ in length in every event data set. What a network is trained
 # on then depends on which recording came first: on the shuffle, and on the number of loading
-# processes, each of which has its own copy of the transform. Giving `max`, or a lambda with
-# TimeAlignment's or NumPy's own means, avoids it.
+# processes, each of which has its own copy of the transform. Who only wants to drop the beginning has to
+# give a `max` beyond the longest recording.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

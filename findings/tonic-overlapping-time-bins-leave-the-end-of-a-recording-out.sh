@@ -9,7 +9,7 @@
 # SliceByEventBins does the same with counts of events.
 #
 # Seen: ten bins, events spread evenly over one second. Overlap 0, 0.1, 0.25, 0.5, 0.9:
-# 0, 0, 3, 17 and 64 % of the events are in no frame, all of them at the end.
+# the last 0, 0, 3, 17 and 63 hundredths of the second are in no frame.
 #
 # Why it matters: overlap is there to lose nothing at the borders of bins. With half a bin of
 # it, the last sixth of each gesture or word is never seen in training or testing.

@@ -9,7 +9,7 @@
 # each frame is empty. Longer ones lose what is left over after whole seconds.
 #
 # Seen: a file in SHD's layout, 5,000 spikes in 0.9 s: ten frames, no spike in any. The same in
-# milliseconds 4,944 spikes, in microseconds 4,999. 5,000 spikes in 12.5 s: 3,995, all of the
+# milliseconds 4,945 spikes, in microseconds 4,996. 5,000 spikes in 12.5 s: 3,975, those of the
 # first 10 s.
 #
 # Why it matters: a loader that reads SHD itself (tonic's own converts to microseconds) trains on

@@ -48,6 +48,8 @@ def arrays(tensors):
 
 def join_time_steps(stage, spikes):
     """Return a stage's spikes as `(batch, time, ...)`, with the time steps of elements one after another."""
+    if len(spikes.shape) == 2 + len(stage.output_features):
+        return spikes
     return ops.reshape(spikes, (ops.shape(spikes)[0], -1, *stage.output_features))
 
 

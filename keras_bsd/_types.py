@@ -1,4 +1,4 @@
-"""Names for what public signatures take and return."""
+"""Types of arguments and results in public signatures."""
 
 import os
 from collections.abc import Callable

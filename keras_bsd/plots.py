@@ -1,120 +1,143 @@
-"""Pictures of spiking networks and of what they learn. Needs matplotlib: `pip install keras_bsd[examples]`.
+"""Plots of spiking networks and of their training.
 
-Every function draws on `axis`, or on a new figure's if none is given, and returns the figure.
+Every function draws on `axis`, or on a new figure if it is None, and returns the figure. Needs matplotlib:
+`pip install 'keras-bsd[examples]'`.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_bsd._optional import require
 from keras_bsd._tiles import tile_images
+from keras_bsd._types import Array, ArrayLike
 from keras_bsd.callbacks import stage_logs
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-def _axis(axis):
-    if axis is not None:
-        return axis
-    Figure = require("matplotlib.figure", "Drawing", "examples").Figure
-    return Figure(layout="constrained").add_subplot()
+    from keras_bsd.audit import EnergyReport
+
+_History = Mapping[str, Sequence[float]]
+_Labels = Sequence[Any] | None
 
 
-def learning_curves(histories, metric="loss", axis=None):
-    """A metric over the epochs: training dashed, validation solid where there is one.
+def learning_curves(
+    histories: Mapping[str, _History], metric: str = "loss", axis: Axes | None = None
+) -> Figure:
+    """Return a plot of a metric over the epochs: training dashed, validation solid.
 
     Args:
-        histories: dict from a label to the `history` dict that `fit` gave.
-        metric: name in the histories.
+        histories: dict from a label to the `history` dict that `fit` returned. Validation values are optional.
+        metric: name of the metric in the histories.
         axis: matplotlib axis.
     """
-    axis = _axis(axis)
+    ax = _axis_or_new(axis)
     for i, (label, history) in enumerate(histories.items()):
-        for name, style, part in ((metric, "--", "training"), (f"val_{metric}", "-", "validation")):
+        for name, style, split in ((metric, "--", "training"), (f"val_{metric}", "-", "validation")):
             if name in history:
                 epochs = np.arange(1, len(history[name]) + 1)
-                axis.plot(epochs, history[name], style, color=f"C{i}", label=f"{label}, {part}")
-    axis.set(xlabel="epoch", ylabel=metric)
-    axis.legend()
-    return axis.figure
+                ax.plot(epochs, history[name], style, color=f"C{i}", label=f"{label}, {split}")
+    ax.set(xlabel="epoch", ylabel=metric)
+    ax.legend()
+    return ax.figure
 
 
-def accuracies(curves, xlabel, axis=None):
-    """Accuracy of several networks against one thing that changes.
+def accuracies(curves: Mapping[str, Mapping[float, float]], xlabel: str, axis: Axes | None = None) -> Figure:
+    """Return a plot of the accuracy of several networks over a variable.
 
     Args:
-        curves: dict from a network's label to a dict from what changes (a number) to the accuracy.
-        xlabel: what changes.
+        curves: dict from a network's label to a dict from the variable's values to accuracies.
+        xlabel: name of the variable.
         axis: matplotlib axis.
     """
-    axis = _axis(axis)
+    ax = _axis_or_new(axis)
     for label, curve in curves.items():
-        axis.plot(list(curve), list(curve.values()), marker=".", label=label)
-    axis.set(xlabel=xlabel, ylabel="accuracy", ylim=(0, 1))
-    axis.legend()
-    return axis.figure
+        ax.plot(list(curve), list(curve.values()), marker=".", label=label)
+    ax.set(xlabel=xlabel, ylabel="accuracy", ylim=(0, 1))
+    ax.legend()
+    return ax.figure
 
 
-def calibration(bins, axis=None):
-    """How often networks are right against how sure they are.
+def calibration(bins: Mapping[str, Sequence[Mapping[str, float]]], axis: Axes | None = None) -> Figure:
+    """Return a reliability diagram: accuracy over confidence.
 
     Args:
-        bins: dict from a network's label to a list of dicts with `confidence` and `accuracy`.
+        bins: dict from a network's label to a list of dicts with `confidence` and `accuracy`, one for each bin.
         axis: matplotlib axis.
     """
-    axis = _axis(axis)
+    ax = _axis_or_new(axis)
     for label, rows in bins.items():
         points = [[row[name] for row in rows] for name in ("confidence", "accuracy")]
-        axis.plot(*points, marker=".", label=label)
-    axis.plot([0, 1], [0, 1], "k:", label="calibrated")
-    axis.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
-    axis.legend()
-    return axis.figure
+        ax.plot(*points, marker=".", label=label)
+    ax.plot([0, 1], [0, 1], "k:", label="calibrated")
+    ax.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+    ax.legend()
+    return ax.figure
 
 
-def alignment(history, axis=None):
-    """Alignment of every stage with its teacher over the epochs.
+def alignment(history: _History, axis: Axes | None = None) -> Figure:
+    """Return a plot of the alignment of every stage with its teacher over the epochs.
 
     Args:
-        history: the `history` dict that a `BSDModel`'s `fit` gave.
+        history: `history` dict that a `BSDModel`'s `fit` returned.
         axis: matplotlib axis.
     """
-    axis = _axis(axis)
-    for stage, values in stage_logs(history, "alignment").items():
-        axis.plot(np.arange(1, len(values) + 1), values, label=stage)
-    axis.set(xlabel="epoch", ylabel="alignment (cosine)")
-    axis.legend()
-    return axis.figure
+    ax = _axis_or_new(axis)
+    for stage, values in stage_logs(dict(history), "alignment").items():
+        ax.plot(np.arange(1, len(values) + 1), values, label=stage)
+    ax.set(xlabel="epoch", ylabel="alignment (cosine)")
+    ax.legend()
+    return ax.figure
 
 
-def spike_raster(spikes, neurons=40, axis=None):
-    """One sample's spikes through all stages, the stimulus's side at the bottom.
+def spike_raster(spikes: Mapping[str, Array], neurons: int = 40, axis: Axes | None = None) -> Figure:
+    """Return a raster plot of one sample's spikes in all stages, the first stage at the bottom.
 
     Args:
         spikes: dict from a stage's name to its spikes `(time, ...)`; see `BSDModel.spikes`.
-        neurons: int, how many of each stage are drawn, evenly spaced.
+        neurons: int, neurons to draw per stage, evenly spaced.
         axis: matplotlib axis.
+
+    Example:
+
+    >>> model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16, 16))
+    >>> spikes = model.spikes(np.ones((1, 8, 8, 1)))
+    >>> figure = keras_bsd.plots.spike_raster({stage: train[0] for stage, train in spikes.items()})
     """
-    axis = _axis(axis)
-    base, centres = 0, []
+    ax = _axis_or_new(axis)
+    base, centres = 0.0, []
     for i, train in enumerate(spikes.values()):
         train = np.reshape(train, (len(train), -1))
         drawn = np.unique(np.linspace(0, train.shape[1] - 1, neurons).astype(int))
         time, neuron = np.nonzero(train[:, drawn])
-        axis.scatter(time + 1, base + neuron, s=9, marker="|", color=f"C{i}")
+        ax.scatter(time + 1, base + neuron, s=9, marker="|", color=f"C{i}")
         centres.append(base + len(drawn) / 2)
         base += len(drawn) * 1.15
-    steps = max(len(train) for train in spikes.values())
-    axis.set(xlabel="time step", xlim=(0.5, steps + 0.5), xticks=np.arange(1, steps + 1))
-    axis.set_yticks(centres, list(spikes))
-    return axis.figure
+    timesteps = max(len(train) for train in spikes.values())
+    ax.set(xlabel="time step", xlim=(0.5, timesteps + 0.5), xticks=np.arange(1, timesteps + 1))
+    ax.set_yticks(centres, list(spikes))
+    return ax.figure
 
 
-def membranes(traces, spikes, threshold, neurons=(0, 1, 2), axis=None):
-    """Membranes of a few neurons over time, each on a line of its own, with threshold and spikes.
+def membranes(
+    traces: Array,
+    spikes: Array,
+    threshold: float,
+    neurons: Sequence[int] = (0, 1, 2),
+    axis: Axes | None = None,
+) -> Figure:
+    """Return a plot of the membranes of a few neurons over time, with thresholds and spikes.
 
     Args:
         traces: membranes of one sample before reset, `(time, ...)`; see `keras_bsd.audit.membranes`.
-        spikes: of the same neurons, `(time, ...)`.
-        threshold: number.
-        neurons: which are drawn, numbers into the flattened neurons.
+        spikes: spikes of the same neurons, `(time, ...)`.
+        threshold: float, the neurons' threshold.
+        neurons: indices into the flattened neurons.
         axis: matplotlib axis.
 
     Raises:
@@ -122,46 +145,49 @@ def membranes(traces, spikes, threshold, neurons=(0, 1, 2), axis=None):
     """
     if np.shape(traces) != np.shape(spikes):
         raise ValueError(
-            "Give the spikes of the same neurons as the membranes. "
+            "`traces` and `spikes` must be of the same neurons. "
             f"Received: shapes {np.shape(traces)} and {np.shape(spikes)}"
         )
-    axis = _axis(axis)
-    traces, spikes = (np.reshape(values, (len(values), -1))[:, list(neurons)] for values in (traces, spikes))
-    time = np.arange(1, len(traces) + 1)
-    distance = 1.2 * max(np.ptp(traces), threshold)
-    for i, (trace, fired) in enumerate(zip(traces.T, spikes.T, strict=True)):
+    ax = _axis_or_new(axis)
+    drawn, fired = (np.reshape(values, (len(values), -1))[:, list(neurons)] for values in (traces, spikes))
+    time = np.arange(1, len(drawn) + 1)
+    distance = 1.2 * max(np.ptp(drawn), threshold)
+    for i, (trace, marks) in enumerate(zip(drawn.T, fired.T, strict=True)):
         base = i * distance
-        axis.plot(time, base + trace, marker=".", color=f"C{i}")
-        axis.axhline(base + threshold, linestyle=":", color=f"C{i}")
-        axis.scatter(time[fired > 0], (base + trace)[fired > 0], marker="*", color="k", zorder=3)
-    axis.set(xlabel="time step", ylabel="membrane before reset", xticks=time)
-    axis.set_yticks(np.arange(len(neurons)) * distance, [f"neuron {neuron}" for neuron in neurons])
-    return axis.figure
+        ax.plot(time, base + trace, marker=".", color=f"C{i}")
+        ax.axhline(base + threshold, linestyle=":", color=f"C{i}")
+        ax.scatter(time[marks > 0], (base + trace)[marks > 0], marker="*", color="k", zorder=3)
+    ax.set(xlabel="time step", ylabel="membrane before reset", xticks=time)
+    ax.set_yticks(np.arange(len(neurons)) * distance, [f"neuron {neuron}" for neuron in neurons])
+    return ax.figure
 
 
-def affinity(matrix, rows=None, columns=None, axis=None):
-    """How near each sample's representation is to each prototype or teacher.
+def affinity(
+    matrix: ArrayLike, rows: _Labels = None, columns: _Labels = None, axis: Axes | None = None
+) -> Figure:
+    """Return a heat map of the affinity of samples and prototypes.
 
     Args:
         matrix: `(samples, prototypes)` in [-1, 1]; see `keras_bsd.losses.cosine_affinity`.
-        rows, columns: labels of samples and of prototypes, or None.
+        rows: labels of the samples, or None.
+        columns: labels of the prototypes, or None.
         axis: matplotlib axis.
     """
-    axis = _axis(axis)
-    image = axis.imshow(np.asarray(matrix), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    for labels, ticks in ((rows, axis.set_yticks), (columns, axis.set_xticks)):
+    ax = _axis_or_new(axis)
+    image = ax.imshow(np.asarray(matrix), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    for labels, ticks in ((rows, ax.set_yticks), (columns, ax.set_xticks)):
         if labels is not None:
             ticks(np.arange(len(labels)), [str(label) for label in labels])
-    axis.set(xlabel="backward network", ylabel="feedforward network")
-    axis.figure.colorbar(image, ax=axis, label="affinity (cosine)")
-    return axis.figure
+    ax.set(xlabel="backward network", ylabel="feedforward network")
+    ax.figure.colorbar(image, ax=ax, label="affinity (cosine)")
+    return ax.figure
 
 
-def energy(reports, axis=None):
-    """Energy of one sample by stage: bars of spiking networks, and of their like without time.
+def energy(reports: Mapping[str, EnergyReport], axis: Axes | None = None) -> Figure:
+    """Return a bar plot of one sample's energy by stage, for spiking networks and their ReLU equivalents.
 
     Args:
-        reports: dict from a label to an `keras_bsd.audit.EnergyReport`, all by the same costs.
+        reports: dict from a label to a `keras_bsd.audit.EnergyReport`, all by the same costs.
         axis: matplotlib axis.
 
     Raises:
@@ -169,43 +195,53 @@ def energy(reports, axis=None):
     """
     names = {report.costs.name for report in reports.values()}
     if len(names) != 1:
-        raise ValueError(f"Energies by different costs cannot be compared. Received: costs {sorted(names)}")
-    axis = _axis(axis)
-    bars = {}
+        raise ValueError(f"`reports` must have the same costs. Received: costs {sorted(names)}")
+    ax = _axis_or_new(axis)
+    bars: dict[str, dict[str, float]] = {}
     for label, report in reports.items():
-        stages = [layer.stage or layer.name for layer in report.layers]
-        for kind, priced in ((label, report.energy), (f"{label}, ANN", report.ann_energy)):
-            values = [priced(layer) for layer in report.layers]
-            if None not in values:
-                bars[kind] = dict.fromkeys(stages, 0.0)
-                for stage, value in zip(stages, values, strict=True):
-                    bars[kind][stage] += value / 1e3
-    stages = list(dict.fromkeys(stage for values in bars.values() for stage in values))
-    for i, (kind, values) in enumerate(bars.items()):
-        where = np.arange(len(stages)) + (i - (len(bars) - 1) / 2) * 0.8 / len(bars)
-        axis.bar(where, [values.get(stage, 0.0) for stage in stages], 0.8 / len(bars), label=kind)
-    axis.set_xticks(np.arange(len(stages)), stages, rotation=30, ha="right")
-    axis.set(ylabel=f"nJ a sample, costs '{names.pop()}'")
-    axis.legend()
-    return axis.figure
+        for kind, energy_of in ((label, report.energy), (f"{label}, ANN", report.ann_energy)):
+            energies: list[Any] = [(layer.stage or layer.name, energy_of(layer)) for layer in report.layers]
+            if all(value is not None for _, value in energies):
+                bars[kind] = dict.fromkeys((stage for stage, _ in energies), 0.0)
+                for stage, picojoules in energies:
+                    bars[kind][stage] += picojoules / 1e3
+    stages = list(dict.fromkeys(stage for heights in bars.values() for stage in heights))
+    for i, (kind, heights) in enumerate(bars.items()):
+        x = np.arange(len(stages)) + (i - (len(bars) - 1) / 2) * 0.8 / len(bars)
+        ax.bar(x, [heights.get(stage, 0.0) for stage in stages], 0.8 / len(bars), label=kind)
+    ax.set_xticks(np.arange(len(stages)), stages, rotation=30, ha="right")
+    ax.set(ylabel=f"nJ a sample, costs '{names.pop()}'")
+    ax.legend()
+    return ax.figure
 
 
-def stimuli(images, labels=None, columns=10, axis=None):
-    """Stimuli side by side, say those recalled for each concept.
+def stimuli(
+    images: ArrayLike, labels: Sequence[str] | None = None, columns: int = 10, axis: Axes | None = None
+) -> Figure:
+    """Return a plot of stimuli side by side, such as those recalled for each concept.
 
     Args:
         images: `(samples, height, width, 1 or 3)`, in [0, 1]; values beyond are clipped.
-        labels: one string each, written above.
+        labels: one string for each image, drawn above it, or None.
         columns: int, images in a row.
         axis: matplotlib axis.
+
+    Raises:
+        ValueError: `images` has another shape, or labels are not as many as images.
     """
     images = np.asarray(images)
     height, width = images.shape[1:3] if images.ndim == 4 else (0, 0)
-    above = 1 if labels is None else max(height // 3, 1)  # white space, and where the label goes
+    above = 1 if labels is None else max(height // 3, 1)  # white, with room for the label
     grid, corners = tile_images(images, columns, above)
-    axis = _axis(axis)
+    ax = _axis_or_new(axis)
     for label, (top, left) in zip(labels or (), corners, strict=labels is not None):
-        axis.text(left + width / 2, top - 1, label, ha="center", va="bottom")
-    axis.imshow(grid, cmap="gray", vmin=0, vmax=1)
-    axis.set_axis_off()
-    return axis.figure
+        ax.text(left + width / 2, top - 1, label, ha="center", va="bottom")
+    ax.imshow(grid, cmap="gray", vmin=0, vmax=1)
+    ax.set_axis_off()
+    return ax.figure
+
+
+def _axis_or_new(axis: Axes | None) -> Any:
+    if axis is None:
+        return require("matplotlib.figure", "Drawing", "examples").Figure(layout="constrained").add_subplot()
+    return axis

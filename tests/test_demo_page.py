@@ -20,9 +20,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 import keras_bsd
-from demo_page import build
 from tests.export.networks import lively
-from tests.recipes.running import ROOT, run
+from tests.recipes.running import ROOT, loaded, run
 
 pytestmark = pytest.mark.xdist_group("demo_page")
 
@@ -53,6 +52,13 @@ def _needs(*programs):
         pytest.skip(f"needs {' and '.join(missing)}")
 
 
+@pytest.fixture(scope="module")
+def build():
+    """The names of the script, whose flags are not defined: other scripts' flags have the same names."""
+    with loaded("build") as script:
+        return script
+
+
 def _save_maps(folder):
     """Save a pair whose spikes are maps, and return it with its path."""
     layers = {"filters": (2, 3), "pool_sizes": (2, 4)}
@@ -73,7 +79,7 @@ def page(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page_of_maps(tmp_path_factory):
+def page_of_maps(build, tmp_path_factory):
     """Folder of the page of a network whose spikes are maps."""
     _needs("npm")
     folder = tmp_path_factory.mktemp("page_of_maps")
@@ -297,12 +303,12 @@ def _images(folder, files):
     return [np.asarray(Image.open(folder / file)) / 255 for file in files]
 
 
-def test_builds_a_page(tmp_path, monkeypatch):
+def test_builds_a_page(build, tmp_path, monkeypatch):
     """With empty files in place of ONNX Runtime Web, which npm would download."""
     (tmp_path / "dist").mkdir()
     for file in build.RUNTIME:
         (tmp_path / "dist" / file).touch()
-    monkeypatch.setattr(build, "install_runtime", lambda: tmp_path / "dist")
+    monkeypatch.setitem(build.build.__globals__, "install_runtime", lambda: tmp_path / "dist")
     folder = tmp_path / "page"
     model, path = _save_maps(tmp_path)
     build.build(str(path), folder)
@@ -315,7 +321,7 @@ def test_builds_a_page(tmp_path, monkeypatch):
     assert {file.name for file in folder.iterdir()} == files
 
 
-def test_description_of_a_preset():
+def test_description_of_a_preset(build):
     description, labels = build.describe("mnist_dense", 10)
     assert re.fullmatch(
         r"The network is mnist_dense, trained without backpropagation\. It has [\d,]+ parameters "
@@ -325,14 +331,14 @@ def test_description_of_a_preset():
     assert labels == [str(digit) for digit in range(10)]
 
 
-def test_needs_a_classifier_of_mnists_shape():
+def test_needs_a_classifier_of_mnists_shape(build):
     with pytest.raises(SystemExit, match=r"classifier of \(28, 28, 1\) images.*--model=etth1_hourly"):
         build.load_classifier("etth1_hourly")
 
 
-def test_needs_npm(tmp_path, monkeypatch):
+def test_needs_npm(build, tmp_path, monkeypatch):
     shutil.copy(build.HERE / "package-lock.json", tmp_path)
-    monkeypatch.setattr(build, "HERE", tmp_path)
+    monkeypatch.setitem(build.install_runtime.__globals__, "HERE", tmp_path)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SystemExit, match=r"needs npm.*Install Node\.js"):
         build.install_runtime()

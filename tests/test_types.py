@@ -12,7 +12,9 @@ def public_objects():
     """Functions and classes by name."""
     for module in (keras_bsd, *(getattr(keras_bsd, name) for name in PACKAGES)):
         for name, value in vars(module).items():
-            ours = getattr(value, "__module__", "").startswith("keras_bsd")
+            source = getattr(value, "__module__", "")
+            # Packages re-export; a public module's imports are not its names.
+            ours = source.startswith("keras_bsd") if hasattr(module, "__path__") else source == module.__name__
             if not name.startswith("_") and ours and (inspect.isfunction(value) or inspect.isclass(value)):
                 yield f"{module.__name__}.{name}", value
 

@@ -18,7 +18,7 @@ class TrainStep:
                 loss = self.optimizer.scale_loss(step.total)
             variables = self.trainable_variables
             self.optimizer.apply(tape.gradient(loss, variables), variables)
-        # Keras gives each replica its share of the loss; the logs show the loss itself.
+        # Keras divides the loss by the number of replicas; the logs show the undivided loss.
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         step = step._replace(task_loss=step.task_loss * replicas)
         return self.training_logs(x, y, step, sample_weight)

@@ -58,7 +58,7 @@ def _compare(upward, downward):
     down = [_adjoint(kernel) for kernel in reversed(down)]
     if [kernel.shape for kernel in up] != [kernel.shape for kernel in down]:
         shapes = (" and ".join(str(kernel.shape) for kernel in kernels) or "none" for kernels in (up, down))
-        unpaired.append("the shapes of kernels {} and of the backward adjoints {} differ".format(*shapes))
+        unpaired.append("kernel shapes differ: forward {}, adjoints of backward {}".format(*shapes))
         up = down = []
     return Twins(
         upward.name,

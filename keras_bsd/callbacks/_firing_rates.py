@@ -28,7 +28,7 @@ class FiringRateCheck(keras.callbacks.Callback):
     Example:
 
     >>> model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16,))
-    >>> model.compile()
+    >>> model.compile(run_eagerly=True)  # starts at once
     >>> x, y = np.random.default_rng(0).random((20, 8, 8, 1)), np.arange(20) % 10
     >>> history = model.fit(x, y, callbacks=[keras_bsd.callbacks.FiringRateCheck()], verbose=0)
     """
@@ -52,7 +52,7 @@ class FiringRateCheck(keras.callbacks.Callback):
             else:
                 state, remedy = "saturated", "Raise its threshold, or lower `beta`."
             warnings.warn(
-                f"Stage '{stage}' is {state}: after epoch {epoch + 1} its neurons fire at {rate:.2%} of the time "
-                f"steps, and its output hardly distinguishes stimuli. {remedy} {_REMEDIES}",
+                f"Stage '{stage}' is {state}: after epoch {epoch + 1} its neurons fire at {rate:.2%} of the "
+                f"time steps, and its output hardly distinguishes stimuli. {remedy} {_REMEDIES}",
                 stacklevel=2,
             )

@@ -16,20 +16,21 @@ class LayerAlignment(keras.callbacks.Callback):
 
     For a fixed batch and the concepts of its targets it logs for every stage of the encoder:
 
-    - `STAGE_spike_cosine`: cosine of the spike trains of the stage and of its teacher, over all neurons and time
-      steps, as a mean over the samples; zero where one of them is silent;
+    - `STAGE_spike_cosine`: cosine of the spike trains of the stage and of its teacher, over all neurons and
+      time steps, as a mean over the samples; zero where one of them is silent;
     - `STAGE_spike_hamming`: fraction of neurons and time steps at which the two spike trains agree;
     - `STAGE_weight_cosine`: cosine of the stage's kernel and its backward twin (also for the readout), see
       `keras_bsd.audit.plausibility`.
 
-    A measurement takes about as long as one training step; with fewer than twenty steps per epoch, raise `every`.
-    Place it before callbacks that write logs, such as `keras.callbacks.TensorBoard` and
+    A measurement takes about as long as one training step; with fewer than twenty steps per epoch, raise
+    `every`. Place this callback before those that write logs, such as `keras.callbacks.TensorBoard` and
     `keras.callbacks.CSVLogger`.
 
     Args:
         x: stimuli `(samples, ...)`; some tens suffice.
         y: targets, as for `fit`.
-        every: positive int, epochs from one measurement to the next. Between them the logs repeat the last values.
+        every: positive int, epochs from one measurement to the next. Between them the logs repeat the last
+            values.
 
     Raises:
         ValueError: `every` is out of range, or there are no samples, or not as many targets.
@@ -37,7 +38,7 @@ class LayerAlignment(keras.callbacks.Callback):
     Example:
 
     >>> model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16,))
-    >>> model.compile()
+    >>> model.compile(run_eagerly=True)  # starts at once
     >>> x, y = np.random.default_rng(0).random((20, 8, 8, 1)), np.arange(20) % 10
     >>> alignment = keras_bsd.callbacks.LayerAlignment(x[:10], y[:10])
     >>> history = model.fit(x, y, callbacks=[alignment], verbose=0)

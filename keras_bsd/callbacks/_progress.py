@@ -40,7 +40,7 @@ class StageProgress(keras.callbacks.ProgbarLogger):
     Example:
 
     >>> model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16, 16))
-    >>> model.compile()
+    >>> model.compile(run_eagerly=True)  # starts at once
     >>> x, y = np.zeros((20, 8, 8, 1)), np.arange(20) % 10
     >>> history = model.fit(x, y, callbacks=[keras_bsd.callbacks.StageProgress()], verbose=2)
     1/1 - ... - alignment: ... - firing_rate: ...
@@ -59,7 +59,7 @@ class EpochSeconds(keras.callbacks.Callback):
     Example:
 
     >>> model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16,))
-    >>> model.compile()
+    >>> model.compile(run_eagerly=True)  # starts at once
     >>> x, y = np.zeros((20, 8, 8, 1)), np.arange(20) % 10
     >>> callbacks = [keras_bsd.callbacks.EpochSeconds(), keras.callbacks.CSVLogger("log.csv")]
     >>> history = model.fit(x, y, callbacks=callbacks, verbose=0)

@@ -34,7 +34,7 @@ class StimulusGrid(keras.callbacks.Callback):
     Example:
 
     >>> model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16,))
-    >>> model.compile()
+    >>> model.compile(run_eagerly=True)  # starts at once
     >>> x, y = np.random.default_rng(0).random((20, 8, 8, 1)), np.arange(20) % 10
     >>> grid = keras_bsd.callbacks.StimulusGrid("recalled")
     >>> history = model.fit(x, y, callbacks=[grid], verbose=0)

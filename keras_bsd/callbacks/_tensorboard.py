@@ -27,9 +27,7 @@ def write_image(folder: Path, name: str, image: Array, step: int) -> None:
     file = io.BytesIO()
     pillow.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
     height, width, channels = pixels.shape
-    png = Summary.Image(
-        height=height, width=width, colorspace=channels, encoded_image_string=file.getvalue()
-    )
+    png = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=file.getvalue())
     summary = Summary(value=[Summary.Value(tag=name, image=png)])
     writer = Writer(str(folder))
     writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))

@@ -130,12 +130,12 @@ class TextWindows(SeededBatches):
     Example:
 
     >>> model = keras_bsd.applications.SpikingCharRNN("abc ", units=(8,))
-    >>> batches = keras_bsd.datasets.TextWindows(model.encode("abc cab " * 20), window=8, batch_size=4)
+    >>> batches = keras_bsd.datasets.TextWindows(model.encode("abc cab " * 6), window=8, batch_size=4)
     >>> x, y = batches[0]
     >>> x.shape, y.shape
     ((4, 8), (4, 8))
-    >>> model.compile()
-    >>> history = model.fit(batches, epochs=2, callbacks=[batches.epoch_callback()], verbose=0)
+    >>> model.compile(run_eagerly=True)  # starts at once
+    >>> history = model.fit(batches, callbacks=[batches.epoch_callback()], verbose=0)
     """
 
     def __init__(self, ids: Sequence[int] | Array, window: int, batch_size: int, seed: int = 0) -> None:

@@ -91,7 +91,8 @@ def _stack(values):
 def _single_step(model, outputs):
     (stimulus,), series, recurrent = model.inputs, takes_series(model), is_recurrent(model)
     network = of_any_length(model) if recurrent else model
-    stateful = [layer for layer in walk(model) if _carries_state(layer, recurrent)]
+    stateful = list(dict.fromkeys(layer for layer in walk(model) if _carries_state(layer, recurrent)))
+    _check_names(stateful)
     names = {layer.path: [f"{STATE}{layer.name}/{part}" for part in layer.state_names] for layer in stateful}
     inputs = {"stimulus": (tuple(stimulus.shape[2 if series else 1 :]), stimulus.dtype)}
     for layer in stateful:
@@ -122,16 +123,28 @@ def _carries_state(layer, recurrent):
     return hasattr(layer, "state_names")
 
 
+def _check_names(layers):
+    """Raise unless the names of layers with state differ."""
+    names = [layer.name for layer in layers]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            "`model` must have stages of different names to be streamed, because states are named after them. "
+            f"Received: several stages of the names {repeated}"
+        )
+
+
 def _check_equals_whole(model, program):
     """Raise unless the steps together compute the network's output."""
     others = [layer for layer in walk(model) if not isinstance(layer, (Stage, keras.layers.InputLayer))]
     have_time = (isinstance(layer, (SpikingLIF, keras.layers.RNN)) for layer in others)
     make_steps = (hasattr(layer, "timesteps") for layer in others)
     if any(have_time) or any(make_steps) or not _equals_whole(model, program):
+        names = ", ".join(repr(layer.name) for layer in others)
         raise ValueError(
-            "`model` cannot be streamed: step by step it computes other scores than as a whole, because a layer "
+            "`model` cannot be streamed: step by step it computes other scores than as a whole. A layer "
             "besides its stages uses more than one time step, or creates time steps. "
-            f"Received: besides stages the layers {', '.join(repr(layer.name) for layer in others)}. Move such layers out of the model."
+            f"Received: besides stages the layers {names}. Move such layers out of the model."
         )
 
 

@@ -44,7 +44,7 @@ class Stage(keras.layers.Layer):
     Raises:
         ValueError: `synapse` holds something other than layers, or a `SpikingLIF`.
 
-    Example: a readout of the time step at which each score is highest.
+    Example: a readout whose scores are the highest of any time step.
 
     >>> class PeakReadout(keras_bsd.layers.Stage):
     ...     state_names = ("peak",)

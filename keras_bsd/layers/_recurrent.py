@@ -27,9 +27,9 @@ class SpikingRecurrent(ConfiguredStage):
     rates of this stage. Membranes are carried from element to element.
 
     By `rule="rate"` of `keras_bsd.BSDModel` an update is a product of the local error at an element with the
-    rates before it, `x` and `r`: no gradient goes back through time. A stage then learns dependencies on
-    earlier elements by its delays alone. By `rule="surrogate"`, and by backpropagation, gradients go back
-    through all elements.
+    rates before it, `x` and `r`: no gradient goes back through time. Beyond the previous element, whose rates
+    the feedback carries, a stage then learns dependencies by its delays alone. By `rule="surrogate"`, and by
+    backpropagation, gradients go back through all elements.
 
     Within a `keras_bsd.StateScope` the stage carries its state from call to call.
 
@@ -37,7 +37,7 @@ class SpikingRecurrent(ConfiguredStage):
         units: positive int.
         delays: positive int, the number of elements, up to the present one, that synapses receive.
         timesteps: positive int, `k`, for the first stage: its input is a sequence of stimuli.
-        targets: `"all"` if each element of a sequence is a sample with a target of its own, `"last"` if the
+        targets: `"all"` if each element of a sequence is a sample with its own target, `"last"` if the
             sequence is one sample, whose representation is that of its last element.
         feedback_gain: non-negative float, the gain of the orthogonal initial feedback weights. At 1 feedback
             may outweigh the input.

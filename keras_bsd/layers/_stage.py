@@ -175,10 +175,9 @@ class SpikingStage(Stage):
         applied to the averaged input: one product for each weight in place of one for each time step. Compilers
         drop the unused value of that product.
         """
-        held = self.timesteps is not None
-        averaged = inputs if held else ops.mean(inputs, axis=1)
+        averaged = ops.mean(inputs, axis=1) if self.timesteps is None else inputs
         state = [(variable, variable.value) for variable in self.synapse.variables]
-        with keras.StatelessScope(state):  # keeps an activity regulariser from counting twice, too
+        with keras.StatelessScope(state):  # an activity regulariser must not count twice, either
             averaged = self._apply_affine(averaged, training)
             averaged = with_value(averaged, ops.stop_gradient(ops.mean(affine, axis=1)))
             return self._apply_remaining(averaged, training)

@@ -17,8 +17,8 @@ class CausalStandardization(keras.layers.Layer):
     """Standardisation of each element of a series by the mean and deviation of the elements up to it.
 
     Over the first `window` elements mean and deviation are plain averages, so that at the end of a window they
-    are the window's own. After that they are moving averages: the weight of an element falls by a factor of `1
-    - 1 / window` with each new element.
+    are the window's own. After that they are moving averages: the weight of an element falls with each new
+    element, by a factor of `1 - 1 / window`.
 
     Within a `keras_bsd.StateScope` the layer carries these statistics from call to call.
 

@@ -147,12 +147,20 @@ def _centred_gaussian(targets, others):
     """
     distances = squared_distances(targets, targets)
     width = ops.mean(distances) + 1e-12
-    within = ops.exp(-distances / width)
-    across = within if others is targets else ops.exp(-squared_distances(targets, others) / width)
-    among = within if others is targets else ops.exp(-squared_distances(others, others) / width)
-    rows, columns = ops.mean(across, axis=1, keepdims=True), ops.mean(across, axis=0, keepdims=True)
-    row_norms, column_norms = (
-        ops.sqrt(ops.maximum(ops.diagonal(kernel) - 2 * ops.mean(kernel, axis=1) + ops.mean(kernel), 1e-6))
-        for kernel in (within, among)
-    )
-    return (across - rows - columns + ops.mean(across)) / (row_norms[:, None] * column_norms[None, :])
+    centred = _double_centre(ops.exp(-distances / width))
+    norms = other_norms = _norms(centred)
+    if others is not targets:
+        centred = _double_centre(ops.exp(-squared_distances(targets, others) / width), symmetric=False)
+        other_norms = _norms(_double_centre(ops.exp(-squared_distances(others, others) / width)))
+    return centred / (norms[:, None] * other_norms[None, :])
+
+
+def _double_centre(kernel, symmetric=True):
+    """Return a kernel less its means over rows and over columns."""
+    rows = ops.mean(kernel, axis=1, keepdims=True)
+    columns = ops.transpose(rows) if symmetric else ops.mean(kernel, axis=0, keepdims=True)
+    return kernel - rows - columns + ops.mean(rows)
+
+
+def _norms(centred):
+    return ops.sqrt(ops.maximum(ops.diagonal(centred), 1e-6))

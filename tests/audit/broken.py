@@ -8,10 +8,8 @@ from keras_bsd.layers import Readout, SpikingStage
 from tests.models import pairs
 
 
-def _pair(
-    between=(), stage=SpikingStage, first=None, second=None, back=None, kind=keras_bsd.BSDModel, **kwargs
-):
-    """Four inputs, two stages of six neurons, three classes; `between` are layers from one to the other."""
+def _pair(between=(), stage=SpikingStage, second=None, back=None, kind=keras_bsd.BSDModel, **kwargs):
+    """Return a pair: four inputs, two stages of six neurons, layers `between` them, three classes."""
     encoder = keras.Sequential(
         [
             keras.Input((4,)),
@@ -35,13 +33,13 @@ def _pair(
 
 
 def shared_weight():
-    """Both networks run through one and the same matrix."""
+    """Both networks have the same layer."""
     both = keras.layers.Dense(6)
     return _pair(second=both, back=both)
 
 
 def copied_weight():
-    """The backward matrix is the feedforward one's transpose, carried over."""
+    """The backward kernel is a copy of the feedforward one's transpose."""
     model = _pair()
     upper, lower_back = model.encoder_stages[1].synapse.layers[0], model.decoder_stages[0].synapse.layers[0]
     lower_back.kernel.assign(ops.transpose(upper.kernel))
@@ -49,7 +47,7 @@ def copied_weight():
 
 
 class Uncut(SpikingStage):
-    """A stage that forgot to cut its input off."""
+    """A stage that does not detach its input."""
 
     def call(self, inputs, training=False):
         return self.call_local(inputs, training)
@@ -64,7 +62,7 @@ def analogue_between_stages():
 
 
 def analogue_held_between_stages():
-    """The second stage holds the first one's rates as a current."""
+    """The second stage holds the firing rates of the first one as a current."""
     encoder = keras.Sequential(
         [
             keras.Input((4,)),
@@ -84,7 +82,7 @@ def signed_between_stages():
 
 
 class TwoPhases(keras_bsd.BSDModel):
-    """The decoder first recalls what the encoder says; both then learn from a stimulus moved that way."""
+    """The decoder reconstructs stimuli from the encoder's scores; both then learn from moved stimuli."""
 
     def distil(self, x, y, sample_weight=None):
         recalled = self.decoder(self.encoder(x, training=True), training=True)
@@ -96,7 +94,7 @@ def two_phases():
 
 
 class WaitingDecoder(keras_bsd.BSDModel):
-    """The decoder runs on what the encoder says of the samples."""
+    """The decoder's concepts are the encoder's scores."""
 
     def distil(self, x, y, sample_weight=None):
         return super().distil(x, ops.stop_gradient(self.encoder(x, training=True)), sample_weight)
@@ -107,7 +105,7 @@ def waiting_decoder():
 
 
 class ForeignError(keras_bsd.BSDModel):
-    """The first stage's loss counts the size of its weights too, which no presynaptic spike tells."""
+    """The first stage's loss includes the size of its weights, which no presynaptic signal carries."""
 
     def distil(self, x, y, sample_weight=None):
         step = super().distil(x, y, sample_weight)

@@ -20,11 +20,11 @@ from tests.models import pairs
 
 
 def two_layers(neuron=None):
-    """Two inputs, three neurons and then two, four time steps, one output; no spike is left to chance.
+    """Two inputs, three neurons and then two, four time steps, one output; no spike is random.
 
-    The first stage's currents are 1, 0.3 and 0 for the stimulus (0.5, 0): with threshold 1 and half the
-    membrane left after a step, its first neuron fires at all four steps and the others never. The second
-    stage's neurons get 1 and 0.3 from it.
+    The first stage's currents are 1, 0.3 and 0 for the stimulus (0.5, 0): with threshold 1 and leak 0.5 its
+    first neuron fires at all four steps and the others never. The currents of the second stage's neurons
+    are 1 and 0.3.
     """
     neurons = [SpikingLIF(beta=0.5, threshold=1.0, **(neuron or {})) for _ in range(2)]
     network = keras.Sequential(
@@ -77,7 +77,7 @@ def test_agrees_with_a_hand_count():
         ({"trainable_leak": True, "beta": 1.0}, 12, 12),
     ],
 )
-def test_what_a_neuron_costs(neuron, macs, acs):
+def test_operations_of_a_neuron(neuron, macs, acs):
     network = keras.Sequential(
         [
             keras.Input((1,)),
@@ -123,7 +123,7 @@ def test_synaptic_operations_are_the_spikes_that_arrive():
     assert counted["strided"] == pytest.approx(strided / 4)
     assert counted["back"] == pytest.approx(spikes["strided"].sum() * 2 * 2 * 2 / 4)
     assert counted["lower"] == 0
-    # Of 3 x 3 kernels on 5 x 6 places, padded by one: rows meet 2 + 3 + 3 + 3 + 2 others, columns likewise.
+    # For 3 x 3 kernels on 5 x 6 places, padded by one: rows meet 2 + 3 + 3 + 3 + 2 others, columns likewise.
     assert next(layer.macs for layer in report.layers if layer.stage == "lower") == 13 * 16 * 3
 
 
@@ -155,10 +155,10 @@ def test_training_by_hand():
 
 
 def test_a_recurrent_network_by_hand():
-    """Two stages of two delays, on a series of three elements, two time steps each; no spike is left to chance.
+    """Two stages of two delays, on a series of three elements, two time steps each; no spike is random.
 
-    The first stage's one neuron gets 1 from every element, so that it fires at all six steps; the second
-    stage's two neurons get nothing.
+    The current of the first stage's one neuron is 1 for every element, so that it fires at all six steps; the
+    currents of the second stage's two neurons are 0.
     """
     neuron = {"beta": 0.5, "threshold": 1.0}
     recurrent = functools.partial(SpikingRecurrent, delays=2, normalization=None)
@@ -175,8 +175,8 @@ def test_a_recurrent_network_by_hand():
     network.layers[0].synapse.layers[0].bias.assign([1.0])
     report = energy(network, np.full((2, 3, 4), 0.5, "float32"))
     found = {layer.name: layer[-6:] for layer in report.layers}
-    # Each of three elements reaches itself and the next one, if there is one: five times. Fed back are the four
-    # spikes before the last element. There is a bias for each element and neuron.
+    # Each of three elements affects itself and the next one, if there is one: five times. Four spikes before
+    # the last element are fed back. There is a bias for each element and neuron.
     spiking_lif = [layer.name for layer in report.layers if layer.kind == "SpikingLIF"]
     assert found == {
         "first": (5 * 4, 4 + 3, 4, 0, 5 * 4 + 2, 3),
@@ -200,14 +200,14 @@ def test_sequences(pair):
     assert {"recurrent_1", "recurrent_2"} <= {layer.name for layer in report.layers}
 
 
-def test_local_readouts_are_said_to_be_left_out_of_training():
+def test_training_of_local_readouts_is_reported_as_not_counted():
     x = pairs.samples(pairs.dense_pair())[0]
     plain, with_readouts = (energy(pairs.dense_pair(local_readout_weight=weight), x) for weight in (0.0, 1.0))
     assert len(with_readouts.unknown) == len(plain.unknown) + 1
-    assert with_readouts.unknown[-1] == "the local readouts, in training"
+    assert with_readouts.unknown[-1] == "training of the local readouts"
 
 
-def test_unknown_layers_are_named_and_not_taken_for_nothing():
+def test_unknown_layers_are_named():
     class Own(keras.layers.Dense):
         pass
 
@@ -224,16 +224,16 @@ def test_unknown_layers_are_named_and_not_taken_for_nothing():
         ]
     )
     report = energy(network, np.full((2, 4), 0.5, "float32"))
-    told = "\n".join(report.unknown)
+    unknown = "\n".join(report.unknown)
     for text in (
-        r"(PoissonEncoder): all of it",
-        r"(Own): all of it",
-        r"(UnitNormalization): all of it",
-        r"'two' (OwnStage): what it does beside its synapse and its neurons",
+        r"(PoissonEncoder): all operations",
+        r"(Own): all operations",
+        r"(UnitNormalization): all operations",
+        r"'two' (OwnStage): operations besides its synapse and its neurons",
         r"(Dense): its activation tanh",
         r"'scores' (Readout): its activation softmax",
     ):
-        assert text in told
+        assert text in unknown
     assert f"Not counted: {report.unknown[0]}" in str(report)
     assert "one/" not in " ".join(layer.name for layer in report.layers if layer.kind != "SpikingLIF")
 
@@ -243,30 +243,35 @@ def test_costs():
     loihi = energy(two_layers(), x, costs="loihi")
     assert loihi.energy() == pytest.approx(23.6 * 8 + 81 * (12 + 8))
     assert loihi.ann_energy() is None
-    left = {name.split("/")[0]: count for name, count in loihi.unpriced.items() if "dense" in name}
-    assert left == {"first": 6, "second": 8, "value": 3}
+    unpriced = {name.split("/")[0]: count for name, count in loihi.unpriced.items() if "dense" in name}
+    assert unpriced == {"first": 6, "second": 8, "value": 3}
     assert "without a price in 'loihi': first/dense" in str(loihi)
     assert "must not be compared" in str(loihi)
     own = Costs("mine", 2.0, 1.0, None, None, "measured here")
     report = energy(two_layers(), x, costs=own)
     assert report.energy() == 2 * report.total.macs + report.total.acs
     assert not report.unpriced
+    for incomplete in (own._replace(accumulate=None), own._replace(synaptic_operation=1.0)):
+        with pytest.raises(
+            ValueError, match=r"must price multiply_accumulate and accumulate, or .* Received: costs"
+        ):
+            energy(two_layers(), x, costs=incomplete)
 
 
-def test_can_be_read_by_people_and_machines():
+def test_printed_and_as_json():
     model = pairs.dense_pair()
     report = energy(model, pairs.samples(model)[0])
-    kept = json.loads(json.dumps(report.to_dict()))
-    assert kept["energy"] == pytest.approx(sum(layer["energy"] for layer in kept["layers"]))
-    assert kept["training"]["rate"]["products"] > 0
-    assert kept["unknown"] == list(report.unknown)
+    record = json.loads(json.dumps(report.to_dict()))
+    assert record["energy"] == pytest.approx(sum(layer["energy"] for layer in record["layers"]))
+    assert record["training"]["rate"]["products"] > 0
+    assert record["unknown"] == list(report.unknown)
     lines = str(report).splitlines()
     header = next(i for i, line in enumerate(lines) if line.startswith("layer"))
     assert lines[header + len(report.layers) + 1].startswith("total")
     assert len({len(line) for line in lines[header : header + len(report.layers) + 2]}) == 1
 
 
-def test_counting_leaves_the_model_as_it_was():
+def test_counting_does_not_change_the_model():
     model = pairs.conv_pair()
     x, _ = pairs.samples(model)
     before, scores = model.get_weights(), model.predict(x, verbose=0)
@@ -277,7 +282,7 @@ def test_counting_leaves_the_model_as_it_was():
     assert not any("call" in layer.__dict__ for stage in model.encoder_stages for layer in stage.synapse.layers)
 
 
-def test_counts_are_whole_in_half_precision_too():
+def test_counts_are_exact_in_half_precision():
     dense = keras.layers.Dense(3, use_bias=False, dtype="mixed_bfloat16")
     stage = SpikingStage(dense, timesteps=2, dtype="mixed_bfloat16", name="wide")
     network = keras.Sequential([keras.Input((1001,)), stage])
@@ -289,9 +294,9 @@ def test_bad_input():
     x, _ = pairs.samples(model)
     with pytest.raises(ValueError, match=r"must be a built Keras model of stages. Received: model=<Sequential"):
         energy(keras.Sequential([keras.layers.Dense(2)]), x)
-    with pytest.raises(ValueError, match=r"has no spiking stage. Received: \['dense"):
+    with pytest.raises(ValueError, match=r"must have a spiking stage. Received: .* with layers=\['dense"):
         energy(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), x)
-    with pytest.raises(ValueError, match=r"one stimulus at least, \(samples, 4\). Received: shape=\(0, 4\)"):
+    with pytest.raises(ValueError, match=r"at least one stimulus, \(samples, 4\). Received: shape=\(0, 4\)"):
         energy(model, x[:0])
     with pytest.raises(ValueError, match=r"Received: shape=\(12, 3\)"):
         energy(model, x[:, :3])
@@ -301,7 +306,7 @@ def test_bad_input():
         energy(model, x, batch_size=0)
 
 
-def test_a_network_whose_neurons_no_layer_stands_for():
+def test_a_stage_that_does_not_call_its_neurons():
     class Silent(SpikingStage):
         def fire(self, currents):
             return ops.zeros_like(currents)
@@ -309,4 +314,4 @@ def test_a_network_whose_neurons_no_layer_stands_for():
     stage = Silent(keras.layers.Dense(3), timesteps=1, name="own")
     report = energy(keras.Sequential([keras.Input((2,)), stage]), np.ones((1, 2), "float32"))
     assert report.total.firing_rate is None
-    assert "'own' (Silent): what it does beside its synapse and its neurons" in str(report)
+    assert "'own' (Silent): operations besides its synapse and its neurons" in str(report)

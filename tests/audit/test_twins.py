@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 import keras_bsd
-from keras_bsd.audit import _twins as twins
+from keras_bsd.audit._twins import compare, twin_stages
 from keras_bsd.layers import Readout, SpikingStage
 from tests.models import pairs
 
@@ -33,9 +33,9 @@ def kernels(model):
     return up.synapse.layers[0], down.synapse.layers[0]
 
 
-def test_stages_that_join_the_same_populations_face_each_other():
+def test_stages_between_the_same_populations_are_twins():
     model = pairs.dense_pair()
-    names = [(up.name, down.name) for up, down in twins.twin_stages(model)]
+    names = [(up.name, down.name) for up, down in twin_stages(model)]
     scores = model.encoder.layers[-1].name
     assert names == [
         ("first", "stimulus"),
@@ -52,11 +52,11 @@ def test_cosine_by_hand():
     forward[0, 0], forward[1, 0], backward[0, 1], backward[1, 0] = 3, 4, 2, 7
     up.kernel.assign(forward)
     down.kernel.assign(backward)
-    (_, found, *_) = twins.compare(model)
-    assert found.cosines == (pytest.approx(8 / np.sqrt(25 * 53)),)
-    assert found.chance == (pytest.approx(72**-0.5),)
+    _, twins, *_ = compare(model)
+    assert twins.cosines == (pytest.approx(8 / np.sqrt(25 * 53)),)
+    assert twins.chance == (pytest.approx(72**-0.5),)
     up.kernel.assign(np.zeros((9, 8)))
-    assert twins.compare(model)[1].cosine == 0
+    assert compare(model)[1].cosine == 0
 
 
 @pytest.mark.parametrize("kinds", ["Conv2D Conv2DTranspose", "Conv2D Conv2D", "Conv2DTranspose Conv2D"])
@@ -70,37 +70,38 @@ def test_a_convolutions_twin_is_its_adjoint(kinds):
     if first is second:
         kernel = kernel[::-1, ::-1].swapaxes(-1, -2)
     down.kernel.assign(kernel)
-    found = twins.compare(model)[0]
-    assert found.cosines == (pytest.approx(1),)
+    twins = compare(model)[0]
+    assert twins.cosines == (pytest.approx(1),)
     a, b = (keras.random.normal((1, 5, 4, channels)) for channels in (2, 3))
     there, back = (ops.convert_to_numpy(ops.sum(product)) for product in (up(a) * b, a * down(b)))
     np.testing.assert_allclose(there, back, rtol=1e-4)
     down.kernel.assign(np.random.default_rng(0).normal(size=kernel.shape))
-    assert abs(twins.compare(model)[0].cosine) < 0.5
+    assert abs(compare(model)[0].cosine) < 0.5
 
 
-def test_kernels_in_a_row_come_back_in_reverse():
+def test_several_kernels_have_their_twins_in_reverse_order():
     one, two = keras.layers.Dense(5), keras.layers.Dense(60)
     up = [keras.layers.Flatten(), one, two, keras.layers.Reshape((5, 4, 3))]
     back = [keras.layers.Flatten(), keras.layers.Dense(5), keras.layers.Dense(40)]
     model = conv_pair(up, [*back, keras.layers.Reshape((5, 4, 2))])
     back[1].kernel.assign(ops.transpose(two.kernel))
     back[2].kernel.assign(-ops.transpose(one.kernel))
-    found = twins.compare(model)[0]
-    assert found.cosines == (pytest.approx(-1), pytest.approx(1))
-    assert found.cosine == pytest.approx(0)
-    assert not found.unpaired
+    twins = compare(model)[0]
+    assert twins.cosines == (pytest.approx(-1), pytest.approx(1))
+    assert twins.cosine == pytest.approx(0)
+    assert not twins.unpaired
 
 
-def test_what_cannot_be_paired_is_named():
+def test_unpaired_weights_are_named():
     model = pairs.residual_pair()
     skip = model.encoder_stages[2].synapse.layers[0].name
-    assert twins.compare(model)[2].unpaired == f"{skip}: spikes that skip have no way back"
-    *_, own = twins.compare(pairs.own_layers_pair())
+    assert compare(model)[2].unpaired == f"{skip}: its skip connection has no backward counterpart"
+    *_, own = compare(pairs.own_layers_pair())
     assert own.cosine is None
-    assert own.unpaired == "kernels (12, 3) against (6, 3) as adjoints"
+    assert own.unpaired == "kernel shapes differ: forward (12, 3), adjoints of backward (6, 3)"
     up = keras.layers.SeparableConv2D(3, 3, padding="same")
     model = conv_pair(up, keras.layers.Conv2D(2, 3, padding="same"))
-    assert twins.compare(model)[0].unpaired == (
-        f"{up.name}: how a SeparableConv2D runs is not known; kernels none against (3, 3, 2, 3) as adjoints"
+    assert compare(model)[0].unpaired == (
+        f"{up.name}: the adjoint of a SeparableConv2D is unknown; "
+        "kernel shapes differ: forward none, adjoints of backward (3, 3, 2, 3)"
     )

@@ -2,15 +2,16 @@
 
 import keras
 import numpy as np
+import pytest
 
 import keras_bsd
-from keras_bsd import encoding as encoders
+from keras_bsd.encoding import DeltaEncoder, LatencyEncoder
 from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingLIFCell, SpikingStage
 from keras_bsd.layers._time_loop import LONGEST_UNROLLED
 from tests.models import pairs
 
 
-def _of_neuron(**arguments):
+def _with_neuron(**arguments):
     return keras.Sequential(
         [
             keras.Input((4,)),
@@ -21,7 +22,7 @@ def _of_neuron(**arguments):
     )
 
 
-def _of_series(*layers, features=4):
+def _with_series(*layers, features=4):
     return keras.Sequential(
         [keras.Input((5, features)), *layers, SpikingDense(7), Readout(keras.layers.Dense(2))]
     )
@@ -53,18 +54,18 @@ NETWORKS = {
         [keras.Input((None, 4)), SpikingDense(7), Readout(keras.layers.Dense(2))]
     ),
     "nested": _nested,
-    "soft reset": lambda: _of_neuron(reset="soft", tau=3.0),
-    "no reset, learned": lambda: _of_neuron(reset="none", trainable_leak=True, trainable_threshold=True),
-    "refractory": lambda: _of_neuron(refractory_steps=2),
+    "soft reset": lambda: _with_neuron(reset="soft", tau=3.0),
+    "no reset, learned": lambda: _with_neuron(reset="none", trainable_leak=True, trainable_threshold=True),
+    "refractory": lambda: _with_neuron(refractory_steps=2),
     "many steps": lambda: keras.Sequential(
         [keras.Input((4,)), SpikingDense(3, timesteps=LONGEST_UNROLLED + 1), Readout(keras.layers.Dense(2))]
     ),
-    "series": lambda: _of_series(SpikingDense(6)),
-    "changes of a series": lambda: _of_series(encoders.DeltaEncoder(0.2, off_spikes=True)),
-    "layers": lambda: _of_series(keras.layers.Dense(6), SpikingLIF(return_state=False)),
-    "recurrent layer": lambda: _of_series(keras.layers.RNN(SpikingLIFCell(4), return_sequences=True)),
+    "series": lambda: _with_series(SpikingDense(6)),
+    "changes of a series": lambda: _with_series(DeltaEncoder(0.2, off_spikes=True)),
+    "layers": lambda: _with_series(keras.layers.Dense(6), SpikingLIF(return_state=False)),
+    "recurrent layer": lambda: _with_series(keras.layers.RNN(SpikingLIFCell(4), return_sequences=True)),
     "latency": lambda: keras.Sequential(
-        [keras.Input((4,)), encoders.LatencyEncoder(4), SpikingDense(8), Readout(keras.layers.Dense(2))]
+        [keras.Input((4,)), LatencyEncoder(4), SpikingDense(8), Readout(keras.layers.Dense(2))]
     ),
     "tokens": lambda: keras.Sequential(
         [
@@ -80,8 +81,13 @@ NETWORKS = {
 }
 
 
+def mark_slow(names, fast):
+    """Return the names as parameters of a test, all but the `fast` ones marked slow."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
 def lively(model, seed=0):
-    """The model, with weights under which about every neuron spikes for some stimuli."""
+    """Change the weights so that about every neuron spikes for some stimuli, and return the model."""
     generator = np.random.default_rng(seed)
     for weight in model.weights:
         if "seed" in weight.path:
@@ -93,16 +99,16 @@ def lively(model, seed=0):
     return model
 
 
-LENGTH = 5  # of sequences where the network takes any
+LENGTH = 5  # of the sequences for networks that take any length
 
 
 def length(model):
-    """What `export_onnx` is to be told of the length of the model's datasets."""
+    """Return the argument `length` of `export_onnx` for a model."""
     return LENGTH if None in model.input_shape[1:] else None
 
 
 def stimuli(model, count, seed=0):
-    """Random stimuli of the model's shape and type."""
+    """Return random stimuli of the model's shape and type."""
     generator = np.random.default_rng(seed)
     shape = (count, *(LENGTH if n is None else n for n in model.input_shape[1:]))
     if model.inputs[0].dtype == "int32":

@@ -3,60 +3,60 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_bsd.losses import FrequencyReCo, ReCo, target_similarity
+from keras_bsd.losses import FrequencyReCo, Pairing, ReCo, target_similarity
 
 
 def waves(cycles, samples=4, seed=0):
-    """Images of one spatial frequency, of random phase and height."""
+    """Return images of one spatial frequency, of random phase and amplitude."""
     generator = np.random.default_rng(seed)
-    phase, height = generator.uniform(0, 6, (samples, 1)), generator.uniform(1, 2, (samples, 1))
-    wave = height * np.sin(2 * np.pi * cycles * np.arange(8) / 8 + phase)
+    phase, amplitude = generator.uniform(0, 6, (samples, 1)), generator.uniform(1, 2, (samples, 1))
+    wave = amplitude * np.sin(2 * np.pi * cycles * np.arange(8) / 8 + phase)
     return np.broadcast_to(wave[:, None, :, None], (samples, 8, 8, 1)).astype("float32")
 
 
 def numpy_bands(maps, cutoff):
     spectrum = np.fft.fft2(maps, axes=(1, 2))
     high = np.hypot(np.fft.fftfreq(8)[:, None], np.fft.fftfreq(8)[None]) >= cutoff
-    keep = (~high, high)
-    return [np.fft.ifft2(spectrum * band[None, :, :, None], axes=(1, 2)).real for band in keep]
+    return [np.fft.ifft2(spectrum * band[None, :, :, None], axes=(1, 2)).real for band in (~high, high)]
 
 
-def test_is_reco_in_each_band():
+def test_equals_reco_in_each_band():
     generator = np.random.default_rng(0)
     maps, teacher = generator.random((2, 5, 8, 8, 3)).astype("float32")
-    positives, unlike = np.eye(5), generator.random((2, 5, 5)).astype("float32")
-    loss = FrequencyReCo(0.8, 0.5, 3.0, cutoff=0.2)
-    found, affinity = loss.compare(maps, teacher, positives, unlike)
+    positives, dissimilarity = np.eye(5), generator.random((2, 5, 5)).astype("float32")
+    loss, affinity = FrequencyReCo(0.8, 0.5, 3.0, cutoff=0.2).compare(
+        maps, teacher, Pairing(positives, dissimilarity)
+    )
     losses, affinities = zip(
         *(
-            ReCo(0.8, weight, grid=None).compare(ours, theirs, positives, negatives)
-            for ours, theirs, negatives, weight in zip(
-                numpy_bands(maps, 0.2), numpy_bands(teacher, 0.2), unlike, (0.5, 3.0), strict=True
+            ReCo(0.8, weight, grid=None).compare(low_or_high, their, Pairing(positives, negatives))
+            for low_or_high, their, negatives, weight in zip(
+                numpy_bands(maps, 0.2), numpy_bands(teacher, 0.2), dissimilarity, (0.5, 3.0), strict=True
             )
         ),
         strict=True,
     )
-    np.testing.assert_allclose(ops.convert_to_numpy(found), sum(map(ops.convert_to_numpy, losses)), rtol=1e-4)
+    np.testing.assert_allclose(ops.convert_to_numpy(loss), sum(map(ops.convert_to_numpy, losses)), rtol=1e-4)
     expected = sum(map(ops.convert_to_numpy, affinities)) / 2
     np.testing.assert_allclose(ops.convert_to_numpy(affinity), expected, atol=1e-5)
 
 
-def test_targets_are_unlike_in_the_band_where_they_differ():
+def test_targets_are_dissimilar_in_the_band_where_they_differ():
     low, high = waves(1), np.repeat(waves(3)[:1], 4, axis=0)
-    unlike = ops.convert_to_numpy(FrequencyReCo(cutoff=0.25).dissimilarity(low + high))
+    dissimilarity = ops.convert_to_numpy(FrequencyReCo(cutoff=0.25).dissimilarity(low + high))
     expected = 1 - ops.convert_to_numpy(target_similarity(low))
-    np.testing.assert_allclose(unlike[0], expected, atol=1e-4)
-    np.testing.assert_allclose(unlike[1], np.zeros((4, 4)), atol=1e-3)
+    np.testing.assert_allclose(dissimilarity[0], expected, atol=1e-4)
+    np.testing.assert_allclose(dissimilarity[1], np.zeros((4, 4)), atol=1e-3)
 
 
-def test_what_has_no_height_and_width_is_compared_as_a_whole():
+def test_vectors_are_compared_whole_in_both_bands():
     generator = np.random.default_rng(0)
     rates, teacher = generator.random((2, 5, 7))
-    unlike = generator.random((2, 5, 5)).astype("float32")
-    found, affinity = FrequencyReCo(0.8, 0.5, 3.0).compare(rates, teacher, np.eye(5), unlike)
-    low, expected = ReCo(0.8, 0.5).compare(rates, teacher, np.eye(5), unlike[0])
-    high, _ = ReCo(0.8, 3.0).compare(rates, teacher, np.eye(5), unlike[1])
-    np.testing.assert_allclose(ops.convert_to_numpy(found), ops.convert_to_numpy(low + high), rtol=1e-5)
+    dissimilarity = generator.random((2, 5, 5)).astype("float32")
+    loss, affinity = FrequencyReCo(0.8, 0.5, 3.0).compare(rates, teacher, Pairing(np.eye(5), dissimilarity))
+    low, expected = ReCo(0.8, 0.5).compare(rates, teacher, Pairing(np.eye(5), dissimilarity[0]))
+    high, _ = ReCo(0.8, 3.0).compare(rates, teacher, Pairing(np.eye(5), dissimilarity[1]))
+    np.testing.assert_allclose(ops.convert_to_numpy(loss), ops.convert_to_numpy(low + high), rtol=1e-5)
     np.testing.assert_allclose(ops.convert_to_numpy(affinity), ops.convert_to_numpy(expected), rtol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Small pairs and data that the tests share."""
+"""Small pairs and data for several tests."""
 
 import keras
 import numpy as np
@@ -42,7 +42,7 @@ def residual_pair(**kwargs):
 
 
 def own_layers_pair(**kwargs):
-    """A functional encoder with a skip connection and a decoder written by hand."""
+    """Return a functional encoder with a skip connection and a decoder written by hand."""
     stimulus = keras.Input((4,))
     first = SpikingStage(keras.layers.Dense(6), timesteps=3, name="own_1")(stimulus)
     second = SpikingStage([keras.layers.Dense(6), keras.layers.LayerNormalization()], name="own_2")(first)
@@ -73,7 +73,7 @@ def regression_pair(**kwargs):
 
 
 def autoencoder(**kwargs):
-    """A convolutional one, or with `units` a dense one."""
+    """Return a convolutional autoencoder, or with `units` a dense one."""
     sizes = {} if "units" in kwargs else {"filters": (3, 4)}
     return keras_bsd.applications.SpikingAutoencoder(
         (8, 4, 2), latent_units=5, timesteps=4, concepts=3, **sizes, **kwargs
@@ -89,7 +89,7 @@ def character_pair(**kwargs):
 
 
 def samples(model, count=12, seed=0):
-    """Random stimuli of the model's shape, and classes or values."""
+    """Return random stimuli of the model's shape, and classes or values."""
     generator = np.random.default_rng(seed)
     if isinstance(model, keras_bsd.BSDSequenceModel):
         text = generator.integers(0, 3, (count, 6)).astype("int32")
@@ -101,7 +101,7 @@ def samples(model, count=12, seed=0):
 
 
 def clusters(count=300, seed=0):
-    """Three classes of four-dimensional points that a line cannot tell apart."""
+    """Return four-dimensional points of three classes that are not linearly separable."""
     generator = np.random.default_rng(seed)
     y = generator.integers(0, 3, count).astype("int32")
     radius = 0.5 + y + 0.15 * generator.normal(size=count)

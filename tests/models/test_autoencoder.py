@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 import keras_bsd
-from keras_bsd.models import _gaussian_mixture as gaussian_mixture
+from keras_bsd.losses import Pairing
 from tests.gradients import gradients
 from tests.models import pairs
 
@@ -16,21 +16,21 @@ def x():
 
 @pytest.fixture(scope="module")
 def model(x):
-    """Of random weights, whose statistics have seen the stimuli, and with a prior."""
+    """Return an autoencoder with random weights, statistics of the stimuli, and a prior."""
     keras.utils.set_random_seed(0)
-    built = pairs.autoencoder()
-    for network in (built.encoder, built.decoder):
+    autoencoder = pairs.autoencoder()
+    for network in (autoencoder.encoder, autoencoder.decoder):
         for stage in keras_bsd.layers.flatten_stages(network, keras_bsd.layers.SpikingStage):
             for weight in stage.trainable_weights:
                 if weight.name == "beta":
-                    weight.assign(weight + 0.5)  # nobody stays silent
+                    weight.assign(weight + 0.5)  # so that no neuron is silent
         for _ in range(20):
             network(x, training=True)
-    built.fit_prior(x, np.arange(12) % 3)
-    return built
+    autoencoder.fit_prior(x, np.arange(12) % 3)
+    return autoencoder
 
 
-def test_the_halves_are_the_whole(model, x):
+def test_the_halves_compose_the_feedforward_network(model, x):
     spikes = model.latent_encoder.predict(x, verbose=0)
     assert spikes.shape == (12, 4, 5)
     assert set(np.unique(spikes)) == {0, 1}
@@ -51,37 +51,37 @@ def test_prior_is_mean_and_covariance_of_each_concept(model, x):
 
 def test_generated_rates_follow_the_prior(model, monkeypatch):
     monkeypatch.setattr(model, "from_rates", lambda rates, batch_size: rates)
-    drawn = model.generate(20_000, concepts=1, seed=0)
-    mean, factor = (ops.convert_to_numpy(kept)[1, 0] for kept in (model.prior_mean, model.prior_factor))
-    np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.01)
-    np.testing.assert_allclose(np.cov(drawn.T), factor @ factor.T, atol=0.01)
-    twice = model.generate(20_000, concepts=1, seed=0, temperature=2.0)
-    np.testing.assert_allclose(twice - mean, 2 * (drawn - mean), atol=1e-5)
+    rates = model.generate(20_000, concepts=1, seed=0)
+    mean, factor = (ops.convert_to_numpy(variable)[1, 0] for variable in (model.prior_mean, model.prior_factor))
+    np.testing.assert_allclose(rates.mean(axis=0), mean, atol=0.01)
+    np.testing.assert_allclose(np.cov(rates.T), factor @ factor.T, atol=0.01)
+    wider = model.generate(20_000, concepts=1, seed=0, temperature=2.0)
+    np.testing.assert_allclose(wider - mean, 2 * (rates - mean), atol=1e-5)
 
 
-def test_a_mixture_finds_kinds_within_a_concept(monkeypatch):
-    """Rates of two kinds, one of them three times as frequent, and nothing in between."""
+def test_a_mixture_fits_two_kinds_within_a_concept(monkeypatch):
+    """Rates of two kinds, one of them three times as frequent, and none in between."""
     model = pairs.autoencoder(components=2)
     kinds = np.array([[0.1] * 5, [0.1] * 5, [0.1] * 5, [0.9] * 5])
     rates = np.tile(kinds, (30, 1)) + np.random.default_rng(0).normal(0, 0.01, (120, 5))
     monkeypatch.setattr(model, "latent_rates", lambda x, batch_size: rates)
     model.fit_prior(rates, np.repeat([0, 1, 2], 40))
     monkeypatch.setattr(model, "from_rates", lambda rates, batch_size: rates)
-    drawn = model.generate(4000, concepts=1, seed=0)
-    assert np.minimum(abs(drawn - 0.1), abs(drawn - 0.9)).max() < 0.1
-    assert (drawn.mean(axis=1) < 0.5).mean() == pytest.approx(0.75, abs=0.03)
+    samples = model.generate(4000, concepts=1, seed=0)
+    assert np.minimum(abs(samples - 0.1), abs(samples - 0.9)).max() < 0.1
+    assert (samples.mean(axis=1) < 0.5).mean() == pytest.approx(0.75, abs=0.03)
     np.testing.assert_allclose(model.recall([1]), [[0.3] * 5], atol=0.02)
 
 
 @pytest.mark.parametrize("n", [1, 7, 33])
 def test_generates_any_number_reproducibly(model, n):
-    made = model.generate(n, seed=3)
-    assert made.shape == (n, 8, 4, 2)
-    np.testing.assert_allclose(model.generate(n, seed=3, batch_size=5), made, atol=1e-6)
-    assert not np.array_equal(model.generate(n, seed=4), made)
+    images = model.generate(n, seed=3)
+    assert images.shape == (n, 8, 4, 2)
+    np.testing.assert_allclose(model.generate(n, seed=3, batch_size=5), images, atol=1e-6)
+    assert not np.array_equal(model.generate(n, seed=4), images)
 
 
-def test_recalls_what_a_concept_has_in_common(model):
+def test_recalls_the_mean_rates_of_a_concept(model):
     expected = model.from_rates(ops.convert_to_numpy(model.prior_mean)[[2, 0], 0])
     np.testing.assert_array_equal(model.recall([2, 0]), expected)
     np.testing.assert_array_equal(model.generate(2, [2, 0], temperature=0.0), expected)
@@ -95,15 +95,14 @@ def test_rates_become_evenly_spaced_spikes(model):
 
 
 @pytest.mark.parametrize("rate_noise", [0.0, 0.2])
-def test_completes_by_what_the_prior_expects(rate_noise, model, x):
+def test_completes_by_the_posterior_mean(rate_noise, model, x):
     mask = np.arange(8)[:, None, None] < 4
     guess = np.where(mask, x, 0)
-    prior = [ops.convert_to_numpy(kept) for kept in (model.prior_weight, model.prior_mean, model.prior_factor)]
     for _ in range(3):
         rates = model.latent_rates(guess)
-        rates = gaussian_mixture.posterior_mean(rates, rate_noise, *prior) if rate_noise else rates
+        rates = model._prior.posterior_mean(rates, rate_noise) if rate_noise else rates
         guess = np.where(mask, x, np.clip(model.from_rates(rates), 0, 1))
-    hidden = np.where(mask, x, np.nan).astype("float32")  # counts for nothing
+    hidden = np.where(mask, x, np.nan).astype("float32")  # is ignored
     completed = model.complete(hidden, mask, iterations=3, rate_noise=rate_noise)
     np.testing.assert_allclose(completed, guess, atol=1e-6)
 
@@ -114,11 +113,11 @@ def test_completes_without_a_prior(x):
 
 
 def test_interpolates_between_latent_rates(model, x):
-    made = model.interpolate(x[:2], x[2:4], steps=3)
-    assert made.shape == (2, 3, 8, 4, 2)
+    images = model.interpolate(x[:2], x[2:4], steps=3)
+    assert images.shape == (2, 3, 8, 4, 2)
     start, end = model.latent_rates(x[:2]), model.latent_rates(x[2:4])
     for i, rates in enumerate([start, (start + end) / 2, end]):
-        np.testing.assert_allclose(made[:, i], model.from_rates(rates), atol=1e-6)
+        np.testing.assert_allclose(images[:, i], model.from_rates(rates), atol=1e-6)
 
 
 def test_saves_the_prior_too(model, x, tmp_path):
@@ -126,7 +125,7 @@ def test_saves_the_prior_too(model, x, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.generate(5, seed=0), model.generate(5, seed=0))
     np.testing.assert_array_equal(loaded.reconstruct(x), model.reconstruct(x))
-    assert (loaded.latent, loaded.concepts, loaded.following) == ("latent", 3, 100.0)
+    assert (loaded.latent, loaded.concepts, loaded.rate_matching_weight) == ("latent", 3, 100.0)
     fresh = pairs.autoencoder()
     model.save_weights(tmp_path / "model.weights.h5")
     fresh.load_weights(tmp_path / "model.weights.h5")
@@ -150,27 +149,27 @@ def test_learns_to_reconstruct(sizes, jit_compile, x):
 
 
 @pytest.mark.parametrize("position", range(5))
-def test_the_stage_farther_from_its_data_follows_the_nearer(position):
+def test_the_stage_farther_from_its_input_learns_to_match_the_nearer(position):
     model = pairs.autoencoder(rate_matching_weight=30.0)
     rates, teacher = np.random.default_rng(0).random((2, 4, 3, 2)).astype("float32")
-    similarity = ops.eye(4), ops.zeros((4, 4))
+    pairing = Pairing(ops.eye(4), (ops.zeros((4, 4)),) * 3)
 
-    def following(rates, teacher):
-        whole, _ = model._compare(position, rates, teacher, *similarity)
-        return ops.sum(whole - model.layer_loss.compare(rates, teacher, *similarity)[0])
+    def rate_matching(rates, teacher):
+        losses, _ = model._compare(position, rates, teacher, pairing)
+        return ops.sum(losses - model.layer_loss.compare(rates, teacher, pairing)[0])
 
-    apart = 0 if position == 2 else 30 * np.square(rates - teacher).mean(axis=(1, 2)).sum()
-    assert float(following(*map(ops.convert_to_tensor, (rates, teacher)))) == pytest.approx(
-        apart, rel=1e-4, abs=1e-4
+    expected = 0 if position == 2 else 30 * np.square(rates - teacher).mean(axis=(1, 2)).sum()
+    assert float(rate_matching(*map(ops.convert_to_tensor, (rates, teacher)))) == pytest.approx(
+        expected, rel=1e-4, abs=1e-4
     )
-    by_rates, by_teacher = (np.abs(g).max() > 1e-3 for g in gradients(following, [rates, teacher]))
+    by_rates, by_teacher = (np.abs(g).max() > 1e-3 for g in gradients(rate_matching, [rates, teacher]))
     assert (by_rates, by_teacher) == (position > 2, position < 2)
 
 
-def test_latent_must_be_a_row_of_neurons():
+def test_the_latent_stage_must_have_one_axis():
     model = pairs.autoencoder()
     networks = model.encoder, model.decoder
-    with pytest.raises(ValueError, match=r"in one row.*Received: stage 'down_1' of shape \(4, 2, 3\)"):
+    with pytest.raises(ValueError, match=r"of shape \(units,\).*Received: stage 'down_1' of shape \(4, 2, 3\)"):
         keras_bsd.BSDAutoencoder(*networks, latent="down_1")
     with pytest.raises(ValueError, match="Unknown `latent`: choose one of 'down_1', 'down_2', 'latent'"):
         keras_bsd.BSDAutoencoder(*networks, latent="middle")
@@ -178,28 +177,28 @@ def test_latent_must_be_a_row_of_neurons():
 
 BAD_CALLS = {
     "no stimuli": (lambda m, x: m.generate(0), "`n` must be an integer of at least 1. Received: n=0"),
-    "fewer than none": (lambda m, x: m.generate(-3), "Received: n=-3"),
-    "cold": (lambda m, x: m.generate(2, temperature=-0.5), "Received: temperature=-0.5"),
+    "negative number": (lambda m, x: m.generate(-3), "Received: n=-3"),
+    "negative temperature": (lambda m, x: m.generate(2, temperature=-0.5), "Received: temperature=-0.5"),
     "unknown concept": (lambda m, x: m.generate(2, concepts=3), "integers .* from 0 to 2. Received: .*3"),
     "negative concept": (lambda m, x: m.recall([-1]), "from 0 to 2. Received: .*-1"),
-    "half a concept": (lambda m, x: m.recall([0.5]), "from 0 to 2. Received: .*0.5"),
+    "concept that is no integer": (lambda m, x: m.recall([0.5]), "from 0 to 2. Received: .*0.5"),
     "too many concepts": (lambda m, x: m.generate(2, [0, 1, 2]), "one for each of n=2. Received: 3"),
-    "mask of another shape": (lambda m, x: m.complete(x, np.ones((3, 5), bool)), r"Received: \(3, 5\)"),
-    "mask of numbers": (lambda m, x: m.complete(x, np.ones((8, 4, 2))), "of type bool. Received: float64"),
+    "mask of another shape": (lambda m, x: m.complete(x, np.ones((3, 5), bool)), r"Received: shape=\(3, 5\)"),
+    "mask of numbers": (lambda m, x: m.complete(x, np.ones((8, 4, 2))), "dtype bool. Received: dtype=float64"),
     "all hidden": (
         lambda m, x: m.complete(x, np.arange(12)[:, None, None, None] > 1),
-        "Nothing is known of 2 of 12 stimuli",
+        "false everywhere in 2 of 12 stimuli",
     ),
     "no iteration": (lambda m, x: m.complete(x, x > 0, iterations=0), "Received: iterations=0"),
-    "negative rate_noise": (lambda m, x: m.complete(x, x > 0, rate_noise=-1.0), "`rate_noise` must be .*-1.0"),
+    "negative noise": (lambda m, x: m.complete(x, x > 0, rate_noise=-1.0), "`rate_noise` must be .*-1.0"),
     "too bright": (lambda m, x: m.reconstruct(255 * x), r"must lie in \[0, 1\]"),
     "not finite": (lambda m, x: m.reconstruct(np.full_like(x, np.nan)), r"must lie in \[0, 1\].*nan"),
-    "unknown where known": (lambda m, x: m.complete(np.full_like(x, np.nan), x > 0), "from nan"),
+    "NaN where known": (lambda m, x: m.complete(np.full_like(x, np.nan), x > 0), "from nan"),
     "another shape": (lambda m, x: m.latent_rates(x[:, :4]), r"Stimuli must have shape \(batch, 8, 4, 2\)"),
-    "nothing": (lambda m, x: m.reconstruct(x[:0]), "There are no stimuli"),
-    "a way to nowhere": (lambda m, x: m.interpolate(x[:2], x[:3]), "as many `a` as `b`. Received: 2 and 3"),
+    "empty": (lambda m, x: m.reconstruct(x[:0]), "There are no stimuli"),
+    "lengths": (lambda m, x: m.interpolate(x[:2], x[:3]), "the same length. Received: 2 and 3"),
     "one step": (lambda m, x: m.interpolate(x, x, steps=1), "`steps` must be an integer of at least 2"),
-    "concepts left out": (lambda m, x: m.fit_prior(x), r"at least 2. Received: 12 stimuli.*\[12, 0, 0\]"),
+    "missing concepts": (lambda m, x: m.fit_prior(x), r"at least 2. Received: 12 stimuli.*\[12, 0, 0\]"),
 }
 
 
@@ -210,7 +209,7 @@ def test_bad_calls(call, model, x):
         function(model, x)
 
 
-def test_a_prior_is_needed():
+def test_generation_needs_a_prior():
     with pytest.raises(ValueError, match=r"call fit_prior\(x, y\) first"):
         pairs.autoencoder().generate(1)
 
@@ -227,6 +226,6 @@ def test_non_finite_pixels_change_no_weight(x):
         np.testing.assert_array_equal(ops.convert_to_numpy(weight), value)
 
 
-def test_a_classifier_generates_nothing():
+def test_a_classifier_has_no_generation():
     with pytest.raises(AttributeError):
         pairs.dense_pair().generate(1)

@@ -1,4 +1,4 @@
-"""The three backends learn the same."""
+"""Training is the same on all three backends."""
 
 import importlib.util
 import subprocess
@@ -16,7 +16,7 @@ COMPARED = [name for name in CASES if name.endswith((" rate", " surrogate"))]
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     if len(BACKENDS) < 2:
-        pytest.skip(f"nothing to compare with {BACKENDS} alone")
+        pytest.skip(f"only one backend is installed: {BACKENDS}")
     workers = Workers(tmp_path_factory.mktemp("backends"), COMPARED, steps=3)
     for backend in BACKENDS:
         workers.start(backend, backend)
@@ -29,14 +29,14 @@ def results(tmp_path_factory):
 def test_steps_are_equal_on_every_backend(case, results):
     weights, logs = results[BACKENDS[0]][case]
     for backend in BACKENDS[1:]:
-        others, other_logs = results[backend][case]
-        for one, other in zip(weights, others, strict=True):
+        other_weights, other_logs = results[backend][case]
+        for one, other in zip(weights, other_weights, strict=True):
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-4, err_msg=backend)
         assert logs["loss"] == pytest.approx(other_logs["loss"], abs=1e-4)
 
 
-def test_another_backend_is_refused_by_name():
-    # As if Keras ran on NumPy, for which it wants JAX installed.
+def test_an_unknown_backend_is_an_error():
+    # Keras itself runs on NumPy only where JAX is installed.
     imports = "import keras; keras.config.backend = lambda: 'numpy'; import keras_bsd"
     done = subprocess.run([sys.executable, "-c", imports], capture_output=True, text=True)
     message = (

@@ -1,4 +1,4 @@
-"""Bad data never touches a weight."""
+"""Bad data never changes a weight."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from keras_bsd.datasets import Batches
 from tests.models import pairs
 
 
-def spoilt(samples, which, index, value):
+def corrupt(samples, which, index, value):
     copies = [array.copy() for array in samples]
     copies[which][index] = value
     return copies
@@ -21,7 +21,7 @@ def stream(*arrays):
 
 
 def fit_and_compare(model, match, *args, **kwargs):
-    """Fit must raise; returns whether all weights and the optimiser stayed as they were."""
+    """Expect `fit` to raise; return whether all weights and the optimiser are unchanged."""
     variables = [*model.variables, *model.optimizer.variables]
     before = [ops.convert_to_numpy(variable).copy() for variable in variables]
     with pytest.raises(ValueError, match=match):
@@ -42,9 +42,9 @@ def test_streams_of_any_precision(dtype):
     model = pairs.dense_pair(stimulus_range=(0.0, 1.0))
     model.compile()
     x, y = pairs.samples(model)
-    spoilt_x, _ = spoilt((x, y), 0, (1, 2), np.nan)
+    bad_x, _ = corrupt((x, y), 0, (1, 2), np.nan)
     with pytest.raises(ValueError, match=r"`x` must be finite\. .* in 1 of 4 samples, the first at index 1"):
-        model.fit(stream(tf.cast(spoilt_x, dtype), y), verbose=0)
+        model.fit(stream(tf.cast(bad_x, dtype), y), verbose=0)
     with pytest.raises(ValueError, match=r"lie in \[0, 1\], .* Received: values from 0 to 2"):
         model.fit(stream(tf.cast(2 * (x > 0.5), dtype), y), verbose=0)
     model.fit(stream(tf.cast(x, dtype), y), verbose=0)
@@ -53,7 +53,7 @@ def test_streams_of_any_precision(dtype):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_not_finite(model, value, streamed):
-    x, y = spoilt(pairs.samples(model), 0, (5, 2), value)
+    x, y = corrupt(pairs.samples(model), 0, (5, 2), value)
     message = "`x` must be finite. Received: NaN or infinity in 1 of 12 samples, .* index 5"
     data = [tf.data.Dataset.from_tensor_slices((x, y)).batch(12)] if streamed else [x, y]
     assert fit_and_compare(model, message, *data, shuffle=False)
@@ -62,12 +62,12 @@ def test_not_finite(model, value, streamed):
 def test_not_finite_target():
     model = pairs.regression_pair(check_numerics=True)
     model.compile()
-    x, y = spoilt(pairs.samples(model), 1, (3, 0), np.nan)
+    x, y = corrupt(pairs.samples(model), 1, (3, 0), np.nan)
     assert fit_and_compare(model, "`y` must be finite", x, y)
 
 
-def test_later_batches_are_checked_and_earlier_ones_count(model):
-    x, y = spoilt(pairs.samples(model), 0, (9, 0), np.nan)
+def test_a_bad_later_batch_keeps_the_updates_of_earlier_ones(model):
+    x, y = corrupt(pairs.samples(model), 0, (9, 0), np.nan)
     assert not fit_and_compare(model, "1 of 4 samples", stream(x, y))
     assert all(np.isfinite(ops.convert_to_numpy(v)).all() for v in model.variables)
 
@@ -87,23 +87,23 @@ def test_checked_training_is_the_same_training(model):
 @pytest.mark.parametrize("label", [3, -1])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_unknown_class(model, label, streamed):
-    x, y = spoilt(pairs.samples(model), 1, 7, label)
+    x, y = corrupt(pairs.samples(model), 1, 7, label)
     data = [tf.data.Dataset.from_tensor_slices((x, y)).batch(12)] if streamed else [x, y]
     assert fit_and_compare(model, r"Classes must lie in \[0, 2\]. Received: classes from", *data)
 
 
-def test_unknown_class_in_arrays_needs_no_asking():
+def test_classes_in_arrays_are_always_checked():
     model = pairs.dense_pair()
     model.compile()
-    x, y = spoilt(pairs.samples(model), 1, 7, 3)
+    x, y = corrupt(pairs.samples(model), 1, 7, 3)
     assert fit_and_compare(model, "Classes must lie in", x, y)
 
 
 @pytest.mark.parametrize("label", [0.5, "cat"])
-def test_what_is_no_class_number(model, label):
+def test_classes_that_are_not_integers(model, label):
     x, y = pairs.samples(model)
-    found = f"Classes must be whole numbers; .* such as {label}"
-    assert fit_and_compare(model, found, x, np.full(len(y), label))
+    message = f"Classes must be integers; .* such as {label}"
+    assert fit_and_compare(model, message, x, np.full(len(y), label))
 
 
 def test_shapes(model):
@@ -130,7 +130,7 @@ def test_no_data(every_batch):
 def test_stimuli_out_of_range(form):
     model = pairs.dense_pair(stimulus_range=(0, 1))
     model.compile()
-    x, y = spoilt(pairs.samples(model), 0, 7, 255)
+    x, y = corrupt(pairs.samples(model), 0, 7, 255)
     data = {
         "array": lambda: [x, y],
         "data set": lambda: [tf.data.Dataset.from_tensor_slices((x, y)).batch(12)],
@@ -149,12 +149,12 @@ def test_stimuli_out_of_range(form):
         (lambda x, y: [stream(x[:, :2], y)], r"\(batch, 4\). Received: shape=\(4, 2\)"),
         (lambda x, y: [stream(np.full_like(x, np.nan), y)], "`x` must be finite"),
         (lambda x, y: [stream(x, y + 1)], "Classes must lie in"),
-        (lambda x, y: [stream(x, y + 0.5)], "Classes must be whole numbers"),
+        (lambda x, y: [stream(x, y + 0.5)], "Classes must be integers"),
         (lambda x, y: [stream(x, y.astype(str))], "`y` must be numbers. Received: dtype=object"),
         (lambda x, y: [(batch for batch in [(x, y + 1)])], "Classes must lie in"),
     ],
 )
-def test_first_batch_is_refused_and_the_model_still_learns(data, message):
+def test_a_bad_first_batch_is_an_error_and_training_can_start_again(data, message):
     model = pairs.dense_pair()
     model.compile(metrics=["accuracy"])
     x, y = pairs.samples(model)
@@ -164,26 +164,26 @@ def test_first_batch_is_refused_and_the_model_still_learns(data, message):
 
 
 @pytest.mark.parametrize("steps", [1] if keras.config.backend() == "torch" else [1, 2])
-def test_only_the_first_batches_of_a_stream_are_looked_at(steps):
+def test_only_the_first_batches_of_a_stream_are_checked(steps):
     model = pairs.dense_pair()
     model.compile(steps_per_execution=steps)
-    model.fit(stream(*spoilt(pairs.samples(model), 0, (9, 0), np.nan)), verbose=0)
+    model.fit(stream(*corrupt(pairs.samples(model), 0, (9, 0), np.nan)), verbose=0)
     assert int(model.optimizer.iterations) == 3
 
 
-def test_looking_at_the_first_batch_changes_nothing_and_compiles_nothing_more(monkeypatch):
+def test_checking_the_first_batch_changes_no_training_and_compiles_no_more(monkeypatch):
     model = pairs.dense_pair()
     x, y = pairs.samples(model)
-    before, distil, traced = model.get_weights(), model.distil, []
-    monkeypatch.setattr(model, "distil", lambda *data: traced.append(data) or distil(*data))
+    before, distil, calls = model.get_weights(), model.distil, []
+    monkeypatch.setattr(model, "distil", lambda *data: calls.append(data) or distil(*data))
     trained, traces = [], []
     for data in ([x, y], [stream(x, y)]):
-        traced.clear()
+        calls.clear()
         model.set_weights(before)
         model.compile("sgd")
         model.fit(*data, batch_size=None if len(data) == 1 else 4, shuffle=False, verbose=0)
         trained.append(model.get_weights())
-        traces.append(len(traced))
+        traces.append(len(calls))
     assert traces[0] == traces[1]
     for a, b in zip(*trained, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)

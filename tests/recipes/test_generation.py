@@ -11,11 +11,21 @@ from tests.recipes.running import loaded, run
 pytestmark = pytest.mark.xdist_group("generation")  # tests that share what takes long to make
 
 
+SMALL = ["--units=24", "--latent_units=9", "--timesteps=2", "--epochs=2", "--hide=0.5"]
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    flags = ["--method=readouts,backprop,frozen", "--units=24", "--latent_units=9", "--epochs=2", "--hide=0.5"]
-    done = run("train_generation", *flags, f"--output_dir={folder}")
+    return train("readouts", tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    return train("backprop,frozen", tmp_path_factory.mktemp("compared"))
+
+
+def train(methods, folder):
+    done = run("train_generation", f"--method={methods}", *SMALL, f"--output_dir={folder}")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -25,14 +35,18 @@ def scores(folder):
     return {method: result["scores"] for method, result in methods.items()}
 
 
-def test_trains_draws_and_saves(trained, digits):
-    (x, y), (x_test, _) = digits
-    metrics = json.loads((trained / "metrics.json").read_text())
-    assert list(metrics["methods"]) == ["readouts", "backprop", "frozen"]
+@pytest.mark.parametrize(
+    ("run_folder", "methods"),
+    [("trained", ["readouts"]), pytest.param("compared", ["backprop", "frozen"], marks=pytest.mark.slow)],
+)
+def test_trains_draws_and_saves(run_folder, methods, request, digits):
+    folder, ((x, y), (x_test, _)) = request.getfixturevalue(run_folder), digits
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert list(metrics["methods"]) == methods
     assert metrics["arguments"]["units"] == [24]
-    assert (trained / "report.png").stat().st_size > 10_000
-    for method, values in scores(trained).items():
-        model = keras.saving.load_model(trained / f"{method}.keras")
+    assert (folder / "report.png").stat().st_size > 10_000
+    for method, values in scores(folder).items():
+        model = keras.saving.load_model(folder / f"{method}.keras")
         reconstructed = model.reconstruct(x_test)
         assert values["mse"] == pytest.approx(np.square(reconstructed - x_test).mean(), rel=1e-4)
         means = np.stack([model.latent_rates(x[y == concept]).mean(axis=0) for concept in range(10)])
@@ -43,23 +57,24 @@ def test_trains_draws_and_saves(trained, digits):
         assert np.array_equal(*kernels) == (method == "frozen")
 
 
-def test_measures_and_draws(trained, tmp_path, digits):
+@pytest.mark.parametrize("baseline", [None, pytest.param("backprop", marks=pytest.mark.slow)])
+def test_measures_and_draws(baseline, trained, request, tmp_path, digits):
+    paths = {"readouts": trained / "readouts.keras"}
+    if baseline:
+        paths[baseline] = request.getfixturevalue("compared") / f"{baseline}.keras"
     classifier = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(16,))
     classifier.save(tmp_path / "classifier.keras")
-    flags = [
-        f"--model={trained / 'readouts.keras'}",
-        f"--baseline={trained / 'backprop.keras'}",
-        "--samples=80",
-    ]
+    flags = [f"--model={paths['readouts']}", "--samples=80"]
+    flags += [f"--baseline={paths[baseline]}"] if baseline else []
     flags += [f"--classifier={tmp_path / 'classifier.keras'}", f"--output_dir={tmp_path}"]
     done = run("evaluate_generation", *flags)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "evaluation.json").read_text())
     assert record["features"] == "last stage of classifier"
     x, y = (values[:80] for values in digits[1])
-    assert list(record["models"]) == ["readouts", "backprop"]
+    assert list(record["models"]) == list(paths)
     for name, values in record["models"].items():
-        model = keras.saving.load_model(trained / f"{name}.keras")
+        model = keras.saving.load_model(paths[name])
         reconstructed = np.clip(model.reconstruct(x), 0, 1)
         assert values["mse"] == pytest.approx(np.square(reconstructed - x).mean(), rel=1e-4)
         generated = np.clip(model.generate(80, y, seed=0), 0, 1)
@@ -67,8 +82,8 @@ def test_measures_and_draws(trained, tmp_path, digits):
         assert values["recognised_generated"] == pytest.approx((classes == y).mean())
         assert values["frechet_distance"] > 0
         assert {"recognised_from_upper_half_completed", "ssim", "psnr", "precision"} < set(values)
-    for name in ("readouts.png", "backprop.png"):
-        assert (tmp_path / name).stat().st_size > 10_000
+    for name in paths:
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
     assert "mean squared error" in (tmp_path / "evaluation.md").read_text()
 
 
@@ -86,11 +101,10 @@ def test_makes_a_preset(trained, tmp_path):
     assert model.generate(3, seed=0).shape == (3, 8, 8, 1)
 
 
+@pytest.mark.slow
 def test_fine_tunes_from_weights(trained, tmp_path):
-    flags = ["--units=24", "--latent_units=9", "--epochs=1", "--learning_rate=1e-9", "--method=readouts"]
-    done = run(
-        "train_generation", *flags, f"--weights={trained / 'readouts.keras'}", f"--output_dir={tmp_path}"
-    )
+    flags = [f"--weights={trained / 'readouts.keras'}", "--learning_rate=1e-9", "--method=readouts"]
+    done = run("train_generation", *SMALL, *flags, f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     first, second = (keras.saving.load_model(folder / "readouts.keras") for folder in (trained, tmp_path))
     for before, after in zip(first.trainable_weights, second.trainable_weights, strict=True):

@@ -24,6 +24,8 @@ def scores(folder):
 
 
 class Forecaster(NamedTuple):
+    """A training run on two waves."""
+
     folder: pathlib.Path
     series: pathlib.Path
     output: str
@@ -37,25 +39,46 @@ class Forecaster(NamedTuple):
 
 @pytest.fixture(scope="module")
 def forecaster(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("forecaster")
+    return train("rate", tmp_path_factory.mktemp("forecaster"))
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    return train("readouts,frozen", tmp_path_factory.mktemp("compared"))
+
+
+def train(methods, folder):
     t = np.arange(240)
     series = folder / "waves.csv"
     np.savetxt(series, np.stack([np.sin(0.3 * t), np.cos(0.2 * t)], axis=1), delimiter=",")
     flags = [*SMALL, f"--dataset={series}", "--window=8", "--horizon=2", "--epochs=2"]
-    done = run("train_regression", *flags, "--method=rate,readouts,frozen", f"--output_dir={folder}")
+    done = run("train_regression", *flags, f"--method={methods}", f"--output_dir={folder}")
     assert done.returncode == 0, done.stderr
     return Forecaster(folder, series, done.stdout)
 
 
 @pytest.mark.xdist_group("forecaster")
-def test_trains_a_forecaster(forecaster):
-    found = scores(forecaster.folder)
-    assert list(found) == ["rate", "readouts", "frozen", "persistence", "ridge"]
+@pytest.mark.parametrize(
+    ("run_name", "titles"),
+    [
+        ("forecaster", {"rate": "BSD"}),
+        pytest.param(
+            "compared",
+            {"readouts": "BSD with local readouts", "frozen": "frozen stages, trained readout"},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_trains_forecasters(run_name, titles, request):
+    trained = request.getfixturevalue(run_name)
+    found = scores(trained.folder)
+    assert list(found) == [*titles, "persistence", "ridge"]
     arguments = {"window": 8, "horizon": 2, "variables": 2, "delays": 3, "timesteps": 2, "units": [8]}
-    assert metrics(forecaster.folder)["arguments"] == {**arguments, "normalization": "instance"}
-    assert f"BSD: MSE {found['rate']['mse']:.5f}" in forecaster.output
+    assert metrics(trained.folder)["arguments"] == {**arguments, "normalization": "instance"}
+    for method, title in titles.items():
+        assert f"{title}: MSE {found[method]['mse']:.5f}" in trained.output
     for picture in ("report.png", "loss.png"):
-        assert (forecaster.folder / picture).stat().st_size > 10_000
+        assert (trained.folder / picture).stat().st_size > 10_000
 
 
 @pytest.mark.xdist_group("forecaster")
@@ -81,12 +104,11 @@ def test_scores_of_baselines(forecaster):
     assert found["ridge"]["mse"] < 0.01 * mse  # two waves obey a linear recursion
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("forecaster")
-def test_frozen_stages(forecaster):
-    frozen, trained = (
-        keras.saving.load_model(forecaster.folder / f"{method}.keras", compile=False)
-        for method in ("frozen", "rate")
-    )
+def test_frozen_stages(forecaster, compared):
+    frozen = keras.saving.load_model(compared.folder / "frozen.keras", compile=False)
+    trained = keras.saving.load_model(forecaster.folder / "rate.keras", compile=False)
     keras.utils.set_random_seed(0)
     arguments = metrics(forecaster.folder)["arguments"]
     fresh = keras_bsd.applications.SpikingForecaster(**arguments).encoder
@@ -98,14 +120,20 @@ def test_frozen_stages(forecaster):
 
 
 @pytest.mark.xdist_group("forecaster")
-def test_evaluates_a_forecaster(forecaster, tmp_path):
+@pytest.mark.parametrize("baseline", [None, pytest.param("frozen", marks=pytest.mark.slow)])
+def test_evaluates_forecasters(baseline, forecaster, request, tmp_path):
     folder, series, _ = forecaster
-    flags = [f"--model={folder / 'rate.keras'}", f"--baseline={folder / 'frozen.keras'}"]
-    done = run("evaluate_regression", *flags, f"--dataset={series}", f"--output_dir={tmp_path}")
+    expected, flags = scores(folder), [f"--model={folder / 'rate.keras'}", f"--dataset={series}"]
+    if baseline:
+        other = request.getfixturevalue("compared").folder
+        expected[baseline] = scores(other)[baseline]
+        flags.append(f"--baseline={other / f'{baseline}.keras'}")
+    done = run("evaluate_regression", *flags, f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     evaluated = json.loads((tmp_path / "evaluation.json").read_text())["scores"]
-    for name in ("rate", "frozen", "persistence", "ridge"):
-        assert evaluated[name]["mse"] == pytest.approx(scores(folder)[name]["mse"], rel=1e-4)
+    assert set(evaluated) == set(expected)
+    for name, values in evaluated.items():
+        assert values["mse"] == pytest.approx(expected[name]["mse"], rel=1e-4)
     page = (tmp_path / "evaluation.md").read_text()
     assert re.search(rf"\| rate +\| {evaluated['rate']['mse']:.5f} +\|", page)
     assert (tmp_path / "report.png").stat().st_size > 10_000
@@ -118,11 +146,12 @@ def test_makes_a_preset(forecaster, tmp_path):
     record = json.loads((tmp_path / "waves.json").read_text())
     assert record["task"] == "forecast"
     assert record["test_mse"] == pytest.approx(scores(forecaster.folder)["rate"]["mse"], rel=1e-2)
-    assert list(record["training"]["compared_with"]) == ["readouts", "frozen", "persistence", "ridge"]
+    assert list(record["training"]["compared_with"]) == ["persistence", "ridge"]
     model = keras_bsd.applications.load_preset(tmp_path / "waves.json")
     assert model.encoder.output_shape == (None, 2, 2)
 
 
+@pytest.mark.slow
 def test_trains_and_evaluates_a_character_model(tmp_path):
     text = tmp_path / "play.txt"
     text.write_text("to be or not to be. " * 60, encoding="utf-8")

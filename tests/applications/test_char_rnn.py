@@ -1,0 +1,113 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_bsd import datasets
+from keras_bsd.applications import SpikingCharRNN
+
+ALPHABET = "abc "
+
+
+def small_model(**kwargs):
+    return SpikingCharRNN(ALPHABET, units=(8,), delays=3, **kwargs)
+
+
+def outputs(model, x):
+    return keras.ops.convert_to_numpy(model(x))
+
+
+def test_sizes_by_default():
+    model = SpikingCharRNN(ALPHABET)
+    assert [stage.output_features for stage in model.decoder_stages] == [(256,)]
+    kernels = 8 * 4 * 256 + 256 * 256
+    assert model.encoder.count_params() == kernels + 2 * 256 + 257 * 4
+
+
+def test_recalls_what_precedes_a_character():
+    assert small_model().recall([0, 3]).shape == (2, 4)
+
+
+def test_token_ids():
+    model = small_model()
+    ids = model.encode("cab a")
+    assert ids.dtype == "int32"
+    assert ids.tolist() == [2, 0, 1, 3, 0]
+    assert model.decode(ids) == "cab a"
+    assert model.decode([]) == ""
+
+
+def test_generated_text_follows_from_the_seed():
+    model = small_model()
+    text = model.generate("abc", 12, temperature=1.5, seed=3)
+    assert len(text) == 12
+    assert {*text} <= {*ALPHABET}
+    assert text == model.generate("abc", 12, temperature=1.5, seed=3)
+    assert text != model.generate("abc", 12, temperature=1.5, seed=4)
+    assert model.generate("abc", 0) == ""
+
+
+def test_without_temperature_the_most_probable_character():
+    model = small_model()
+    ids = model.encode("abc cab")
+    (probabilities,) = outputs(model, ids[None])
+    assert model.generate("abc cab", 1, temperature=0) == ALPHABET[probabilities[-1].argmax()]
+
+
+@pytest.mark.slow
+def test_learns_and_generates_a_text():
+    model = SpikingCharRNN(ALPHABET, units=(24,), delays=3)
+    model.compile(keras.optimizers.AdamW(1.5e-2), metrics=["accuracy"])
+    text = "abc cab " * 60  # the last two letters determine the next
+    batches = datasets.TextWindows(model.encode(text), window=16, batch_size=4)
+    model.fit(batches, epochs=8, shuffle=False, verbose=0)
+    assert model.generate("abc cab ", 16, temperature=0) == "abc cab " * 2
+
+
+def test_elements_of_weight_zero_have_no_influence():
+    model = small_model()
+    model.compile()
+    generator = np.random.default_rng(0)
+    x, other = generator.integers(0, 4, (2, 4, 6))
+    weights = np.ones((4, 6), "float32")
+    weights[:, 3:] = 0
+    y = np.where(weights, x, other)
+    first, second = (model.distil(x, targets, weights) for targets in (x, y))
+    assert float(first.task_loss) == pytest.approx(float(second.task_loss), rel=1e-5)
+    assert float(first.stage_losses[0]) == pytest.approx(float(second.stage_losses[0]), rel=1e-5)
+    assert float(model.distil(x, y).stage_losses[0]) != pytest.approx(float(first.stage_losses[0]), rel=1e-3)
+
+
+def test_saved_and_loaded(tmp_path):
+    model, x = small_model(), np.random.default_rng(0).integers(0, 4, (4, 6))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for other in (loaded, small_model(weights=tmp_path / "model.keras")):
+        np.testing.assert_array_equal(outputs(other, x), outputs(model, x))
+    assert loaded.alphabet == ALPHABET
+    assert loaded.layer_loss.get_config() == model.layer_loss.get_config()
+    assert loaded.encode("cab").tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SpikingCharRNN("aba"), "at least two characters, each once. Received: 'aba'"),
+        (lambda: SpikingCharRNN(ALPHABET, units=()), "at least one stage"),
+        (lambda: SpikingCharRNN(ALPHABET, timesteps=0), "Received: timesteps=0"),
+        (lambda: small_model().encode("abxyx"), "Received: unknown characters 'xy' in text='abxyx'"),
+        (lambda: small_model().generate("", 3), "at least one character"),
+        (lambda: small_model().generate("a", -1), "`length` must be"),
+        (lambda: small_model().generate("a", 1, temperature=-1), "`temperature` must"),
+        (
+            lambda: small_model().fit(np.zeros((2, 3)), np.full((2, 3), 4)),
+            r"Classes must lie in \[0, 3\]. Received: classes from 4 to 4",
+        ),
+        (
+            lambda: small_model().fit(np.zeros((2, 3)), np.zeros(2)),
+            r"\(batch, elements\) or of shape \(batch, elements, 4\). Received: shape=\(2,\)",
+        ),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
