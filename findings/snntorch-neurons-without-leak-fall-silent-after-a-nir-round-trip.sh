@@ -11,8 +11,8 @@
 # export, nir.write, nir.read and import 0 and 0 times, in snnTorch and in Norse. The same
 # network with beta = 0.9 fires 2 and 4 times before and after.
 #
-# Why it matters: neurons without leak are the usual result of converting trained ReLU networks
-# and what many chips offer. A learned beta, which snnTorch clips to 1, ends there as well.
+# Why it matters: neurons without leak are the usual result of converting trained ReLU networks,
+# and what many chips offer. The file arrives whole, and the network answers nothing.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -15,10 +15,10 @@ def test_learning_curves():
 
 
 def test_accuracies():
-    (axis,) = plots.accuracies({"one": {0: 1.0, 0.5: 0.75}, "other": {0: 0.9}}, "part lost").axes
+    (axis,) = plots.accuracies({"one": {0: 1.0, 0.5: 0.75}, "other": {0: 0.9}}, "fraction removed").axes
     assert [line.get_label() for line in axis.lines] == ["one", "other"]
     np.testing.assert_array_equal(axis.lines[0].get_xydata(), [[0, 1], [0.5, 0.75]])
-    assert axis.get_xlabel() == "part lost"
+    assert axis.get_xlabel() == "fraction removed"
 
 
 def test_calibration():
@@ -50,7 +50,7 @@ def test_raster_has_a_mark_for_every_spike():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_stimuli_stand_where_their_labels_are(channels):
+def test_labels_are_above_their_stimuli(channels):
     images = np.random.default_rng(0).random((5, 6, 4, channels))
     (axis,) = plots.stimuli(images, list("abcde"), columns=3).axes
     shown = axis.images[0].get_array().reshape(*axis.images[0].get_array().shape[:2], -1)
@@ -61,7 +61,7 @@ def test_stimuli_stand_where_their_labels_are(channels):
     assert "".join(text.get_text() for text in axis.texts) == "abcde"
 
 
-def test_an_axis_of_ones_own():
+def test_a_given_axis():
     from matplotlib.figure import Figure
 
     figure = Figure()
@@ -100,22 +100,22 @@ def test_affinity():
     assert colours.get_ylabel() == "affinity (cosine)"
 
 
-def test_energy_bars_are_the_stages_sums():
+def test_energy_bars_are_sums_by_stage():
     model = pairs.dense_pair()
     x, _ = pairs.samples(model)
     report = energy(model, x)
     (axis,) = plots.energy({"net": report}).axes
     bars = {container.get_label(): [bar.get_height() for bar in container] for container in axis.containers}
     assert list(bars) == ["net", "net, ANN"]
-    for heights, priced in zip(bars.values(), (report.energy, report.ann_energy), strict=True):
+    for heights, energy_of in zip(bars.values(), (report.energy, report.ann_energy), strict=True):
         by_stage = [
-            sum(priced(layer) for layer in report.layers if layer.stage == stage)
+            sum(energy_of(layer) for layer in report.layers if layer.stage == stage)
             for stage in ("first", "second", "third")
         ]
         np.testing.assert_allclose(heights[:3], np.array(by_stage) / 1e3)
-        np.testing.assert_allclose(sum(heights), priced() / 1e3)
+        np.testing.assert_allclose(sum(heights), energy_of() / 1e3)
     assert "costs '45nm'" in axis.get_ylabel()
     loihi = energy(model, x, costs="loihi")
-    assert len(plots.energy({"net": loihi}).axes[0].containers) == 1  # no ANN runs there
-    with pytest.raises(ValueError, match=r"cannot be compared. Received: costs \['45nm', 'loihi'\]"):
+    assert len(plots.energy({"net": loihi}).axes[0].containers) == 1  # hardware without ANNs
+    with pytest.raises(ValueError, match=r"must have the same costs. Received: costs \['45nm', 'loihi'\]"):
         plots.energy({"net": report, "other": loihi})

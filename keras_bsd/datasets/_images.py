@@ -12,7 +12,7 @@ from keras_bsd.datasets._tfds import explain_missing, require_tfds
 
 Split = tuple[Array, Array]
 
-_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def load_images(name: Path, data_dir: Path | None = None) -> tuple[Split, Split]:
@@ -82,9 +82,9 @@ def _from_file(path):
     if not path.exists():
         raise ValueError(f"`name` must be the path of a file that exists. Received: {path}")
     with np.load(path) as arrays:
-        if not set(_ARRAYS) <= set(arrays):
-            raise ValueError(f"{path} must have the arrays {', '.join(_ARRAYS)}. Received: {', '.join(arrays)}")
-        x_train, y_train, x_test, y_test = (arrays[name] for name in _ARRAYS)
+        if not set(ARRAYS) <= set(arrays):
+            raise ValueError(f"{path} must have the arrays {', '.join(ARRAYS)}. Received: {', '.join(arrays)}")
+        x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
     return _checked(path, x_train, y_train), _checked(path, x_test, y_test)
 
 

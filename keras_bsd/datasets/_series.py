@@ -12,17 +12,17 @@ from keras_bsd.datasets._mackey_glass import mackey_glass
 
 Missing = Literal["error", "fill"]
 
-_INDEX_COLUMNS = ("", "date", "time", "timestamp", "datetime")
-_GAPS = ("", "nan", "na", "n/a", "null", "none")  # in lower case
-_SPLIT = (0.6, 0.2, 0.2)
-_PUBLISHED: dict[
+INDEX_COLUMNS = ("", "date", "time", "timestamp", "datetime")
+GAPS = ("", "nan", "na", "n/a", "null", "none")  # in lower case
+SPLIT = (0.6, 0.2, 0.2)
+PUBLISHED: dict[
     str, tuple[str, str, tuple[float, ...]]
 ] = {  # file, source, training, validation and test split
     "etth1": ("ETTh1.csv", "https://github.com/zhouhaoyi/ETDataset", (8640, 2880, 2880)),  # 12, 4, 4 months
     "exchange_rate": (
         "exchange_rate.txt",
         "https://github.com/laiguokun/multivariate-time-series-data",
-        _SPLIT,
+        SPLIT,
     ),
 }
 
@@ -65,11 +65,11 @@ def load_series(name: Path, data_dir: Path | None = None, missing: Missing = "er
     ((6000, 1), (3600, 1200, 1200))
     """
     _checks.one_of("missing", missing, get_args(Missing))
-    split: tuple[float, ...] = _SPLIT
+    split: tuple[float, ...] = SPLIT
     if name == "mackey_glass":
         values, names = mackey_glass(6000)[:, None], ["x"]
-    elif name in _PUBLISHED:
-        file, source, split = _PUBLISHED[str(name)]
+    elif name in PUBLISHED:
+        file, source, split = PUBLISHED[str(name)]
         values, names = _read(_published(file, source, data_dir), missing)
     else:
         values, names = _read(pathlib.Path(name), missing)
@@ -94,7 +94,7 @@ def _read(path, missing):
     """Return the values and names of a file's columns of numbers."""
     cells = _read_cells(path)
     values = cells.apply(require("pandas", "Reading tables").to_numeric, errors="coerce")
-    gaps = cells.isna() | cells.apply(lambda column: column.str.strip().str.lower()).isin(_GAPS)
+    gaps = cells.isna() | cells.apply(lambda column: column.str.strip().str.lower()).isin(GAPS)
     text = values.isna() & ~gaps
     header, index = _has_header(cells.iloc[0], values.iloc[0], text.iloc[0])
     names = [name.strip() for name in cells.iloc[0]] if header else [f"column {i + 1}" for i in cells]
@@ -107,7 +107,7 @@ def _read(path, missing):
         wrong = [name for name, column in zip(names, text, strict=True) if text[column].any()]
         raise ValueError(
             f"{path} must have columns of numbers; only a first column without a name, or named one of "
-            f"{_INDEX_COLUMNS[1:]}, is ignored. Received: columns that are not numeric: "
+            f"{INDEX_COLUMNS[1:]}, is ignored. Received: columns that are not numeric: "
             f"{', '.join(map(repr, wrong))}"
         )
     return _without_gaps(values, names, path, missing).to_numpy("float32"), names
@@ -116,7 +116,7 @@ def _read(path, missing):
 def _read_cells(path):
     """Return the cells of a file as a data frame of strings, NaN where a row is short."""
     if not path.exists():
-        known = ", ".join(map(repr, ("mackey_glass", *_PUBLISHED)))
+        known = ", ".join(map(repr, ("mackey_glass", *PUBLISHED)))
         raise ValueError(f"`name` must be one of {known} or the path of a file that exists. Received: {path}")
     pandas = require("pandas", "Reading tables")
     try:
@@ -129,7 +129,7 @@ def _has_header(cells, values, text):
     """Return whether a table's first row is a header, and whether its first column is an index, as 0 or 1."""
     first, *others = (name.strip() for name in cells)
     numbered = bool(others) and others == [str(i) for i in range(len(others))]  # pandas's names of columns
-    index = first.lower() in _INDEX_COLUMNS and (first != "" or text.any() or numbered)
+    index = first.lower() in INDEX_COLUMNS and (first != "" or text.any() or numbered)
     return int(index or (text.any() and values.isna().all())), int(index)
 
 

@@ -10,7 +10,7 @@ from tests.models import pairs
 
 
 def pair(lower, upper):
-    """Two stages of such thresholds, whose currents nothing normalises."""
+    """A pair of two stages with these thresholds and without normalization."""
     encoder = keras.Sequential(
         [
             keras.Input((4,)),
@@ -30,25 +30,25 @@ def pair(lower, upper):
         ]
     )
     model = keras_bsd.BSDModel(encoder, decoder)
-    model.compile(keras.optimizers.SGD(0.0))
+    model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
     return model
 
 
-def test_warns_once_of_dead_and_saturated_stages_and_says_what_to_change():
+def test_warns_once_of_each_dead_or_saturated_stage():
     model = pair(lower=1e3, upper=0.5)
     with pytest.warns() as caught:
         model.fit(*pairs.samples(model), epochs=3, callbacks=[FiringRateCheck()], verbose=0)
-    told = [str(warning.message) for warning in caught if "Stage '" in str(warning.message)]
-    assert len(told) == 2
-    assert told[0].startswith(
+    messages = [str(warning.message) for warning in caught if "Stage '" in str(warning.message)]
+    assert len(messages) == 2
+    assert messages[0].startswith(
         "Stage 'lower' is dead: after epoch 1 its neurons fire at 0.00% of the time steps"
     )
-    assert "Lower its threshold" in told[0]
-    assert told[1].startswith("Stage 'upper' is saturated: after epoch 1 its neurons fire at 100.00%")
-    assert "Raise its threshold" in told[1]
+    assert "Lower its threshold" in messages[0]
+    assert messages[1].startswith("Stage 'upper' is saturated: after epoch 1 its neurons fire at 100.00%")
+    assert "Raise its threshold" in messages[1]
 
 
-def test_is_quiet_otherwise():
+def test_does_not_warn_of_other_stages():
     callback = FiringRateCheck(low=0.1, high=0.5)
     callback.on_train_begin()
     with warnings.catch_warnings():

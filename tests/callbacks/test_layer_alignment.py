@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from keras_bsd.audit import _twins as twins
 from keras_bsd.audit import plausibility
+from keras_bsd.audit._twins import compare
 from keras_bsd.callbacks import LayerAlignment
 from tests.models import pairs
 
 
-def test_measures_the_pair_and_reaches_files_and_tensorboard(tmp_path):
+def test_logs_reach_the_history_files_and_tensorboard(tmp_path):
     model = pairs.dense_pair()
-    model.compile()
+    model.compile(run_eagerly=True)
     x, y = pairs.samples(model)
     callbacks = [
         LayerAlignment(x, y, every=2),
@@ -25,21 +25,21 @@ def test_measures_the_pair_and_reaches_files_and_tensorboard(tmp_path):
     recalled = keras.Model(model.decoder.inputs, [stage.output for stage in model.decoder_stages])
     spikes = model.spikes(x)
     for stage, mirrored in zip(model.encoder_stages, recalled.predict(np.eye(3), verbose=0), strict=True):
-        mine, others = spikes[stage.name], mirrored[y]
-        agree = np.mean([np.mean(a == b) for a, b in zip(mine, others, strict=True)])
-        assert history[f"{stage.name}_spike_hamming"][-1] == pytest.approx(agree)
+        forward, backward = spikes[stage.name], mirrored[y]
+        agreement = np.mean([np.mean(a == b) for a, b in zip(forward, backward, strict=True)])
+        assert history[f"{stage.name}_spike_hamming"][-1] == pytest.approx(agreement)
         cosines = [
             np.sum(a * b) / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9)
-            for a, b in zip(mine, others, strict=True)
+            for a, b in zip(forward, backward, strict=True)
         ]
         assert history[f"{stage.name}_spike_cosine"][-1] == pytest.approx(np.mean(cosines), abs=1e-6)
-    for pair in twins.compare(model):
+    for pair in compare(model):
         assert history[f"{pair.forward}_weight_cosine"][-1] == pytest.approx(pair.cosine)
 
-    kept = history["second_spike_hamming"]
-    assert kept[0] == kept[1] != kept[2]
+    repeated = history["second_spike_hamming"]
+    assert repeated[0] == repeated[1] != repeated[2]
     rows = list(csv.DictReader((tmp_path / "log.csv").open()))
-    assert [float(row["second_spike_hamming"]) for row in rows] == pytest.approx(kept)
+    assert [float(row["second_spike_hamming"]) for row in rows] == pytest.approx(repeated)
     logged = EventAccumulator(str(tmp_path / "tensorboard" / "train")).Reload()
     assert "epoch_second_spike_hamming" in logged.Tags()["tensors"] + logged.Tags()["scalars"]
 
@@ -50,7 +50,7 @@ def test_measures_the_pair_and_reaches_files_and_tensorboard(tmp_path):
 
 
 @pytest.mark.parametrize("make", [pairs.residual_pair, pairs.own_layers_pair, pairs.regression_pair])
-def test_of_any_pair(make):
+def test_other_pairs(make):
     model = make()
     model.compile()
     x, y = pairs.samples(model)

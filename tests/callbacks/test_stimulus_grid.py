@@ -1,3 +1,5 @@
+import io
+
 import keras
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ def pixels(path):
 
 def test_recalls_every_class_into_files_and_tensorboard(tmp_path):
     model = image_pair()
-    model.compile()
+    model.compile(run_eagerly=True)
     grid = StimulusGrid(tmp_path / "recalled", log_dir=tmp_path / "logs", every=2, columns=2)
     model.fit(*pairs.samples(model), epochs=3, callbacks=[grid], verbose=0)
     assert sorted(path.name for path in (tmp_path / "recalled").iterdir()) == [
@@ -31,26 +33,28 @@ def test_recalls_every_class_into_files_and_tensorboard(tmp_path):
     recalled = np.clip(model.recall([0, 1, 2])[..., 0], 0, 1)
     for image, (top, left) in zip(recalled, [(1, 0), (1, 4), (6, 0)], strict=True):
         np.testing.assert_allclose(shown[top : top + 4, left : left + 3], image, atol=1 / 255)
-    logged = EventAccumulator(str(tmp_path / "logs"), {"tensors": 0}).Reload()
-    assert [event.step for event in logged.Tensors("stimuli")] == [0, 2]
+    logged = EventAccumulator(str(tmp_path / "logs"), {"images": 0}).Reload().Images("stimuli")
+    assert [event.step for event in logged] == [0, 2]
+    assert (logged[1].height, logged[1].width) == shown.shape
+    np.testing.assert_allclose(pixels(io.BytesIO(logged[1].encoded_image_string)), shown, atol=1.01 / 255)
 
 
-def test_reconstructs_stimuli_below_themselves(tmp_path):
+def test_reconstructions_are_below_the_stimuli(tmp_path):
     model = image_pair()
-    model.compile()
+    model.compile(run_eagerly=True)
     x, y = pairs.samples(model, count=5)
     model.fit(x, y, callbacks=[StimulusGrid(tmp_path, x=x, columns=3)], verbose=0)
     shown = pixels(tmp_path / "epoch-0001.png")
     assert shown.shape == (4 * 5, 3 * 4)
-    made = np.clip(model.recall(model.predict(x, verbose=0)), 0, 1)[..., 0]
+    reconstructions = np.clip(model.recall(model.predict(x, verbose=0)), 0, 1)[..., 0]
     for i, (top, left) in enumerate([(1, 0), (1, 4), (1, 8), (11, 0), (11, 4)]):
         np.testing.assert_allclose(shown[top : top + 4, left : left + 3], x[i, ..., 0], atol=1 / 255)
-        np.testing.assert_allclose(shown[top + 5 : top + 9, left : left + 3], made[i], atol=1 / 255)
+        np.testing.assert_allclose(shown[top + 5 : top + 9, left : left + 3], reconstructions[i], atol=1 / 255)
 
 
-def test_what_is_no_image_is_refused_before_training(tmp_path):
+def test_stimuli_that_are_not_images_raise_before_training(tmp_path):
     model = pairs.dense_pair()
-    model.compile()
+    model.compile(run_eagerly=True)
     before = model.get_weights()
     with pytest.raises(ValueError, match=r"`images` must have shape .* Received: shape=\(1, 4\)"):
         model.fit(*pairs.samples(model), callbacks=[StimulusGrid(tmp_path)], verbose=0)
@@ -58,7 +62,7 @@ def test_what_is_no_image_is_refused_before_training(tmp_path):
         np.testing.assert_array_equal(weight, value)
 
 
-def test_without_classes_it_needs_stimuli(tmp_path):
+def test_without_classes_stimuli_are_required(tmp_path):
     encoder = keras.Sequential(
         [
             keras.Input((4, 3, 1)),
@@ -69,7 +73,7 @@ def test_without_classes_it_needs_stimuli(tmp_path):
     model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), task="regression")
     callback = StimulusGrid(tmp_path)
     callback.set_model(model)
-    with pytest.raises(ValueError, match="give stimuli as `x`"):
+    with pytest.raises(ValueError, match=r"task='regression'. Pass stimuli as `x`"):
         callback.on_train_begin()
     with pytest.raises(ValueError, match="`every` must be an integer of at least 1"):
         StimulusGrid(tmp_path, every=0)

@@ -7,7 +7,12 @@ import pathlib
 import subprocess
 import sys
 
+import keras
+import onnx
 import pytest
+
+from keras_bsd.export import _conversion
+from keras_bsd.layers import Readout, SpikingDense, SpikingStage
 
 OTHERS = [name for name in ("jax", "torch") if importlib.util.find_spec(name)]
 
@@ -49,9 +54,10 @@ except ValueError as error:
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", OTHERS)
 def test_other_backends(backend, tmp_path):
-    """Layers of one's own come along where they can be imported."""
+    """Custom layers are exported if their module can be imported."""
     (tmp_path / "own_layer.py").write_text(OWN_LAYER.format(name="Twice"))
     paths = f"{pathlib.Path(__file__).parents[2]}{os.pathsep}{tmp_path}"
     done = subprocess.run(
@@ -62,11 +68,76 @@ def test_other_backends(backend, tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    outputs, *refusal = done.stdout.splitlines()[-2 if backend == OTHERS[0] else -1 :]
+    outputs, *refusals = done.stdout.splitlines()[-2 if backend == OTHERS[0] else -1 :]
     outputs = json.loads(outputs)
     assert set(outputs) == {"scores", "spike_counts/first", "spike_counts/second"}
     assert outputs["scores"]["same"] == 1
     assert outputs["scores"]["largest_difference"] <= 1e-4
     assert sum(output.get("unexplained", 0) for output in outputs.values()) == 0
-    assert all("own layers in a module that can be imported, and register them" in line for line in refusal)
+    assert all("own layers in a module that can be imported, and register them" in line for line in refusals)
     assert sorted(path.name for path in tmp_path.glob("*.onnx")) == ["network.onnx"]
+
+
+REQUEST = {"outputs": ["scores"], "opset": 18, "streaming": False, "length": None}
+
+
+def _network(*layers):
+    stage = SpikingStage([keras.layers.Dense(3), *layers], timesteps=2, name="first")
+    return keras.Sequential([keras.Input((4,)), stage, SpikingDense(3), Readout(keras.layers.Dense(2))])
+
+
+class Unregistered(keras.layers.Layer):
+    """A layer that is not registered, so that another process cannot rebuild it."""
+
+
+@keras.saving.register_keras_serializable()
+class Erfinv(keras.layers.Layer):
+    def call(self, inputs):
+        return keras.ops.erfinv(inputs)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="the other process runs TensorFlow")
+def test_the_work_of_the_other_process(tmp_path, monkeypatch):
+    """It runs in this process here."""
+
+    def run(command, **options):
+        assert command[1] == "-c"
+        assert options["env"]["KERAS_BACKEND"] == "tensorflow"
+        _conversion.work(tmp_path)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    proto = _conversion._convert_in_another_process(tmp_path, _network(), REQUEST)
+    onnx.checker.check_model(proto, full_check=True)
+    assert [value.name for value in proto.graph.output] == ["scores"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (
+            Unregistered,
+            r"cannot be rebuilt in the process that converts it\. Received: .*Define your own layers in a",
+        ),
+        (Erfinv, "Layer 'first' cannot be exported: tf2onnx cannot convert its operation Erfinv"),
+    ],
+)
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="the other process runs TensorFlow")
+def test_the_other_process_passes_refusals_on(layer, message, tmp_path, monkeypatch):
+    def run(command, **options):
+        with keras.saving.custom_object_scope({}):
+            _conversion.work(tmp_path)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(ValueError, match=message):
+        _conversion._convert_in_another_process(tmp_path, _network(layer()), REQUEST)
+
+
+def test_the_other_process_fails(tmp_path, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, stderr="out of memory")
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: failed)
+    with pytest.raises(
+        RuntimeError, match="process that converts the network on TensorFlow failed:\nout of memory"
+    ):
+        _conversion._convert_in_another_process(tmp_path, _network(), REQUEST)

@@ -41,7 +41,7 @@ def _series():
 
 
 def _apply(node, x, state, dt):
-    """One of NIR's nodes for one sample and time step, by its definition, integrated by Euler's method."""
+    """Apply a NIR node to one sample and time step, by its definition, integrated by Euler's method."""
     if isinstance(node, nir.Flatten):
         return x.reshape(-1)
     if isinstance(node, nir.Affine):
@@ -64,7 +64,7 @@ def _apply(node, x, state, dt):
 
 
 def _in_order(graph):
-    """The graph's nodes along its edges."""
+    """Return the graph's nodes in the order of its edges."""
     follows, name = dict(graph.edges), "input"
     names = [name]
     while name in follows:
@@ -75,7 +75,7 @@ def _in_order(graph):
 
 
 def _simulate(graph, x):
-    """Spike counts of neurons, and the output averaged over time, for one sample's inputs by step."""
+    """Return spike counts of neurons, and the output averaged over time, for one sample's inputs by step."""
     state, counts, outputs = {}, {}, []
     for current in x:
         for name, node in _in_order(graph).items():
@@ -97,7 +97,7 @@ def _simulate(graph, x):
         (_series, 1e-2),
     ],
 )
-def test_the_graph_spikes_as_the_network(make, dt, tmp_path):
+def test_the_graph_spikes_like_the_network(make, dt, tmp_path):
     model = lively(make())
     graph = to_nir(model, tmp_path / "network.nir", dt)
     stages = [layer for layer in model.layers if isinstance(layer, SpikingStage)]
@@ -111,14 +111,14 @@ def test_the_graph_spikes_as_the_network(make, dt, tmp_path):
         steps = [np.moveaxis(sample, -1, 0)] * graph.metadata["timesteps"] if held else sample
         counts, output = _simulate(graph, steps)
         for stage in stages:
-            found = np.moveaxis(counts[f"{stage.name}_neurons"], 0, -1)
-            np.testing.assert_array_equal(found, expected[stage.name][i].sum(axis=0))
-            spiking += found.sum()
+            counted = np.moveaxis(counts[f"{stage.name}_neurons"], 0, -1)
+            np.testing.assert_array_equal(counted, expected[stage.name][i].sum(axis=0))
+            spiking += counted.sum()
         np.testing.assert_allclose(output, expected["output"][i], atol=1e-4)
     assert spiking >= 20
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_the_file_holds_the_graph(tmp_path):
     model = lively(_dense())
     graph = to_nir(model, tmp_path / "network.nir", dt=1e-3)
     assert [type(node).__name__ for node in _in_order(graph).values()] == [
@@ -134,7 +134,7 @@ def test_what_is_written_is_read(tmp_path):
     assert lif.v_threshold[0] == np.nextafter(np.float32(0.6), np.float32(0))
 
 
-def test_a_pair(tmp_path):
+def test_a_pair_is_written_as_its_encoder(tmp_path):
     model = keras_bsd.applications.SpikingMLP((4,), 3, units=(5, 4))
     assert "dense_2_neurons" in to_nir(model, tmp_path / "network.nir").nodes
 
@@ -144,27 +144,22 @@ def _with_layer(layer):
     return keras.Sequential([keras.Input((3,)), stage, Readout(keras.layers.Dense(2))])
 
 
-def _rectified():
-    stage = SpikingStage(keras.layers.Dense(2, "relu"), timesteps=2)
-    return keras.Sequential([keras.Input((3,)), stage, Readout(keras.layers.Dense(2))])
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: _dense(reset="soft"), "Layer 'first' cannot be written to NIR: .* have reset='soft'"),
         (lambda: _dense(reset="none"), "reset='none'"),
-        (lambda: _dense(refractory_steps=2), "'first' .* no refractoriness. It has refractory_steps=2"),
-        (pairs.conv_pair, "NIR cannot say what its MaxPooling2D '.*' does there"),
-        (pairs.residual_pair, "NIR cannot say what its MaxPooling2D"),
-        (pairs.own_layers_pair, "NIR cannot say what its LayerNormalization"),
-        (lambda: _with_layer(keras.layers.Dense(4)), "NIR cannot say what its Dense"),
-        (lambda: _with_layer(keras.layers.ReLU()), "NIR cannot say what its ReLU"),
+        (lambda: _dense(refractory_steps=2), "'first' .* no refractory neurons, and it has refractory_steps=2"),
+        (pairs.conv_pair, "its MaxPooling2D '.*' has no counterpart in NIR at this place"),
+        (pairs.residual_pair, "its MaxPooling2D .* has no counterpart"),
+        (pairs.own_layers_pair, "its LayerNormalization .* has no counterpart"),
+        (lambda: _with_layer(keras.layers.Dense(4)), "its Dense .* has no counterpart"),
+        (lambda: _with_layer(keras.layers.ReLU()), "its ReLU .* has no counterpart"),
         (
             lambda: keras.Sequential(
                 [keras.Input((3,)), SpikingStage(keras.layers.Dense(2, "relu"), timesteps=2)]
             ),
-            "NIR cannot say what its Dense",
+            "its Dense .* has no counterpart",
         ),
         (
             lambda: keras.Sequential([keras.Input((3,)), keras.layers.Rescaling(2, name="own"), _dense()]),
@@ -173,7 +168,7 @@ def _rectified():
         (lambda: keras.Sequential([keras.layers.Dense(2)]), "must be a BSDModel or a built"),
     ],
 )
-def test_what_nir_cannot_say(make, message, tmp_path):
+def test_layers_without_counterpart_in_nir(make, message, tmp_path):
     path = tmp_path / "network.nir"
     path.write_bytes(b"before")
     with pytest.raises(ValueError, match=message):

@@ -5,27 +5,29 @@ import keras
 import numpy as np
 import onnx
 import pytest
+from keras import ops
 from onnx import numpy_helper
 
 from keras_bsd.export import check_onnx, export_onnx
-from keras_bsd.layers import Readout, SpikingStage
-from tests.export.networks import lively, stimuli
+from keras_bsd.export._network import run_with_margins
+from keras_bsd.layers import Readout, SpikingStage, flatten_stages
+from tests.export.networks import NETWORKS, lively, stimuli
 from tests.models import pairs
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A network, its file with spike counts, and stimuli."""
+def network_and_file(tmp_path_factory):
+    """A network, its file with spikes and their counts, and stimuli."""
     keras.utils.set_random_seed(1234)
     model, path = lively(pairs.dense_encoder()), tmp_path_factory.mktemp("exported") / "network.onnx"
     *weights, kernel, bias = model.get_weights()
-    model.set_weights([*weights, kernel, 0 * bias])  # decisions are the spikes' alone
+    model.set_weights([*weights, kernel, 0 * bias])  # so that decisions depend on spikes alone
     export_onnx(model, path, outputs=("scores", "spike_counts", "spikes"))
     return model, path, stimuli(model, 270)
 
 
-def test_alike(exported):
-    model, path, x = exported
+def test_a_faithful_file(network_and_file):
+    model, path, x = network_and_file
     report = check_onnx(model, path, x)
     assert json.loads(json.dumps(report)) == report
     assert report["samples"] == 270
@@ -35,30 +37,52 @@ def test_alike(exported):
     assert scores["accuracy"] == scores["keras_accuracy"] == pytest.approx(0.9)
     assert report["outputs"]["scores"] == {"same": 1.0, "largest_difference": pytest.approx(0, abs=1e-6)}
     for kind, stage in itertools.product(("spike_counts", "spikes"), ("first", "second", "third")):
-        found = report["outputs"][f"{kind}/{stage}"]
-        assert found == {"same": 1.0, "largest_difference": 0.0, "near_threshold": 0, "unexplained": 0}
+        result = report["outputs"][f"{kind}/{stage}"]
+        assert result == {"same": 1.0, "largest_difference": 0.0, "near_threshold": 0, "unexplained": 0}
 
 
 def _with_initializer(path, changed, shape, change):
-    """A copy of the file, its only initializer of `shape` changed."""
+    """Write a copy of the file with its only initializer of `shape` changed."""
     proto = onnx.load(path)
     (weight,) = [value for value in proto.graph.initializer if list(value.dims) == shape]
     weight.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(weight)), weight.name))
     onnx.save(proto, changed)
 
 
-def test_other_weights_are_found(exported, tmp_path):
-    model, path, x = exported
+def test_changed_weights_are_detected(network_and_file, tmp_path):
+    model, path, x = network_and_file
     _with_initializer(path, tmp_path / "changed.onnx", [9, 8], np.negative)
-    found = check_onnx(model, tmp_path / "changed.onnx", x)["outputs"]
-    assert found["scores"]["largest_difference"] > 0.01
-    assert found["scores"]["same"] < 1
+    outputs = check_onnx(model, tmp_path / "changed.onnx", x)["outputs"]
+    assert outputs["scores"]["largest_difference"] > 0.01
+    assert outputs["scores"]["same"] < 1
     for kind in ("spike_counts", "spikes"):
-        assert found[f"{kind}/first"]["same"] == 1
-        assert found[f"{kind}/second"]["same"] < 0.99
-        assert found[f"{kind}/second"]["unexplained"] > 0
-        # Wherever the third stage differs, the second did so already in the same sample.
-        assert found[f"{kind}/third"]["near_threshold"] > 0
+        assert outputs[f"{kind}/first"]["same"] == 1
+        assert outputs[f"{kind}/second"]["same"] < 0.99
+        assert outputs[f"{kind}/second"]["unexplained"] > 0
+        # Wherever the third stage differs, the second one differs already in the same sample.
+        assert outputs[f"{kind}/third"]["near_threshold"] > 0
+
+
+@pytest.mark.parametrize("name", ["refractory", "no reset, learned", "nested"])
+def test_margins_by_an_independent_loop(name):
+    """Each stage's cell is stepped on the currents of the spikes before."""
+    model = lively(NETWORKS[name]())
+    inputs = ops.convert_to_tensor(stimuli(model, 9))
+    spikes, margins = run_with_margins(model, inputs)
+    stages = flatten_stages(model, SpikingStage)
+    assert list(spikes) == list(margins) == [stage.name for stage in stages]
+    for stage in stages:
+        cell, currents = stage.neuron.cell, stage.currents(inputs, False)
+        states, distances, fired = cell.get_initial_state(9), [], []
+        for t in range(stage.output.shape[1]):
+            current = currents[:, 0 if stage.timesteps else t]
+            distances.append(ops.abs(cell.charge(current, states) - cell.threshold))
+            step, states = cell(current, states)
+            fired.append(step)
+        inputs = ops.stack(fired, axis=1)
+        np.testing.assert_array_equal(*map(ops.convert_to_numpy, (spikes[stage.name], inputs)))
+        expected = ops.min(ops.stack(distances), axis=0)
+        np.testing.assert_array_equal(*map(ops.convert_to_numpy, (margins[stage.name], expected)))
 
 
 def test_a_membrane_at_its_threshold_explains_a_difference(tmp_path):
@@ -79,23 +103,27 @@ def test_a_membrane_at_its_threshold_explains_a_difference(tmp_path):
         ([[1.0, 0.8]], {"near_threshold": 0, "unexplained": 2, "same": 4 / 6}),
     ):
         dense.set_weights([np.array(kernel, "float32")])
-        found = check_onnx(model, path, x)["outputs"]["spike_counts/only"]
-        assert found == {"largest_difference": 1.0, **expected}
+        result = check_onnx(model, path, x)["outputs"]["spike_counts/only"]
+        assert result == {"largest_difference": 1.0, **expected}
 
 
-def test_bad_input(exported, tmp_path):
-    model, path, x = exported
+def test_bad_input(network_and_file, tmp_path):
+    model, path, x = network_and_file
     with pytest.raises(ValueError, match=r"shape \(samples, 4\)\. Received: ndarray of shape \(270, 3\)"):
         check_onnx(model, path, x[:, :3])
-    with pytest.raises(ValueError, match=r"`y` must have shape \(270,\), classes\. Received: shape=\(3,\)"):
+    with pytest.raises(ValueError, match=r"`y` must be classes of shape \(270,\)\. Received: shape=\(3,\)"):
         check_onnx(model, path, x, [0, 1, 2])
     with pytest.raises(ValueError, match=r"Received: ndarray of shape \(0, 4\)"):
         check_onnx(model, path, x[:0])
-    with pytest.raises(ValueError, match=r"not of this model, .* \(7, 5, 2\)\. Received: .*\(4,\)"):
+    with pytest.raises(
+        ValueError, match=r"must be a file of this model, .* \(7, 5, 2\)\)\. Received: .*\(4,\)"
+    ):
         check_onnx(pairs.conv_pair(), path, np.zeros((1, 7, 5, 2)))
     for name, content in (("cut.onnx", path.read_bytes()[:500]), ("text.onnx", b"not a graph")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=rf"{name} is not an ONNX file that can be run.*Export it again"):
+        with pytest.raises(
+            ValueError, match=rf"{name} must be an ONNX file, but it is .* Received: .*Export it again"
+        ):
             check_onnx(model, tmp_path / name, x)
-    with pytest.raises(ValueError, match=r"missing\.onnx is not an ONNX file that can be run: it is missing"):
+    with pytest.raises(ValueError, match=r"missing\.onnx must be an ONNX file, but it is missing"):
         check_onnx(model, tmp_path / "missing.onnx", x)

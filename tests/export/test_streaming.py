@@ -46,7 +46,7 @@ def _standardized_series():
 
 
 @pytest.mark.parametrize(
-    "make", [NETWORKS["conv"], NETWORKS["nested"], NETWORKS["characters"], _standardized_series]
+    "make", [NETWORKS["conv"], NETWORKS["nested"], NETWORKS["no delays"], _standardized_series]
 )
 def test_all_steps_equal_the_whole_network_in_keras(make):
     """Both compute the same sums in the same order, so that not a single spike differs."""

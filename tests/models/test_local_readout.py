@@ -8,7 +8,7 @@ from tests.gradients import weight_gradients
 from tests.models import pairs
 
 
-def readout(rates, targets, classification=False):
+def zero_readout(rates, targets, classification=False):
     layer = LocalReadout(rates, targets, classification)
     for weight in layer.trainable_variables:
         weight.assign(ops.zeros(weight.shape))
@@ -16,17 +16,19 @@ def readout(rates, targets, classification=False):
 
 
 def losses(layer, rates, targets):
-    return ops.convert_to_numpy(layer.losses_of(ops.convert_to_tensor(rates), ops.convert_to_tensor(targets)))
+    return ops.convert_to_numpy(
+        layer.sample_losses(ops.convert_to_tensor(rates), ops.convert_to_tensor(targets))
+    )
 
 
 def test_losses_by_hand():
-    """A readout that says nothing: even odds, and all of the targets' variance but for their mean."""
+    """A readout of zeros predicts equal probabilities, and its error is the mean square of the targets."""
     rates = np.ones((2, 3), "float32")
-    classes = readout((3,), (4,), classification=True)
+    classes = zero_readout((3,), (4,), classification=True)
     np.testing.assert_allclose(
         losses(classes, rates, np.eye(4, dtype="float32")[:2]), [np.log(4)] * 2, rtol=1e-6
     )
-    values = readout((3,), (2,))
+    values = zero_readout((3,), (2,))
     targets = np.array([[3.0, -1], [1, 1]], "float32")  # each value has a variance of 1
     np.testing.assert_allclose(losses(values, rates, targets), [5, 1], rtol=1e-5)
     values.trainable_variables[1].assign([2.0, 0.0])  # the bias
@@ -37,10 +39,10 @@ def test_losses_by_hand():
     ("rates", "targets", "kernel"),
     [
         ((5,), (8, 6, 2), (5, 96)),
-        ((4, 3, 5), (8, 6, 2), (4, 4, 2, 5)),  # twice as large: place by place
+        ((4, 3, 5), (8, 6, 2), (4, 4, 2, 5)),  # twice as large: a transposed convolution
         ((8, 6, 5), (8, 6, 2), (2, 2, 2, 5)),
-        ((4, 4, 5), (8, 6, 2), (80, 96)),  # not alike in shape
-        ((8, 6, 5), (4, 3, 2), (4 * 3 * 5, 24)),  # averaged to as many cells as there may be
+        ((4, 4, 5), (8, 6, 2), (80, 96)),  # not a multiple
+        ((8, 6, 5), (4, 3, 2), (4 * 3 * 5, 24)),  # averaged to 4x4 cells at most
         ((8, 6, 5), (3,), (4 * 3 * 5, 3)),
         ((7,), (4, 2), (7, 8)),
     ],
@@ -54,7 +56,7 @@ def test_shapes(rates, targets, kernel):
 @pytest.mark.parametrize(
     "pair", [pairs.conv_pair, pairs.autoencoder, pairs.forecast_pair, pairs.character_pair]
 )
-def test_they_learn_and_are_saved(pair, tmp_path):
+def test_local_readouts_learn_and_are_saved(pair, tmp_path):
     model = pair(local_readout_weight=0.5)
     model.compile()
     x, y = pairs.samples(model)
@@ -65,11 +67,11 @@ def test_they_learn_and_are_saved(pair, tmp_path):
     assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    kept = [ops.convert_to_numpy(w) for r in loaded.stage_readouts for w in r.trainable_variables]
-    assert all(np.array_equal(a, b) for a, b in zip(after, kept, strict=True))
+    saved = [ops.convert_to_numpy(w) for r in loaded.stage_readouts for w in r.trainable_variables]
+    assert all(np.array_equal(a, b) for a, b in zip(after, saved, strict=True))
 
 
-def test_weights_of_a_pair_without_them_leave_them_as_they_are(tmp_path):
+def test_weights_of_a_pair_without_local_readouts_leave_them_unchanged(tmp_path):
     plain, model = pairs.autoencoder(), pairs.autoencoder(local_readout_weight=1.0)
     plain.save_weights(tmp_path / "plain.weights.h5")
     before = [ops.convert_to_numpy(w) for r in model.stage_readouts for w in r.trainable_variables]
@@ -81,7 +83,7 @@ def test_weights_of_a_pair_without_them_leave_them_as_they_are(tmp_path):
     plain.load_weights(tmp_path / "with.weights.h5")
 
 
-def test_without_them_nothing_is_there():
+def test_without_a_weight_there_are_none():
     assert pairs.dense_pair().stage_readouts == []
     with pytest.raises(
         ValueError, match=r"`local_readout_weight` must be .* Received: local_readout_weight=-1"
@@ -89,32 +91,32 @@ def test_without_them_nothing_is_there():
         pairs.dense_pair(local_readout_weight=-1)
 
 
-def test_a_lone_sample_has_no_variance_to_tell():
+def test_a_single_sample_has_no_loss():
     loss = losses(LocalReadout((3,), (2,), False), np.ones((1, 3), "float32"), np.ones((1, 2), "float32"))
     np.testing.assert_array_equal(loss, [0])
 
 
-def test_stages_learn_from_them():
-    """With all else equal, a stage's gradient is another one with its readout."""
-    found = []
+def test_stages_learn_from_local_readouts():
+    """With all else equal, a stage has another gradient with a local readout."""
+    results = []
     for weight in (0.0, 1.0):
         keras.utils.set_random_seed(0)
         model = pairs.dense_pair(local_readout_weight=weight)
         model.compile()
         kernel = model.encoder_stages[1].synapse.trainable_variables[:1]
         x, y = pairs.samples(model)
-        found += weight_gradients(lambda model=model, x=x, y=y: model.distil(x, y).stage_losses[1], kernel)
-    assert found[0].shape == found[1].shape
-    assert np.abs(found[0] - found[1]).max() > 1e-3
+        results += weight_gradients(lambda model=model, x=x, y=y: model.distil(x, y).stage_losses[1], kernel)
+    assert results[0].shape == results[1].shape
+    assert np.abs(results[0] - results[1]).max() > 1e-3
 
 
 def test_the_loss_is_weighted():
     x, y = pairs.samples(pairs.dense_pair())
-    found = {}
+    losses_by_weight = {}
     for weight in (1e-6, 1.0, 3.0):
         keras.utils.set_random_seed(0)
         model = pairs.dense_pair(local_readout_weight=weight)
         model.compile()
-        found[weight] = np.array([ops.convert_to_numpy(loss) for loss in model.distil(x, y).stage_losses])
-    np.testing.assert_allclose(found[3.0] - found[1e-6], 3 * (found[1.0] - found[1e-6]), rtol=1e-3)
-    assert (found[1.0] - found[1e-6] > 0.5).all()
+        losses_by_weight[weight] = np.array([ops.convert_to_numpy(loss) for loss in model.distil(x, y).stage_losses])
+    np.testing.assert_allclose(losses_by_weight[3.0] - losses_by_weight[1e-6], 3 * (losses_by_weight[1.0] - losses_by_weight[1e-6]), rtol=1e-3)
+    assert (losses_by_weight[1.0] - losses_by_weight[1e-6] > 0.5).all()

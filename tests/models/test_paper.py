@@ -5,7 +5,7 @@ import keras_bsd
 from tests.models import pairs
 
 
-def test_it_is_what_the_paper_has():
+def test_arguments():
     model = pairs.dense_pair(**keras_bsd.paper_configuration())
     assert (model.rule, model.codebook, model.negatives) == ("surrogate", False, "all")
     loss = model.layer_loss
@@ -16,7 +16,7 @@ def test_it_is_what_the_paper_has():
 def test_layer_loss_by_hand():
     loss = keras_bsd.paper_configuration()["layer_loss"]
     rates = np.array([[1.0, 0.0], [0.6, 0.8]])
-    # cosines 1 and 0.6: nothing left to draw together, 0.6 lambda of the other sample's square
+    # cosines 1 and 0.6: no attraction is left, and lambda times the square of the other sample's
     np.testing.assert_allclose(float(loss(rates, rates)), 0.6 * 0.36, rtol=1e-6)
 
 

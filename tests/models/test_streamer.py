@@ -28,12 +28,12 @@ def test_characters_of_parallel_streams():
     model = pairs.character_pair()
     text = np.random.default_rng(0).integers(0, 3, (2, 9))
     stream = model.streamer(streams=2)
-    scores = np.stack([stream.push(numbers) for numbers in text.T], axis=1)
+    scores = np.stack([stream.push(ids) for ids in text.T], axis=1)
     np.testing.assert_allclose(scores, model.predict(text, verbose=0), rtol=1e-5, atol=1e-6)
 
 
-def test_a_longer_stream_goes_on_with_its_state():
-    """Past a window's length it is what one pass over the whole sequence gives."""
+def test_a_stream_longer_than_a_window_carries_its_state():
+    """Its output equals that of one pass over the whole sequence."""
     model, x = pairs.forecast_pair(), series(elements=20)
     stream = model.streamer()
     forecasts = [stream.push(element) for element in x[0]]
@@ -45,12 +45,12 @@ def test_a_longer_stream_goes_on_with_its_state():
 @pytest.mark.parametrize(
     ("element", "message"),
     [
-        (np.zeros(4), r"must have shape \(3,\). Received: shape=\(4,\). The stream's state is as it was"),
+        (np.zeros(4), r"must have shape \(3,\). Received: shape=\(4,\). The stream's state is unchanged"),
         (np.zeros((1, 3)), r"Received: shape=\(1, 3\)"),
         (np.array([0.0, np.nan, 0.0]), "must be finite. Received: .* fill the gap"),
     ],
 )
-def test_a_bad_element_leaves_the_state_alone(element, message):
+def test_a_bad_element_leaves_the_state_unchanged(element, message):
     model, x = pairs.forecast_pair(), series()
     stream, untouched = model.streamer(), model.streamer()
     for value in x[0, :3]:
@@ -62,8 +62,8 @@ def test_a_bad_element_leaves_the_state_alone(element, message):
 
 def test_bad_characters_and_streams():
     model = pairs.character_pair()
-    for number in (3, -1):
-        with pytest.raises(ValueError, match=r"must be a class in \[0, 2\]. Received: "):
-            model.streamer().push(number)
+    for token_id in (3, -1):
+        with pytest.raises(ValueError, match=r"must be a token id in \[0, 2\]. Received: "):
+            model.streamer().push(token_id)
     with pytest.raises(ValueError, match="Received: streams=0"):
         model.streamer(streams=0)

@@ -18,7 +18,7 @@ def test_with_timesteps(digits):
 
 
 @pytest.mark.parametrize("make", [pairs.conv_pair, pairs.residual_pair])
-def test_of_every_kind(make):
+def test_every_kind_of_stage(make):
     model = make()
     copied = keras_bsd.with_timesteps(model.encoder, 3)
     x, _ = pairs.samples(model)
@@ -26,9 +26,9 @@ def test_of_every_kind(make):
     assert keras_bsd.with_timesteps(model.decoder, 5).layers[-2].output.shape[1] == 5
 
 
-def test_models_that_cannot():
+def test_models_without_a_held_stimulus():
     model = keras.Sequential([keras.Input((4, 3)), keras_bsd.layers.SpikingDense(2)])
-    with pytest.raises(ValueError, match="holds a stimulus: its inputs bring their time steps"):
+    with pytest.raises(ValueError, match="holds a stimulus: its inputs have a time axis, .* Received: timesteps=3"):
         keras_bsd.with_timesteps(model, 3)
     with pytest.raises(ValueError, match="Received: timesteps=0"):
         keras_bsd.with_timesteps(pairs.dense_pair().encoder, 0)

@@ -1,4 +1,4 @@
-"""What Keras offers for training does to a pair's weights what it does to any model's."""
+"""The training options of Keras have the same effect on a pair's weights as on any model's."""
 
 import contextlib
 import functools
@@ -39,7 +39,7 @@ def distance(one, other):
 
 
 def small_pair(activity_regularizer=None):
-    """One stage a side: what most options do lies outside the stages."""
+    """Return a pair with one stage each: most options act outside the stages."""
     synapse = keras.layers.Dense(6, activity_regularizer=activity_regularizer)
     encoder = keras.Sequential(
         [
@@ -59,7 +59,7 @@ def sgd(**options):
 
 
 def trajectory(optimizer, batches, make=small_pair, **compiled):
-    """A pair, and its trainable weights at the start, always the same, and after each batch."""
+    """Return a pair, and its trainable weights at the start, always the same, and after each batch."""
     keras.utils.set_random_seed(0)
     model = make()
     model.compile(optimizer, **compiled)
@@ -74,12 +74,12 @@ def trajectory(optimizer, batches, make=small_pair, **compiled):
 
 @functools.cache
 def plain(*batches):
-    """Weights at the start and after each of the batches, by gradient descent and nothing else."""
+    """Return weights at the start and after each of the batches of plain gradient descent."""
     return trajectory(sgd(), batches)[1]
 
 
 def plain_step(batch=0):
-    """What such a step takes from each weight at the start."""
+    """Return the change that such a step subtracts from each initial weight."""
     before, after, *_ = plain(batch) if batch else plain(0, 1, 2)
     return combined(np.subtract, before, after)
 
@@ -94,7 +94,7 @@ def dtype_policy(name):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_learns_in_float32_much_the_same(policy):
+def test_mixed_precision_has_float32_weights_and_similar_updates(policy):
     with dtype_policy(policy):
         model, mixed = trajectory(sgd(), [0, 1, 2])
     assert model.encoder_stages[0].compute_dtype == policy.removeprefix("mixed_")
@@ -117,12 +117,12 @@ def test_overflowing_gradients_change_no_weight():
     assert distance(taken, plain_step()) < 0.1 * norm(plain_step())
 
 
-# torch.compile takes a minute and a half for the smallest pair.
+# torch.compile takes a minute and a half even for the smallest pair.
 @pytest.mark.parametrize(
     "mode",
     ["eager", pytest.param("xla", marks=pytest.mark.slow) if keras.config.backend() == "torch" else "xla"],
 )
-def test_ways_of_running_a_step_are_equal(mode):
+def test_eager_graph_and_xla_steps_are_equal(mode):
     results = [trajectory(sgd(), [0, 1, 2], **MODES[name])[0].variables for name in (mode, "graph")]
     assert_close(*map(to_numpy, results), atol=1e-5)
 
@@ -174,7 +174,7 @@ def test_a_schedule_reaches_the_optimizer():
     assert_close(first, second, atol=0)
 
 
-def test_a_callback_sets_the_rate_from_epoch_to_epoch():
+def test_a_callback_sets_the_learning_rate():
     model, (start,) = trajectory(sgd(), [])
     x, y = pairs.samples(model, 3 * BATCH)
     rates = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0 if epoch else RATE)
@@ -201,7 +201,7 @@ FROZEN = {
 
 
 @pytest.mark.parametrize("which", FROZEN)
-def test_what_is_frozen_stays_and_the_rest_learns(which):
+def test_frozen_weights_stay_and_the_others_learn(which):
     model = pairs.dense_pair()
     frozen = FROZEN[which](model)
     for layer in frozen:
@@ -221,7 +221,7 @@ def test_what_is_frozen_stays_and_the_rest_learns(which):
 
 
 @pytest.mark.parametrize("frozen", [True, False])
-def test_only_a_frozen_stage_learns_with_its_stored_statistics(frozen):
+def test_a_frozen_stage_uses_its_stored_statistics_in_training(frozen):
     model = small_pair()
     stage = model.encoder_stages[0]
     stage.synapse.layers[-1].moving_mean.assign(ops.linspace(-1.0, 1.0, 6))
@@ -233,7 +233,7 @@ def test_only_a_frozen_stage_learns_with_its_stored_statistics(frozen):
     assert (logs[f"{stage.name}_firing_rate"] == pytest.approx(stored, rel=1e-5)) == frozen
 
 
-def test_what_is_frozen_is_frozen_when_loaded(tmp_path):
+def test_frozen_layers_are_frozen_when_loaded(tmp_path):
     model = pairs.dense_pair()
     model.encoder_stages[1].trainable = False
     model.encoder.layers[-1].trainable = False
@@ -244,17 +244,17 @@ def test_what_is_frozen_is_frozen_when_loaded(tmp_path):
     assert not loaded.encoder_stages[1].synapse.trainable_weights
 
 
-def test_freezing_after_compile_counts():
+def test_freezing_after_compile_has_an_effect():
     model, _ = trajectory(sgd(), [])
     stage = model.encoder_stages[0]
     stage.trainable = False
-    before, facing = to_numpy(stage.variables), to_numpy(model.decoder_stages[0].variables)
+    before, teacher = to_numpy(stage.variables), to_numpy(model.decoder_stages[0].variables)
     model.fit(*pairs.samples(model), verbose=0)
     assert_close(to_numpy(stage.variables), before, atol=0)
-    assert distance(to_numpy(model.decoder_stages[0].variables), facing) > 0
+    assert distance(to_numpy(model.decoder_stages[0].variables), teacher) > 0
 
 
-def test_a_pair_that_is_frozen_as_a_whole_goes_through_its_data():
+def test_a_frozen_pair_can_fit():
     model = small_pair()
     model.trainable = False
     model.compile(sgd())
