@@ -1,13 +1,11 @@
 """The result of an audit of plausibility."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 
 from keras_bsd import _checks
 from keras_bsd._types import Config
-from keras_bsd.audit._tables import Table, tabulate
+from keras_bsd.audit._tables import tabulate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,14 +17,14 @@ class Criterion:
         faults: where it fails, a tuple of strings.
         reservations: where it holds only in a narrow sense, or was not checked, a tuple of strings.
         measured: dict of figures that JSON can hold.
-        table: the figures that a printed report shows, None if it shows none.
+        table: rows of text for a printed report, the header first; empty if it has none.
     """
 
     title: str
     faults: tuple[str, ...]
     reservations: tuple[str, ...]
     measured: dict[str, Any]
-    table: Table | None = None
+    table: tuple[tuple[str, ...], ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -94,8 +92,9 @@ class PlausibilityReport:
             if texts:
                 lines += ["", kind.capitalize(), *(f"- {name}: {text}" for name, text in texts)]
         for criterion in self.criteria.values():
-            if criterion.table is not None:
-                lines += ["", str(criterion.table)]
+            if criterion.table:
+                header, *rows = criterion.table
+                lines += ["", tabulate(rows, header, disable_numparse=True)]
         if not self.trained:
             lines += [
                 "",

@@ -31,6 +31,10 @@ def test_sizes_by_default():
     assert [stage.output_features for stage in model.decoder_stages] == shapes
 
 
+# The residual network, the slowest to build, in the slow tier of tests that build it several times.
+NETWORKS = ["mlp", "conv", pytest.param("resnet", marks=pytest.mark.slow)]
+
+
 def outputs(model, x):
     return ops.convert_to_numpy(model(x))
 
@@ -48,7 +52,7 @@ def test_only_spikes_pass_between_residual_stages():
             assert set(np.unique(ops.convert_to_numpy(value))) == {0, 1}, name
 
 
-@pytest.mark.parametrize("network", SMALL)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_stages_without_top_in_a_pair_for_another_task(network):
     features = SMALL[network](include_top=False)
     assert features.output.shape[1] == 4
@@ -95,7 +99,7 @@ def test_arguments_reach_the_network(network):
     assert len({id(stage.neuron) for stage in model.encoder_stages}) == len(model.encoder_stages)
 
 
-@pytest.mark.parametrize("network", SMALL)
+@pytest.mark.parametrize("network", NETWORKS)
 def test_weights_from_a_file(network, tmp_path):
     model, generator = SMALL[network](), np.random.default_rng(0)
     for weight in model.encoder.weights:  # moving statistics too

@@ -53,8 +53,8 @@ def test_agrees_with_a_hand_count():
         "value Readout": (2, 4, 0, 0, 0, 0),  # one neuron fired 4 times
         "value Dense": (2, 1, 0, 0, 2, 1),
     }
-    found = {name: layer[-6:] for name, layer in counted.items()}
-    assert found == by_hand
+    operations = {name: layer[-6:] for name, layer in counted.items()}
+    assert operations == by_hand
     assert counted["first SpikingLIF"].neurons == 3
     assert counted["first SpikingLIF"].firing_rate == pytest.approx(1 / 3)
     assert counted["second Dense"].synapses == 6
@@ -174,11 +174,11 @@ def test_a_recurrent_network_by_hand():
         weight.assign(np.zeros(weight.shape))
     network.layers[0].synapse.layers[0].bias.assign([1.0])
     report = energy(network, np.full((2, 3, 4), 0.5, "float32"))
-    found = {layer.name: layer[-6:] for layer in report.layers}
+    operations = {layer.name: layer[-6:] for layer in report.layers}
     # Each of three elements affects itself and the next one, if there is one: five times. Four spikes before
     # the last element are fed back. There is a bias for each element and neuron.
     spiking_lif = [layer.name for layer in report.layers if layer.kind == "SpikingLIF"]
-    assert found == {
+    assert operations == {
         "first": (5 * 4, 4 + 3, 4, 0, 5 * 4 + 2, 3),
         spiking_lif[0]: (6, 6, 0, 6, 0, 3),
         "second": (0, 5 * 2 * 2 + 6, 5 * 2 * 2, 0, 5 * 2 + 2 * 4, 6),

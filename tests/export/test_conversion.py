@@ -96,9 +96,9 @@ class Erfinv(keras.layers.Layer):
         return keras.ops.erfinv(inputs)
 
 
-@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="the other process runs TensorFlow")
-def test_the_work_of_the_other_process(tmp_path, monkeypatch):
-    """It runs in this process here."""
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder of a request; what the other process would do, this one does."""
 
     def run(command, **options):
         assert command[1] == "-c"
@@ -106,8 +106,14 @@ def test_the_work_of_the_other_process(tmp_path, monkeypatch):
         _conversion.work(tmp_path)
         return subprocess.CompletedProcess(command, 0)
 
+    if keras.config.backend() != "tensorflow":
+        pytest.skip("the other process runs TensorFlow")
     monkeypatch.setattr(subprocess, "run", run)
-    proto = _conversion._convert_in_another_process(tmp_path, _network(), REQUEST)
+    return tmp_path
+
+
+def test_the_work_of_the_other_process(folder):
+    proto = _conversion._convert_in_another_process(folder, _network(), REQUEST)
     onnx.checker.check_model(proto, full_check=True)
     assert [value.name for value in proto.graph.output] == ["scores"]
 
@@ -122,16 +128,9 @@ def test_the_work_of_the_other_process(tmp_path, monkeypatch):
         (Erfinv, "Layer 'first' cannot be exported: tf2onnx cannot convert its operation Erfinv"),
     ],
 )
-@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="the other process runs TensorFlow")
-def test_the_other_process_passes_refusals_on(layer, message, tmp_path, monkeypatch):
-    def run(command, **options):
-        with keras.saving.custom_object_scope({}):
-            _conversion.work(tmp_path)
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr(subprocess, "run", run)
+def test_the_other_process_passes_refusals_on(layer, message, folder):
     with pytest.raises(ValueError, match=message):
-        _conversion._convert_in_another_process(tmp_path, _network(layer()), REQUEST)
+        _conversion._convert_in_another_process(folder, _network(layer()), REQUEST)
 
 
 def test_the_other_process_fails(tmp_path, monkeypatch):

@@ -19,6 +19,22 @@ def dense_encoder(timesteps=3):
     )
 
 
+def small_pair(activity_regularizer=None, **kwargs):
+    """Return a pair with one stage each, the fastest to compile."""
+    synapse = keras.layers.Dense(6, activity_regularizer=activity_regularizer)
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            SpikingStage(synapse, timesteps=3, normalization="batch"),
+            Readout(keras.layers.Dense(3), "softmax"),
+        ]
+    )
+    decoder = keras.Sequential(
+        [keras.Input((3,)), SpikingDense(6, timesteps=3), Readout(keras.layers.Dense(4))]
+    )
+    return keras_bsd.BSDModel(encoder, decoder, **kwargs)
+
+
 def dense_pair(**kwargs):
     encoder = dense_encoder()
     return keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), **kwargs)

@@ -32,15 +32,15 @@ def fit_and_compare(model, match, *args, **kwargs):
 
 @pytest.fixture
 def model():
-    model = pairs.dense_pair(check_numerics=True)
+    model = pairs.small_pair(check_numerics=True)
     model.compile()
     return model
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_streams_of_any_precision(dtype):
-    model = pairs.dense_pair(stimulus_range=(0.0, 1.0))
-    model.compile()
+    model = pairs.small_pair(stimulus_range=(0.0, 1.0))
+    model.compile(run_eagerly=True)
     x, y = pairs.samples(model)
     bad_x, _ = corrupt((x, y), 0, (1, 2), np.nan)
     with pytest.raises(ValueError, match=r"`x` must be finite\. .* in 1 of 4 samples, the first at index 1"):
@@ -73,7 +73,7 @@ def test_a_bad_later_batch_keeps_the_updates_of_earlier_ones(model):
 
 
 def test_checked_training_is_the_same_training(model):
-    other = pairs.dense_pair()
+    other = pairs.small_pair()
     other.compile()
     other.set_weights(model.get_weights())
     x, y = pairs.samples(model)
@@ -93,7 +93,7 @@ def test_unknown_class(model, label, streamed):
 
 
 def test_classes_in_arrays_are_always_checked():
-    model = pairs.dense_pair()
+    model = pairs.small_pair()
     model.compile()
     x, y = corrupt(pairs.samples(model), 1, 7, 3)
     assert fit_and_compare(model, "Classes must lie in", x, y)
@@ -116,7 +116,7 @@ def test_shapes(model):
 
 @pytest.mark.parametrize("every_batch", [False, True])
 def test_no_data(every_batch):
-    model = pairs.dense_pair(check_numerics=every_batch)
+    model = pairs.small_pair(check_numerics=every_batch)
     model.compile()
     x, y = pairs.samples(model)
     assert fit_and_compare(model, "There is no data to train on. Received: x of length 0", x[:0], y[:0])
@@ -128,7 +128,7 @@ def test_no_data(every_batch):
 
 @pytest.mark.parametrize("form", ["array", "data set", "batches"])
 def test_stimuli_out_of_range(form):
-    model = pairs.dense_pair(stimulus_range=(0, 1))
+    model = pairs.small_pair(stimulus_range=(0, 1))
     model.compile()
     x, y = corrupt(pairs.samples(model), 0, 7, 255)
     data = {
@@ -140,23 +140,25 @@ def test_stimuli_out_of_range(form):
     assert fit_and_compare(model, message, *data)
 
 
+BAD_BATCHES = [
+    (lambda x, y: [x], r"fit\(x, y\)`, or batches of both. Received: y=None"),
+    (lambda x, y: [stream(x)], "Received: y=None"),
+    (lambda x, y: [stream(x, y).unbatch()], r"batch a dataset .* shape=\(4,\)"),
+    (lambda x, y: [stream(x[:, :2], y)], r"\(batch, 4\). Received: shape=\(4, 2\)"),
+    (lambda x, y: [stream(np.full_like(x, np.nan), y)], "`x` must be finite"),
+    (lambda x, y: [stream(x, y + 1)], "Classes must lie in"),
+    (lambda x, y: [stream(x, y + 0.5)], "Classes must be integers"),
+    (lambda x, y: [stream(x, y.astype(str))], "`y` must be numbers. Received: dtype=object"),
+    (lambda x, y: [(batch for batch in [(x, y + 1)])], "Classes must lie in"),
+]
+
+
 @pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (lambda x, y: [x], r"fit\(x, y\)`, or batches of both. Received: y=None"),
-        (lambda x, y: [stream(x)], "Received: y=None"),
-        (lambda x, y: [stream(x, y).unbatch()], r"batch a dataset .* shape=\(4,\)"),
-        (lambda x, y: [stream(x[:, :2], y)], r"\(batch, 4\). Received: shape=\(4, 2\)"),
-        (lambda x, y: [stream(np.full_like(x, np.nan), y)], "`x` must be finite"),
-        (lambda x, y: [stream(x, y + 1)], "Classes must lie in"),
-        (lambda x, y: [stream(x, y + 0.5)], "Classes must be integers"),
-        (lambda x, y: [stream(x, y.astype(str))], "`y` must be numbers. Received: dtype=object"),
-        (lambda x, y: [(batch for batch in [(x, y + 1)])], "Classes must lie in"),
-    ],
+    ("data", "message", "run_eagerly"), [*((*case, True) for case in BAD_BATCHES), (*BAD_BATCHES[5], False)]
 )
-def test_a_bad_first_batch_is_an_error_and_training_can_start_again(data, message):
-    model = pairs.dense_pair()
-    model.compile(metrics=["accuracy"])
+def test_a_bad_first_batch_is_an_error_and_training_can_start_again(data, message, run_eagerly):
+    model = pairs.small_pair()
+    model.compile(metrics=["accuracy"], run_eagerly=run_eagerly)
     x, y = pairs.samples(model)
     assert fit_and_compare(model, message, *data(x, y))
     model.fit(stream(x, y), verbose=0)
@@ -165,14 +167,14 @@ def test_a_bad_first_batch_is_an_error_and_training_can_start_again(data, messag
 
 @pytest.mark.parametrize("steps", [1] if keras.config.backend() == "torch" else [1, 2])
 def test_only_the_first_batches_of_a_stream_are_checked(steps):
-    model = pairs.dense_pair()
+    model = pairs.small_pair()
     model.compile(steps_per_execution=steps)
     model.fit(stream(*corrupt(pairs.samples(model), 0, (9, 0), np.nan)), verbose=0)
     assert int(model.optimizer.iterations) == 3
 
 
 def test_checking_the_first_batch_changes_no_training_and_compiles_no_more(monkeypatch):
-    model = pairs.dense_pair()
+    model = pairs.small_pair()
     x, y = pairs.samples(model)
     before, distil, calls = model.get_weights(), model.distil, []
     monkeypatch.setattr(model, "distil", lambda *data: calls.append(data) or distil(*data))
@@ -190,6 +192,6 @@ def test_checking_the_first_batch_changes_no_training_and_compiles_no_more(monke
 
 
 def test_stimulus_range_is_saved(tmp_path):
-    model = pairs.dense_pair(stimulus_range=(0, 1))
+    model = pairs.small_pair(stimulus_range=(0, 1))
     model.save(tmp_path / "model.keras")
     assert keras.saving.load_model(tmp_path / "model.keras").stimulus_range == (0, 1)

@@ -1,4 +1,4 @@
-"""Several devices learn as one: what is computed over the whole batch, and what over a replica's share."""
+"""Training on several devices equals training on one, except for statistics of each replica's own samples."""
 
 import importlib.util
 import socket
@@ -27,7 +27,7 @@ def assert_same(one, other):
 
 @pytest.fixture(scope="module")
 def replicas(tmp_path_factory):
-    """On one device, on two replicas of TensorFlow, and replica by replica on one device."""
+    """Return results of one device, of two TensorFlow replicas, and of the replicas in turn on one device."""
     workers = Workers(tmp_path_factory.mktemp("replicas"), GLOBAL + PER_REPLICA, steps=5)
     for layout in ("one device", "mirrored", "halves"):
         workers.start(layout, "tensorflow", layout)
@@ -35,34 +35,34 @@ def replicas(tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", GLOBAL)
-def test_replicas_learn_as_one_device_without_statistics_of_their_own(case, replicas):
+def test_replicas_equal_one_device_without_statistics_of_their_own(case, replicas):
     assert_same(replicas["mirrored"][case], replicas["one device"][case])
 
 
 @pytest.mark.parametrize("case", PER_REPLICA)
 def test_replicas_compute_over_their_own_samples(case, replicas):
-    weights = {layout: found[case][0] for layout, found in replicas.items()}
+    weights = {layout: results[case][0] for layout, results in replicas.items()}
     assert difference(weights["mirrored"], weights["halves"]) < 1e-4
     assert difference(weights["mirrored"], weights["one device"]) > 1e-3
 
 
 @needs_jax
-def test_sharded_arrays_learn_as_one_device(tmp_path):
+def test_sharded_arrays_equal_one_device(tmp_path):
     workers = Workers(tmp_path, ["all over the batch"], steps=5)
     workers.start("one device", "jax")
     two = "--xla_force_host_platform_device_count=2"
     workers.start("two devices", "jax", "data parallel", XLA_FLAGS=two)
-    found = workers.results()
-    assert_same(found["two devices"]["all over the batch"], found["one device"]["all over the batch"])
+    results = workers.results()
+    assert_same(results["two devices"]["all over the batch"], results["one device"]["all over the batch"])
 
 
 @needs_jax
-def test_processes_learn_as_one_device(tmp_path):
+def test_processes_equal_one_device(tmp_path):
     workers = Workers(tmp_path, ["all over the batch"], steps=5)
     workers.start("one device", "jax")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
+    with socket.socket() as free_port:
+        free_port.bind(("localhost", 0))
+        address = f"localhost:{free_port.getsockname()[1]}"
     for process in range(2):
         workers.start(
             f"process {process}",
@@ -72,6 +72,6 @@ def test_processes_learn_as_one_device(tmp_path):
             KERAS_DISTRIBUTION_NUM_PROCESSES="2",
             KERAS_DISTRIBUTION_PROCESS_ID=str(process),
         )
-    found = {name: cases["all over the batch"] for name, cases in workers.results().items()}
+    results = {name: cases["all over the batch"] for name, cases in workers.results().items()}
     for process in range(2):
-        assert_same(found[f"process {process}"], found["one device"])
+        assert_same(results[f"process {process}"], results["one device"])

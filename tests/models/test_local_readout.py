@@ -117,6 +117,12 @@ def test_the_loss_is_weighted():
         keras.utils.set_random_seed(0)
         model = pairs.dense_pair(local_readout_weight=weight)
         model.compile()
-        losses_by_weight[weight] = np.array([ops.convert_to_numpy(loss) for loss in model.distil(x, y).stage_losses])
-    np.testing.assert_allclose(losses_by_weight[3.0] - losses_by_weight[1e-6], 3 * (losses_by_weight[1.0] - losses_by_weight[1e-6]), rtol=1e-3)
+        losses_by_weight[weight] = np.array(
+            [ops.convert_to_numpy(loss) for loss in model.distil(x, y).stage_losses]
+        )
+    np.testing.assert_allclose(
+        losses_by_weight[3.0] - losses_by_weight[1e-6],
+        3 * (losses_by_weight[1.0] - losses_by_weight[1e-6]),
+        rtol=1e-3,
+    )
     assert (losses_by_weight[1.0] - losses_by_weight[1e-6] > 0.5).all()

@@ -27,12 +27,12 @@ def assert_same(one, other, **tolerance):
         np.testing.assert_allclose(a, b, **(tolerance or {"rtol": 0}))
 
 
-# What torch.compile makes of a model and of its copy need not be equal to the last bit.
+# With torch.compile a model and its copy need not be equal to the last bit.
 COMPILED = [] if keras.config.backend() == "torch" else [("dense", True)]
 
 
 @pytest.mark.parametrize(("name", "jit_compile"), [*((name, False) for name in MAKERS), *COMPILED])
-def test_fits_saves_and_goes_on_bit_for_bit(name, jit_compile, tmp_path):
+def test_a_saved_pair_trains_on_bit_for_bit(name, jit_compile, tmp_path):
     model = MAKERS[name]()
     metrics = ["mae"] if model.task == "regression" else ["accuracy"]
     schedule = keras.optimizers.schedules.CosineDecay(0.01, 20)
@@ -52,9 +52,20 @@ def test_fits_saves_and_goes_on_bit_for_bit(name, jit_compile, tmp_path):
     )
 
 
+def test_configurations_of_version_0_1_load():
+    config = pairs.dense_pair(codebook=False, local_readout_weight=0.5).get_config()
+    config |= {"local_readouts": config.pop("local_readout_weight"), "negatives": "unlike"}
+    loaded = keras_bsd.BSDModel.from_config(config)
+    assert (loaded.local_readout_weight, loaded.negatives, loaded.codebook) == (0.5, "dissimilar", False)
+    assert len(loaded.stage_readouts) == 3
+    assert loaded.get_config().keys() == pairs.dense_pair().get_config().keys()
+    config["negatives"] = "all"
+    assert keras_bsd.BSDModel.from_config(config).negatives == "all"
+
+
 @pytest.mark.parametrize("rule", ["rate", "surrogate"])
 @pytest.mark.parametrize("codebook", [True, False])
-def test_learns_what_no_line_can_tell_apart(rule, codebook):
+def test_learns_classes_that_are_not_linearly_separable(rule, codebook):
     (x, y), (x_test, y_test) = pairs.clusters(600), pairs.clusters(300, seed=1)
     encoder = keras.Sequential(
         [
@@ -70,7 +81,7 @@ def test_learns_what_no_line_can_tell_apart(rule, codebook):
     assert model.evaluate(x_test, y_test, verbose=0)[1] > 0.85
 
 
-def test_hidden_stages_do_better_than_at_random():
+def test_trained_hidden_stages_do_better_than_random_ones():
     (x, y), (x_test, y_test) = pairs.clusters(600), pairs.clusters(300, seed=1)
     accuracy = []
     for frozen in (False, True):
@@ -94,7 +105,7 @@ def test_regression_beats_the_mean():
     assert model.evaluate(x[600:], y[600:], verbose=0) < 0.7 * y[600:].var(axis=0).mean()
 
 
-def test_sparse_column_and_one_hot_targets_are_the_same():
+def test_sparse_column_and_one_hot_targets_are_equal():
     totals = []
     for shaped in (lambda y: y, lambda y: y[:, None], lambda y: np.eye(3, dtype="float32")[y]):
         keras.utils.set_random_seed(0)
@@ -105,7 +116,7 @@ def test_sparse_column_and_one_hot_targets_are_the_same():
     assert totals == pytest.approx([totals[0]] * 3, rel=1e-5)
 
 
-def test_kinds_of_data_train_alike():
+def test_all_kinds_of_data_train_equally():
     class Batches(keras.utils.PyDataset):
         def __len__(self):
             return 3
@@ -130,7 +141,7 @@ def test_kinds_of_data_train_alike():
 
 @pytest.mark.skipif(keras.config.backend() == "torch", reason="Keras has no such steps on PyTorch")
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_steps_per_execution_trains_alike(jit_compile):
+def test_steps_per_execution_does_not_change_training(jit_compile):
     results = []
     for steps in (1, 3):
         keras.utils.set_random_seed(0)
@@ -175,15 +186,17 @@ def test_logs_and_metrics():
     model = pairs.dense_pair()
     model.compile(metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2, name="top2")])
     x, y = pairs.samples(model)
-    seen = []
-    callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs))
+    batches = []
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(logs))
     history = model.fit(x, y, batch_size=4, validation_data=(x, y), callbacks=[callback], verbose=0).history
-    stages = {f"{stage}_{of}" for stage in ("first", "second", "third") for of in ("alignment", "firing_rate")}
-    of_the_task = {"loss", "accuracy", "top2"}
-    assert set(history) == stages | of_the_task | {f"val_{name}" for name in of_the_task}
-    assert len(seen) == 3
+    stages = {
+        f"{stage}_{log}" for stage in ("first", "second", "third") for log in ("alignment", "firing_rate")
+    }
+    task = {"loss", "accuracy", "top2"}
+    assert set(history) == stages | task | {f"val_{name}" for name in task}
+    assert len(batches) == 3
     assert all(0 <= history[name][0] <= 1 for name in stages if "firing_rate" in name)
-    assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == of_the_task
+    assert set(model.evaluate(x, y, verbose=0, return_dict=True)) == task
     spikes = model.spikes(x)
     assert {name: train.shape for name, train in spikes.items()} == {
         "first": (12, 3, 9),
@@ -192,7 +205,7 @@ def test_logs_and_metrics():
     }
 
 
-def test_logged_firing_rate_and_loss_are_true():
+def test_logs_are_the_values_of_the_step():
     model = pairs.dense_pair()
     model.compile("sgd")
     x, y = pairs.samples(model)
@@ -203,7 +216,7 @@ def test_logged_firing_rate_and_loss_are_true():
     assert logs["second_alignment"] == pytest.approx(float(step.alignments[1]), rel=1e-3)
 
 
-def test_regularisers_count():
+def test_regularisers_add_to_the_loss():
     encoder = keras.Sequential(
         [
             keras.Input((4,)),
@@ -298,7 +311,11 @@ def dense(*units, inputs=4, outputs=3, last=Readout, **kwargs):
             lambda: dense(6, 7, inputs=3, outputs=4),
             r"encoder stage 's0' \(5,\), decoder stage 's1' \(7,\)",
         ),
-        (lambda: dense(5, 6), lambda: dense(5, inputs=3, outputs=4), r"2 in the encoder \(s0, s1\), 1 in the"),
+        (
+            lambda: dense(5, 6),
+            lambda: dense(5, inputs=3, outputs=4),
+            r"same number of spiking stages. Received: 2 in the encoder \(s0, s1\), 1 in the",
+        ),
         (
             lambda: dense(5),
             lambda: dense(5, inputs=2, outputs=4),
@@ -306,7 +323,11 @@ def dense(*units, inputs=4, outputs=3, last=Readout, **kwargs):
         ),
         (lambda: dense(5), lambda: dense(5, inputs=3), r"match the encoder's input.* \(4,\) and \(3,\)"),
         (lambda: keras.Sequential([SpikingDense(3)]), lambda: dense(5), "`encoder` must be a built Sequential"),
-        (lambda: dense(5), lambda: "decoder", "`decoder` must be a built Sequential .* Received: 'decoder'"),
+        (
+            lambda: dense(5),
+            lambda: "decoder",
+            "`decoder` must be a built Sequential .* Received: decoder='decoder'",
+        ),
         (
             lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]),
             lambda: dense(5, inputs=3, outputs=4),
@@ -319,7 +340,7 @@ def dense(*units, inputs=4, outputs=3, last=Readout, **kwargs):
         ),
     ],
 )
-def test_pairs_that_do_not_fit(encoder, decoder, message):
+def test_networks_that_do_not_match(encoder, decoder, message):
     with pytest.raises(ValueError, match=message):
         keras_bsd.BSDModel(encoder(), decoder())
 
@@ -338,7 +359,7 @@ def test_pairs_that_do_not_fit(encoder, decoder, message):
         ),
     ],
 )
-def test_encoders_without_a_mirror_image(layers, message):
+def test_encoders_that_cannot_be_mirrored(layers, message):
     with pytest.raises(ValueError, match=message):
         keras_bsd.mirror(keras.Sequential([keras.Input((4,)), *layers()]))
 
@@ -348,7 +369,10 @@ def test_encoders_without_a_mirror_image(layers, message):
     [
         ({"task": "dreaming"}, "Unknown `task`: .* Received: task='dreaming'"),
         ({"rule": "backprop"}, "choose one of 'rate', 'surrogate'. Received: rule='backprop'"),
-        ({"negatives": "some"}, "Unknown `negatives`"),
+        (
+            {"negatives": "some"},
+            "Unknown `negatives`: choose one of 'dissimilar', 'all'. Received: negatives='some'",
+        ),
         ({"task": "regression", "codebook": True}, "A codebook needs classes"),
     ],
 )
@@ -370,7 +394,7 @@ def test_default_loss_takes_probabilities():
     [
         ([0, 3], r"Classes must lie in \[0, 2\]. Received: classes from 0 to 3"),
         ([-1], "Received: classes from -1"),
-        (np.zeros((2, 5)), r"shape \(batch, 3\) or be class numbers, .* Received: shape=\(2, 5\)"),
+        (np.zeros((2, 5)), r"shape \(batch, 3\) or be classes, .* Received: shape=\(2, 5\)"),
         ([], r"Received: shape=\(0, 3\)"),
         (1, r"such as \[0, 1\]. Received: shape=\(\)"),
     ],
@@ -381,7 +405,7 @@ def test_bad_concepts(concepts, message):
 
 
 def test_sample_weights_of_stimuli_with_several_axes():
-    """A sample of weight 0 counts for nothing in any loss, also where an axis is as long as the batch."""
+    """A sample of weight 0 adds to no loss, also if another axis has the length of the batch."""
     model = pairs.conv_pair()
     model.compile()
     x, y = pairs.samples(model, model.encoder.input_shape[1])

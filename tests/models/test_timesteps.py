@@ -28,7 +28,9 @@ def test_every_kind_of_stage(make):
 
 def test_models_without_a_held_stimulus():
     model = keras.Sequential([keras.Input((4, 3)), keras_bsd.layers.SpikingDense(2)])
-    with pytest.raises(ValueError, match="holds a stimulus: its inputs have a time axis, .* Received: timesteps=3"):
+    with pytest.raises(
+        ValueError, match=r"holds a stimulus: its inputs have a time axis, .* Received: timesteps=3"
+    ):
         keras_bsd.with_timesteps(model, 3)
     with pytest.raises(ValueError, match="Received: timesteps=0"):
         keras_bsd.with_timesteps(pairs.dense_pair().encoder, 0)

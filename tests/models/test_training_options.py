@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from keras import ops
 
-import keras_bsd
-from keras_bsd.layers import Readout, SpikingDense, SpikingStage
 from tests.models import pairs
 
 BATCH = 12
@@ -38,27 +36,11 @@ def distance(one, other):
     return norm(combined(np.subtract, one, other))
 
 
-def small_pair(activity_regularizer=None):
-    """Return a pair with one stage each: most options act outside the stages."""
-    synapse = keras.layers.Dense(6, activity_regularizer=activity_regularizer)
-    encoder = keras.Sequential(
-        [
-            keras.Input((4,)),
-            SpikingStage(synapse, timesteps=3, normalization="batch"),
-            Readout(keras.layers.Dense(3), "softmax"),
-        ]
-    )
-    decoder = keras.Sequential(
-        [keras.Input((3,)), SpikingDense(6, timesteps=3), Readout(keras.layers.Dense(4))]
-    )
-    return keras_bsd.BSDModel(encoder, decoder)
-
-
 def sgd(**options):
     return keras.optimizers.SGD(RATE, **options)
 
 
-def trajectory(optimizer, batches, make=small_pair, **compiled):
+def trajectory(optimizer, batches, make=pairs.small_pair, **compiled):
     """Return a pair, and its trainable weights at the start, always the same, and after each batch."""
     keras.utils.set_random_seed(0)
     model = make()
@@ -184,9 +166,9 @@ def test_a_callback_sets_the_learning_rate():
 
 def test_activity_regularisers_count_once():
     _, ((kernel, bias, *_), (after, *_)) = trajectory(
-        sgd(), [0], make=functools.partial(small_pair, activity_regularizer=keras.regularizers.L2(0.5))
+        sgd(), [0], make=functools.partial(pairs.small_pair, activity_regularizer=keras.regularizers.L2(0.5))
     )
-    x, _ = pairs.samples(small_pair(), 3 * BATCH)
+    x, _ = pairs.samples(pairs.small_pair(), 3 * BATCH)
     currents = x[:BATCH] @ kernel + bias  # the penalty is half their square, a mean over the batch
     expected = plain_step()[0] + RATE * x[:BATCH].T @ currents / BATCH
     assert_close([kernel - after], [expected])
@@ -206,23 +188,23 @@ def test_frozen_weights_stay_and_the_others_learn(which):
     frozen = FROZEN[which](model)
     for layer in frozen:
         layer.trainable = False
-    still = {id(variable) for layer in frozen for variable in layer.variables}
+    frozen_ids = {id(variable) for layer in frozen for variable in layer.variables}
     model.compile(sgd())
     before = to_numpy(model.variables)
     x, y = pairs.samples(model)
     model.fit(x, y, epochs=2, batch_size=BATCH, verbose=0)
-    unmoved = {
+    unchanged = {
         id(variable): np.array_equal(old, new)
         for variable, old, new in zip(model.variables, before, to_numpy(model.variables), strict=True)
     }
     weights = {id(variable) for variable in model.weights}
-    assert still <= weights
-    assert {key for key in weights if unmoved[key]} == still
+    assert frozen_ids <= weights
+    assert {key for key in weights if unchanged[key]} == frozen_ids
 
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_frozen_stage_uses_its_stored_statistics_in_training(frozen):
-    model = small_pair()
+    model = pairs.small_pair()
     stage = model.encoder_stages[0]
     stage.synapse.layers[-1].moving_mean.assign(ops.linspace(-1.0, 1.0, 6))
     stage.trainable = not frozen
@@ -255,7 +237,7 @@ def test_freezing_after_compile_has_an_effect():
 
 
 def test_a_frozen_pair_can_fit():
-    model = small_pair()
+    model = pairs.small_pair()
     model.trainable = False
     model.compile(sgd())
     before = to_numpy(model.weights)

@@ -29,14 +29,14 @@ def descent():
 
 
 def adamw():
-    # A bias ahead of a batch normalisation has no gradient but rounding, which a step must not blow up.
+    # The gradient of a bias before batch normalisation is rounding, which a step must not amplify.
     return keras.optimizers.AdamW(0.01, epsilon=1e-4)
 
 
 def normalized_pair(normalization="layer", synchronized=False, centring="sample", **kwargs):
-    """A dense pair that by default computes nothing over the batch: its decoder runs on the classes.
+    """Return a dense pair that by default computes nothing over the batch: its decoder runs on the classes.
 
-    It looks at each batch before it learns, wherever the batch's parts lie.
+    It checks each batch, on whichever devices the batch is.
     """
     encoder = keras.Sequential(
         [
@@ -82,10 +82,10 @@ def compiled(case):
 
 
 class Workers:
-    """Processes that train the same cases from the same weights, and what they find.
+    """Processes that train the same cases from the same weights, and their results.
 
     Args:
-        folder: where their files go.
+        folder: folder for their files.
         cases: names in `CASES`.
         steps: int, each on a batch of 12.
     """
@@ -110,7 +110,7 @@ class Workers:
             )
 
     def results(self):
-        """For each worker and case, `(weights, logs)` when all have ended."""
+        """Wait for all workers and return `(weights, logs)` for each worker and case."""
         try:
             for name, process in self._running.items():
                 assert process.wait(timeout=300) == 0, f"{name}: {self._errors(name).read_text()[-3000:]}"
@@ -123,9 +123,9 @@ class Workers:
         return self._folder / f"{name}.txt"
 
     def _read(self, name, case):
-        with np.load(self._folder / f"{name}, {case}.npz") as found:
-            logs = {key: float(found[key]) for key in found.files if not key.startswith("arr_")}
-            return [found[f"arr_{i}"] for i in range(len(found.files) - len(logs))], logs
+        with np.load(self._folder / f"{name}, {case}.npz") as arrays:
+            logs = {key: float(arrays[key]) for key in arrays.files if not key.startswith("arr_")}
+            return [arrays[f"arr_{i}"] for i in range(len(arrays.files) - len(logs))], logs
 
 
 def one_device():
@@ -133,7 +133,7 @@ def one_device():
 
 
 def mirrored():
-    """Two replicas of TensorFlow."""
+    """Use two replicas of TensorFlow."""
     import tensorflow as tf
 
     (cpu,) = tf.config.list_physical_devices("CPU")
@@ -142,13 +142,13 @@ def mirrored():
 
 
 def data_parallel():
-    """Two devices of JAX, as XLA's flags or several processes give them."""
+    """Use two devices of JAX, from XLA's flags or from several processes."""
     assert keras.distribution.get_device_count() == 2
     return keras.distribution.DataParallel().scope()
 
 
 def processes():
-    """One device in each of two processes, told of each other by Keras's environment variables."""
+    """Use one device in each of two processes, configured by Keras's environment variables."""
     import jax
 
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
@@ -165,11 +165,11 @@ LAYOUTS = {
 
 
 def fit(case, weights, steps, layout):
-    """Train by `fit`; gives the model and its logs."""
+    """Train by `fit`; return the model and its logs."""
     model = compiled(case)
     model.set_weights(weights)
     x, y = pairs.samples(model, steps * BATCH)
-    if layout == "processes":  # Keras then deals each batch out to them
+    if layout == "processes":  # Keras distributes each batch over them
         import tensorflow as tf
 
         x, y = tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH, drop_remainder=True), None
@@ -179,7 +179,7 @@ def fit(case, weights, steps, layout):
 
 
 def fit_by_halves(case, weights, steps):
-    """What replicas do that share their gradients and nothing else, one after the other on one device.
+    """Train as replicas that share nothing but their gradients, one after the other on one device.
 
     The mean of two steps of gradient descent is the step along the mean gradient. Statistics are those
     of the first replica.

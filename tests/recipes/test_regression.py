@@ -174,10 +174,10 @@ def test_trains_and_evaluates_a_character_model(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--dataset=missing.csv"], "There is no such file; the names of sets are 'mackey_glass'"),
+        (["--dataset=missing.csv"], "must be one of 'mackey_glass'"),
         (["--horizon=0"], "--horizon"),
         (["--method=bsd"], "of rate, readouts, surrogate, backprop, frozen"),
-        (["--window=4000"], "Take a shorter window or horizon"),
+        (["--window=4000"], "Choose a shorter window or horizon"),
         (["--units=0"], "Received: units=0"),
         (["--method=readouts", "--local_readout_weight=0"], "method rate is the same without local readouts"),
     ],

@@ -139,9 +139,9 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--dataset=dgits"], "Unknown data set; there are 'digits'"),
+        (["--dataset=dgits"], "Unknown data set: choose 'digits'"),
         (["--method=rates"], "rate, surrogate, paper, backprop, ann"),
-        (["--dataset=missing.npz"], "There is no such file"),
+        (["--dataset=missing.npz"], "must be the path of a file that exists. Received: missing.npz"),
         (["--patience=2", "--validation=0"], "needs held-out samples"),
         (["--patience=2", "--ema=0.9"], "excludes --ema"),
         (["--method=rate,ann", "--weights=mnist_dense"], "method ann cannot start from them"),

@@ -1,7 +1,6 @@
 """C1: independent feedforward and backward weights."""
 
 from keras_bsd.audit._report import Criterion
-from keras_bsd.audit._tables import Table
 from keras_bsd.audit._twins import LOGGED_AS, compare
 
 SAME = 0.999  # kernels with a larger cosine count as one,
@@ -48,8 +47,7 @@ def measure_independence(evidence):
 
 
 def _table(pairs, over_training):
-    header = ("feedforward weight", "backward twin", "cosine", "by chance", "first epoch")
-    rows = []
+    rows = [("feedforward weight", "backward twin", "cosine", "by chance", "first epoch")]
     for pair in pairs:
         logged = over_training.get(pair.forward)
         rows.append(
@@ -61,5 +59,4 @@ def _table(pairs, over_training):
                 f"{logged[0]:+.3f}" if logged else "",
             )
         )
-    columns = 5 if over_training else 4
-    return Table(header[:columns], tuple(row[:columns] for row in rows))
+    return tuple(row if over_training else row[:-1] for row in rows)

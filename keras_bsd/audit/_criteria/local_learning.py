@@ -1,7 +1,6 @@
 """C2: each synapse learns from signals at its own neuron."""
 
 from keras_bsd.audit._report import Criterion
-from keras_bsd.audit._tables import Table
 from keras_bsd.audit._twins import kernels_outside_synapse
 from keras_bsd.layers._kinds import classes_with
 
@@ -33,9 +32,9 @@ def measure_local_learning(evidence):
         tuple(faults),
         tuple(_reservations(model, updates)),
         {"losses": losses, "updates": [update._asdict() for update in updates]},
-        Table(
+        (
             ("loss", "largest gradient in its own stages", "in all others"),
-            tuple((row["loss"], f"{row['own']:.3g}", f"{row['foreign']:.3g}") for row in losses),
+            *((row["loss"], f"{row['own']:.3g}", f"{row['foreign']:.3g}") for row in losses),
         ),
     )
 
