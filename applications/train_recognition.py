@@ -51,9 +51,7 @@ flags.DEFINE_float("ema", None, "Momentum of a moving average of the weights tha
 flags.DEFINE_bool("flip", False, "Augment by random horizontal flips.")
 flags.DEFINE_float("shift", 0, "Augment by shifts of up to this fraction of the image.", lower_bound=0)
 flags.DEFINE_float("rotate", 0, "Augment by rotations of up to this fraction of a full turn.", lower_bound=0)
-flags.DEFINE_float(
-    "contrast", 0, "Augment by contrast changes up to this factor.", lower_bound=0, upper_bound=1
-)
+flags.DEFINE_float("contrast", 0, "Raise the contrast by up to this fraction.", lower_bound=0, upper_bound=1)
 flags.DEFINE_float("erase", 0, "Probability of erasing a rectangle of an image.", lower_bound=0, upper_bound=1)
 flags.DEFINE_float("blur", 0, "Probability of blurring an image.", lower_bound=0, upper_bound=1)
 flags.DEFINE_float(

@@ -49,7 +49,8 @@ keras_bsd.export.to_nir(keras.Sequential([
 forecaster = keras_bsd.applications.load_preset("etth1_hourly")
 series = keras_bsd.datasets.load_series("mackey_glass").values[:48]
 forecaster.streamer().push(np.tile(series[0], 7))
-autoencoder = keras_bsd.applications.SpikingAutoencoder((8, 8, 1), latent_units=4, timesteps=2, units=(6,), concepts=3)
+sizes = {"latent_units": 4, "timesteps": 2, "units": (6,), "concepts": 3}
+autoencoder = keras_bsd.applications.SpikingAutoencoder((8, 8, 1), **sizes)
 autoencoder.fit_prior(x, y)
 keras_bsd.plots.stimuli(autoencoder.generate(3, seed=0)).savefig("generated.png")
 for call in (

@@ -13,6 +13,8 @@ SMALL = {
     "conv": lambda **kwargs: SpikingConvNet((8, 8, 1), 10, filters=(32, 48), pool_sizes=(2, 2), **kwargs),
     "resnet": lambda **kwargs: SpikingResNet((8, 8, 1), 10, filters=(24, 32), blocks=(1, 1), **kwargs),
 }
+# For tests that build a network several times: the residual one takes the longest.
+NETWORKS = ["mlp", "conv", pytest.param("resnet", marks=pytest.mark.slow)]
 
 
 @pytest.mark.slow
@@ -29,10 +31,6 @@ def test_sizes_by_default():
     shapes = [(16, 16, 32)] * 5 + [(8, 8, 64)] * 4 + [(4, 4, 128)] * 4
     assert [stage.output_features for stage in model.encoder_stages] == shapes
     assert [stage.output_features for stage in model.decoder_stages] == shapes
-
-
-# The residual network, the slowest to build, in the slow tier of tests that build it several times.
-NETWORKS = ["mlp", "conv", pytest.param("resnet", marks=pytest.mark.slow)]
 
 
 def outputs(model, x):

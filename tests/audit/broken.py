@@ -13,7 +13,7 @@ def _pair(between=(), stage=SpikingStage, second=None, back=None, kind=keras_bsd
     encoder = keras.Sequential(
         [
             keras.Input((4,)),
-            stage(keras.layers.Dense(6), timesteps=3, normalization="batch", name="lower"),
+            stage(keras.layers.Dense(6), timesteps=2, normalization="batch", name="lower"),
             *between,
             stage(second or keras.layers.Dense(6), normalization="batch", name="upper"),
             Readout(keras.layers.Dense(3), "softmax", name="scores"),
@@ -22,7 +22,7 @@ def _pair(between=(), stage=SpikingStage, second=None, back=None, kind=keras_bsd
     decoder = keras.Sequential(
         [
             keras.Input((3,)),
-            stage(keras.layers.Dense(6), timesteps=3, normalization="batch", name="upper_back"),
+            stage(keras.layers.Dense(6), timesteps=2, normalization="batch", name="upper_back"),
             stage(back or keras.layers.Dense(6), normalization="batch", name="lower_back"),
             Readout(keras.layers.Dense(4), name="stimulus"),
         ]
@@ -66,9 +66,9 @@ def analogue_held_between_stages():
     encoder = keras.Sequential(
         [
             keras.Input((4,)),
-            SpikingStage(keras.layers.Dense(6), timesteps=3, normalization="batch", name="lower"),
+            SpikingStage(keras.layers.Dense(6), timesteps=2, normalization="batch", name="lower"),
             keras.layers.GlobalAveragePooling1D(),
-            SpikingStage(keras.layers.Dense(6), timesteps=3, normalization="batch", name="upper"),
+            SpikingStage(keras.layers.Dense(6), timesteps=2, normalization="batch", name="upper"),
             Readout(keras.layers.Dense(3), "softmax", name="scores"),
         ]
     )

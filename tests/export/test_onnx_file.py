@@ -24,7 +24,7 @@ def _metadata(path):
     return {entry.key: json.loads(entry.value) for entry in onnx.load(path).metadata_props}
 
 
-@pytest.mark.parametrize("name", mark_slow(NETWORKS, {"conv", "refractory", "no delays", "nested"}))
+@pytest.mark.parametrize("name", mark_slow(NETWORKS, {"conv", "refractory", "no delays"}))
 def test_a_file_computes_what_keras_computes(name, exported):
     model, path = exported(name)
     report = check_onnx(model, path, stimuli(model, 264))
