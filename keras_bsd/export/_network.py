@@ -44,6 +44,11 @@ def all_layers(layer):
             yield from all_layers(part)
 
 
+def as_float(value):
+    """Return a leak or threshold, a number or a learned weight, as a float."""
+    return value if isinstance(value, float) else float(ops.convert_to_numpy(value))
+
+
 def run(network, stimulus):
     """Run a network at inference, with time loops unrolled.
 

@@ -9,7 +9,7 @@ import numpy as np
 from keras_bsd import _checks
 from keras_bsd._optional import require
 from keras_bsd._types import Model, Path
-from keras_bsd.export._network import exported_network
+from keras_bsd.export._network import as_float, exported_network
 from keras_bsd.export._paths import atomic_export
 from keras_bsd.export._streaming import takes_series, timesteps
 from keras_bsd.layers import SpikingLIF, SpikingStage, Stage
@@ -94,13 +94,13 @@ def _neurons(stage, dt):
         )
     if type(stage.neuron) is not SpikingLIF:
         raise _refusal(stage, "its neurons are of a subclass of SpikingLIF")
-    shape, leak = _channels_first(stage.output_features), float(cell.leak)
+    shape, leak = _channels_first(stage.output_features), as_float(cell.leak)
 
     def everywhere(value):
         return np.full(shape, value, "float32")
 
     # Neurons spike at the threshold here, and above it in NIR.
-    threshold = everywhere(np.nextafter(np.float32(cell.threshold), np.float32(0)))
+    threshold = everywhere(np.nextafter(np.float32(as_float(cell.threshold)), np.float32(0)))
     if leak == 1:
         return nir.IF(r=everywhere(1 / dt), v_threshold=threshold, v_reset=everywhere(0))
     return nir.LIF(

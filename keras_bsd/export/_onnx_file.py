@@ -12,7 +12,7 @@ from keras_bsd._types import Model, Path
 from keras_bsd._version import __version__
 from keras_bsd.applications._presets import record
 from keras_bsd.export._conversion import convert, require_onnx
-from keras_bsd.export._network import exported_network
+from keras_bsd.export._network import as_float, exported_network
 from keras_bsd.export._paths import atomic_export
 from keras_bsd.export._programs import OUTPUTS, Output
 from keras_bsd.export._streaming import timesteps
@@ -123,7 +123,7 @@ def _neurons(network, length):
         return {}
     return {
         "timesteps": timesteps(network) or length,
-        "thresholds": {stage.name: float(stage.neuron.cell.threshold) for stage in stages},
+        "thresholds": {stage.name: as_float(stage.neuron.cell.threshold) for stage in stages},
     }
 
 

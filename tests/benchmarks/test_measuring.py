@@ -28,7 +28,7 @@ def test_study_of_rules(tmp_path):
 @pytest.mark.slow
 def test_study_of_stages_that_another_method_trains(tmp_path):
     """The first two stages are trained first, and frozen."""
-    variants = "two stages by BSD then the rest by BSD,two stages by backprop then the rest by backprop"
+    variants = "two stages by backprop then the rest by BSD"
     path = tmp_path / "stages.md"
     done = run("study_rules", *TINY_STUDY, f"--only={variants}", f"--output_dir={tmp_path}", f"--output={path}")
     assert done.returncode == 0, done.stderr
@@ -75,7 +75,7 @@ def test_needs_jax(script):
 @pytest.mark.parametrize(
     ("script", "flags", "rules"),
     [
-        ("count_operations", ["--timesteps=2"], ["backprop", "surrogate", "rate"]),
+        ("count_operations", ["--timesteps=1"], ["backprop", "surrogate", "rate"]),
         ("measure_sequences", ["--windows=4", "--repeats=1"], ["backprop", "rate"]),
     ],
 )

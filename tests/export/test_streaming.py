@@ -34,9 +34,10 @@ def _run_in_keras(model, x):
     states = {name: shape for name, (shape, _) in program.inputs.items() if name.startswith("state/")}
 
     def function(inputs):
-        return program.call({name: ops.convert_to_tensor(value) for name, value in inputs.items()})
+        outputs = program.call({name: ops.convert_to_tensor(value) for name, value in inputs.items()})
+        return {name: ops.convert_to_numpy(value) for name, value in outputs.items()}
 
-    return {name: ops.convert_to_numpy(value) for name, value in run(function, states, model, x).items()}
+    return run(function, states, model, x)
 
 
 def _standardized_series():
@@ -129,6 +130,7 @@ def test_layers_that_use_several_steps(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@keras.saving.register_keras_serializable()
 class MeanReadout(Stage):
     """A stage that processes all time steps at once, and no single one."""
 

@@ -120,7 +120,7 @@ def test_text(tmp_path):
 
 @pytest.mark.parametrize("flags", [[], pytest.param(["--streaming"], marks=pytest.mark.slow)])
 def test_forecaster(flags, tmp_path):
-    model = keras_bsd.applications.SpikingForecaster(8, 3, 1, units=(8,), delays=2)
+    model = keras_bsd.applications.SpikingForecaster(4, 2, 1, units=(8,), delays=2)
     lively(model.encoder)
     model.save(tmp_path / "series.keras")
     done = export(f"--model={tmp_path / 'series.keras'}", "--samples=20", *flags)
