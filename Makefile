@@ -30,7 +30,7 @@ demo: setup
 	$(BIN)/python export/export_to_onnx.py --model=runs/digits/rate.keras
 
 demo-page: setup
-	$(BIN)/python demo_page/build.py --output_dir=runs/demo_page
+	$(BIN)/python -m demo_page.build --output_dir=runs/demo_page
 	@echo "Draw a digit at http://localhost:$(PORT)/ (Ctrl-C ends the server)"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory runs/demo_page
 
@@ -48,7 +48,8 @@ test-torch: .venv/.ready-torch
 	KERAS_BACKEND=torch $(PYTEST) -m 'not slow'
 
 benchmark: .venv/.ready-benchmark
-	$(BIN)/python -m benchmarks.benchmark_training --batch_sizes=128 --timesteps=4,16 --output_dir=runs/benchmark
+	$(BIN)/python -m benchmarks.benchmark_training --networks=dense --batch_sizes=128 --timesteps=4 --jit_compile=true \
+		--idle_threads=spin --rounds=1 --output_dir=runs/benchmark
 
 docs: .venv/.ready-docs
 	$(BIN)/mkdocs build --strict

@@ -40,12 +40,19 @@ def _without_noise():
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _without_noise():
+    with contextlib.suppress(ImportError):
+        import tensorflow  # noqa: F401, which Keras imports when it serialises a layer
+
     import keras
 
     import keras_bsd
     from keras_bsd._files import atomic_write, write_json  # the one private module that recipes use
 
-for name in ("absl", "tensorflow"):  # they warn of retracing, which several models in one process cannot avoid
+for name in (
+    "absl",
+    "jax",
+    "tensorflow",
+):  # they warn of retracing, which several models in one process cannot avoid
     logging.getLogger(name).setLevel(logging.ERROR)
 
 PLACES = ("data_dir", "output_dir")  # flags that mean nothing on another machine

@@ -61,12 +61,10 @@ class Readout(Stage):
         """Return the output for the firing rates so far, and the new states; see `Stage.step`."""
         steps, spikes = states[0] + 1, states[1] + inputs
         rates = spikes / ops.reshape(steps, (-1, *[1] * (len(spikes.shape) - 1)))
-        return self._read(rates, training), [steps, spikes]
+        return self.call_local(ops.expand_dims(rates, 1), training), [steps, spikes]
 
     def call_local(self, inputs: Tensor, training: bool) -> Tensor:
-        return self._read(ops.mean(inputs, axis=1), training)
-
-    def _read(self, rates, training):
+        rates = ops.mean(inputs, axis=1)
         return self.activation(self.synapse(rates, training=training))
 
     def backward_synapse(self) -> list[Layer]:

@@ -126,7 +126,8 @@ class SpikingStage(Stage):
         return self.neuron.cell.get_initial_state(batch_size)
 
     def step(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
-        return self.neuron.cell(self._apply_all(inputs, training), states)
+        inputs = inputs if self.timesteps is not None else ops.expand_dims(inputs, 1)
+        return self.neuron.cell(self.currents(inputs, training)[:, 0], states)
 
     def _call_single_step(self, inputs, training):
         return ops.expand_dims(super()._call_single_step(inputs, training), 1)

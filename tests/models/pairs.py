@@ -25,7 +25,7 @@ def small_pair(activity_regularizer=None, **kwargs):
     encoder = keras.Sequential(
         [
             keras.Input((4,)),
-            SpikingStage(synapse, timesteps=3, normalization="batch"),
+            SpikingStage(synapse, timesteps=3, normalization="batch", name="first"),
             Readout(keras.layers.Dense(3), "softmax"),
         ]
     )

@@ -80,8 +80,8 @@ def test_checked_training_is_the_same_training(model):
     histories = [
         pair.fit(x, y, batch_size=5, epochs=2, shuffle=False, verbose=0).history for pair in (model, other)
     ]
-    for name in histories[0]:
-        np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=1e-5)
+    for values, others in zip(*(history.values() for history in histories), strict=True):
+        np.testing.assert_allclose(values, others, rtol=1e-5)
 
 
 @pytest.mark.parametrize("label", [3, -1])

@@ -31,6 +31,7 @@ def assert_same(one, other, **tolerance):
 COMPILED = [] if keras.config.backend() == "torch" else [("dense", True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "jit_compile"), [*((name, False) for name in MAKERS), *COMPILED])
 def test_a_saved_pair_trains_on_bit_for_bit(name, jit_compile, tmp_path):
     model = MAKERS[name]()
@@ -81,6 +82,7 @@ def test_learns_classes_that_are_not_linearly_separable(rule, codebook):
     assert model.evaluate(x_test, y_test, verbose=0)[1] > 0.85
 
 
+@pytest.mark.slow
 def test_trained_hidden_stages_do_better_than_random_ones():
     (x, y), (x_test, y_test) = pairs.clusters(600), pairs.clusters(300, seed=1)
     accuracy = []
@@ -116,6 +118,7 @@ def test_sparse_column_and_one_hot_targets_are_equal():
     assert totals == pytest.approx([totals[0]] * 3, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_all_kinds_of_data_train_equally():
     class Batches(keras.utils.PyDataset):
         def __len__(self):
@@ -140,7 +143,7 @@ def test_all_kinds_of_data_train_equally():
 
 
 @pytest.mark.skipif(keras.config.backend() == "torch", reason="Keras has no such steps on PyTorch")
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_steps_per_execution_does_not_change_training(jit_compile):
     results = []
     for steps in (1, 3):
@@ -153,6 +156,7 @@ def test_steps_per_execution_does_not_change_training(jit_compile):
     assert_same(*results, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_weights_of_samples_and_classes():
     results = []
     x, y = pairs.samples(pairs.dense_pair())
@@ -255,6 +259,7 @@ def test_recall():
     assert pairs.regression_pair().recall(np.zeros((5, 2))).shape == (5, 4)
 
 
+@pytest.mark.slow
 def test_recall_of_a_trained_pair_is_the_class_mean():
     x, y = pairs.clusters(600)
     x = x + np.eye(4, dtype="float32")[y] * 3
@@ -265,7 +270,9 @@ def test_recall_of_a_trained_pair_is_the_class_mean():
     np.testing.assert_allclose(model.recall([0, 1, 2]), means, atol=0.5)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize(
+    "policy", [pytest.param("mixed_float16", marks=pytest.mark.slow), "mixed_bfloat16", "float64"]
+)
 def test_trains_under_a_dtype_policy(policy):
     keras.config.set_dtype_policy(policy)
     try:
