@@ -18,7 +18,7 @@ TITLES = {
     "backprop": "backpropagation through time",
     "ann": "ANN",
 }
-SMALL = ["--units=24,16", "--filters=6,8", "--pool_sizes=2,2", "--blocks=1,1"]
+SMALL = ["--units=24,16", "--filters=6,8", "--pool_sizes=2,2", "--blocks=1,1", "--timesteps=2"]
 
 
 def metrics(folder):
