@@ -58,7 +58,7 @@ def SpikingAutoencoder(
         A `keras_bsd.BSDAutoencoder`, not compiled.
 
     Raises:
-        ValueError: an argument is missing or out of range, both `filters` and `units` are given, or the maps
+        ValueError: an argument is missing or out of range, both `filters` and `units` are passed, or the maps
             cannot be halved once by each of `filters`.
 
     Example:

@@ -20,9 +20,9 @@ _BUILDERS: dict[str, Function] = {}
 
 
 def from_presets(builder: _Builder) -> _Builder:
-    """Decorate a builder so that its `weights` may be a preset, which provides the arguments left out.
+    """Decorate a builder so that its `weights` may be a preset, which provides omitted arguments.
 
-    An argument counts as left out if the caller does not pass it, or passes None and its default is None. An
+    An argument counts as omitted if the caller does not pass it, or passes None and its default is None. An
     argument that the caller passes must equal the preset's, even if it equals the builder's default.
 
     Raises:

@@ -111,14 +111,15 @@ class SimilarityMatching(LayerLoss):
 
     def compare(self, representations: Tensor, teacher: Tensor, pairing: Pairing) -> tuple[Tensor, Tensor]:
         across, among_samples, among_concepts = pairing.terms
+        positives = ops.cast(pairing.positives, "float32")
         rows, prototypes = unit_rows(representations), unit_rows(teacher)
         affinity = _cosines(rows, prototypes)
-        attraction = ops.sum(pairing.positives * ops.square(1 - affinity), axis=1)
+        attraction = ops.sum(positives * ops.square(1 - affinity), axis=1)
         loss = self.pair_weight * attraction + _mismatch(affinity, across)
         if self.own_weight:
             loss += self.own_weight * _mismatch(_cosines(rows, rows), among_samples)
             of_prototypes = _mismatch(_cosines(prototypes, prototypes), among_concepts)
-            loss += self.own_weight * ops.sum(pairing.positives * of_prototypes, axis=1)
+            loss += self.own_weight * ops.sum(positives * of_prototypes, axis=1)
         return loss, affinity
 
     def get_config(self) -> Config:
@@ -137,7 +138,7 @@ def _cosines(rows, others):
 
 def _mismatch(cosines, similarities):
     """Return the sum of squared differences of each row, `(rows,)`."""
-    return ops.sum(ops.square(cosines - similarities), axis=1)
+    return ops.sum(ops.square(cosines - ops.cast(similarities, "float32")), axis=1)
 
 
 def _centred_gaussian(targets, others):

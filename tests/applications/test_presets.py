@@ -15,6 +15,12 @@ def test_list_presets(folder, capsys):
     assert small.split()[:6] == ["small", "SpikingMLP", "recognition", "toys", "50.00%", "91"]
 
 
+def test_list_presets_scored_by_an_error(capsys):
+    keras_bsd.applications.list_presets()
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("mnist_autoencoder"))
+    assert f"MSE {presets.record('mnist_autoencoder')['test_mse']:.4f}" in row
+
+
 def test_unknown_record(folder):
     with pytest.raises(ValueError, match=r"Unknown preset: choose one of 'small', 'wide', .*Received: 'smal'"):
         presets.record("smal")

@@ -146,8 +146,9 @@ def test_configurations_of_version_0_1_load():
 @pytest.mark.parametrize(
     ("sizes", "jit_compile"),
     [
-        pytest.param({}, False, id="conv"),
-        pytest.param({"units": (6,)}, True, id="dense", marks=pytest.mark.slow),
+        pytest.param({"units": (6,)}, False, id="dense"),
+        pytest.param({"units": (6,)}, True, id="dense, XLA", marks=pytest.mark.slow),
+        pytest.param({}, False, id="conv", marks=pytest.mark.slow),
         pytest.param(
             {"layer_loss": keras_bsd.losses.FrequencyReCo()}, False, id="bands", marks=pytest.mark.slow
         ),

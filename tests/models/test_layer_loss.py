@@ -32,17 +32,22 @@ class SquaredDifference(LayerLoss):
         return {**super().get_config(), "factor": self.factor}
 
 
+def stage_losses(model, x, y):
+    return [
+        float(ops.convert_to_numpy(loss)) for loss in model.distil(x, ops.convert_to_tensor(y)).stage_losses
+    ]
+
+
 @pytest.mark.parametrize("codebook", [True, False])
 def test_a_layer_loss_of_the_users_own(codebook, tmp_path):
-    model = pairs.dense_pair(layer_loss=SquaredDifference(2.0), codebook=codebook, negatives="all")
+    model = pairs.small_pair(layer_loss=SquaredDifference(2.0), codebook=codebook, negatives="all")
     model.compile(keras.optimizers.AdamW(0.01))
     x, y = pairs.samples(model)
-    before = model.distil(x, ops.convert_to_tensor(y))
-    assert len(before.stage_losses) == 3
+    before = stage_losses(model, x, y)
+    assert len(before) == 1
     history = model.fit(x, y, epochs=8, verbose=0).history
-    assert set(history) > {"loss", "first_alignment", "third_firing_rate"}
-    after = model.distil(x, ops.convert_to_tensor(y))
-    assert float(sum(after.stage_losses)) < float(sum(before.stage_losses))
+    assert set(history) == {"loss", "first_alignment", "first_firing_rate"}
+    assert stage_losses(model, x, y) < before
     model.save(tmp_path / "pair.keras")
     loaded = keras.saving.load_model(tmp_path / "pair.keras")
     assert loaded.layer_loss.factor == 2.0
@@ -69,7 +74,7 @@ def test_a_stage_loss_is_the_mean_of_its_comparison(codebook, monkeypatch):
     monkeypatch.setattr(loss, "pairing", record_pairing)
     monkeypatch.setattr(loss, "compare", record_loss)
     x, y = pairs.samples(model)
-    step = model.distil(x, ops.convert_to_tensor(y))
+    mean_losses = stage_losses(model, x, y)
     ((targets, concepts, classes, negatives),) = calls
     np.testing.assert_array_equal(ops.convert_to_numpy(targets), np.eye(3)[y])
     if codebook:
@@ -78,7 +83,7 @@ def test_a_stage_loss_is_the_mean_of_its_comparison(codebook, monkeypatch):
         assert concepts is None
     assert (classes, negatives) == (True, "all")
     means = [ops.convert_to_numpy(values).mean() for values in losses]
-    np.testing.assert_allclose([float(value) for value in step.stage_losses], means, rtol=1e-6)
+    np.testing.assert_allclose(mean_losses, means, rtol=1e-6)
 
 
 def test_similarity_matching_with_a_codebook_learns_digits(digits):

@@ -117,12 +117,12 @@ def test_gradients_accumulate():
 
 
 def test_more_accumulation_steps_than_batches():
-    model = pairs.dense_pair()
+    model = pairs.small_pair()
     x, y = pairs.samples(model)
-    model.compile(sgd(gradient_accumulation_steps=5))
+    model.compile(sgd(gradient_accumulation_steps=5), run_eagerly=True)
     with pytest.raises(ValueError, match=r"no weight has changed. Use fewer .*gradient_accumulation_steps=5"):
         model.fit(x, y, batch_size=4, verbose=0)
-    model.compile(sgd(gradient_accumulation_steps=5))
+    model.compile(sgd(gradient_accumulation_steps=5), run_eagerly=True)
     model.fit(x, y, batch_size=4, epochs=2, verbose=0)
 
 
@@ -189,7 +189,7 @@ def test_frozen_weights_stay_and_the_others_learn(which):
     for layer in frozen:
         layer.trainable = False
     frozen_ids = {id(variable) for layer in frozen for variable in layer.variables}
-    model.compile(sgd())
+    model.compile(sgd(), run_eagerly=True)
     before = to_numpy(model.variables)
     x, y = pairs.samples(model)
     model.fit(x, y, epochs=2, batch_size=BATCH, verbose=0)

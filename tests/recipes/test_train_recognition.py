@@ -156,7 +156,8 @@ def test_bad_flags(flags, message, tmp_path):
 
 @pytest.mark.slow
 def test_fine_tunes_from_weights(tmp_path):
-    flags = ["--network=conv", *SMALL, "--method=rate", "--epochs=3", "--validation=0"]
+    flags = ["--network=conv", "--filters=6", "--pool_sizes=2", "--timesteps=2"]
+    flags += ["--method=rate", "--epochs=3", "--validation=0"]
     assert run("train_recognition", *flags, f"--output_dir={tmp_path / 'first'}").returncode == 0
     flags += [f"--weights={tmp_path / 'first' / 'rate.keras'}", "--seed=1", "--learning_rate=1e-9"]
     done = run("train_recognition", *flags, f"--output_dir={tmp_path / 'second'}")
