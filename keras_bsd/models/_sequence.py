@@ -14,9 +14,8 @@ class BSDSequenceModel(BSDModel):
     """A recurrent spiking encoder, and a decoder of single elements, trained by distillation.
 
     Every element of a sequence is a sample: the encoder's representation of each element is trained to match
-        the
-    decoder's representation of its class; the decoder has no axis of elements. Arguments, training and logs are
-    those of `BSDModel`, except for the shapes; sample weights are `(batch, elements)`.
+    the decoder's representation of its class; the decoder has no axis of elements. Arguments, training and logs
+    are those of `BSDModel`, except for the shapes; sample weights are `(batch, elements)`.
 
     Args:
         encoder: built Keras model from token ids `(batch, elements)` to class probabilities

@@ -7,6 +7,7 @@ import keras_bsd
 from tests.recipes.running import run
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("digits_run")
 def test_audits_and_draws(digits_run, tmp_path, digits):
     path = digits_run.folder / "rate.keras"

@@ -57,7 +57,8 @@ def test_trains_draws_and_saves(run_folder, methods, request, digits):
         assert np.array_equal(*kernels) == (method == "frozen")
 
 
-@pytest.mark.parametrize("baseline", [None, pytest.param("backprop", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("baseline", [None, "backprop"])
 def test_measures_and_draws(baseline, trained, request, tmp_path, digits):
     paths = {"readouts": trained / "readouts.keras"}
     if baseline:
