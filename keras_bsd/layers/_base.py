@@ -11,6 +11,7 @@ from keras import ops
 from keras_bsd import _rules, _state_scope
 from keras_bsd._types import Config, Layer, Shape, Tensor
 from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._quantization import quantized_layers, restore_quantization
 
 Targets = Literal["all", "last"]  # the elements of a sequence that have a target
 
@@ -141,13 +142,21 @@ class Stage(keras.layers.Layer):
             "the same shape."
         )
 
+    def _inner_layers(self) -> list[Layer]:
+        """Return the layers that hold the stage's weights, in an order that depends on its arguments alone."""
+        return list(self.synapse.layers)
+
     def get_config(self) -> Config:
         synapse = [keras.saving.serialize_keras_object(layer) for layer in self.synapse.layers]
-        return {**super().get_config(), "synapse": synapse}
+        quantized = quantized_layers(self._inner_layers())
+        return {**super().get_config(), "synapse": synapse, **({"quantized": quantized} if quantized else {})}
 
     @classmethod
     def from_config(cls, config: Config) -> Stage:
+        config = dict(config)
+        quantized = config.pop("quantized", {})
         if "synapse" in config:  # absent where a stage is configured by plain values
-            layers = [keras.saving.deserialize_keras_object(layer) for layer in config["synapse"]]
-            config = {**config, "synapse": layers}
-        return cls(**config)
+            config["synapse"] = [keras.saving.deserialize_keras_object(layer) for layer in config["synapse"]]
+        stage = cls(**config)
+        restore_quantization(stage._inner_layers(), quantized)
+        return stage
