@@ -4,11 +4,42 @@ import contextlib
 import json
 import os
 import pathlib
+import struct
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from keras_bsd._types import Path
+
+
+def expand(path: Path) -> pathlib.Path:
+    """Return a path in which a leading `~` is the home folder.
+
+    Args:
+        path: path, as a user gives it.
+
+    Raises:
+        TypeError: `path` is no path.
+    """
+    return pathlib.Path(os.path.expanduser(path))
+
+
+def check_zip(path: Path) -> None:
+    """Raise `zipfile.BadZipFile` unless a file is a zip archive whose members all have their checksums.
+
+    Args:
+        path: path of an `.npz` or `.keras` file, for example.
+    """
+    errors = (zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, OverflowError)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (*errors, UnicodeDecodeError) as error:
+        raise zipfile.BadZipFile(str(error)) from error
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"the checksum of its {damaged} is wrong")
 
 
 @contextlib.contextmanager
@@ -20,7 +51,7 @@ def atomic_write(path: Path) -> Iterator[pathlib.Path]:
     Args:
         path: path of the file to write.
     """
-    path = pathlib.Path(path)
+    path = expand(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
         temporary = pathlib.Path(folder, path.name)

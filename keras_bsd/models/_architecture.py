@@ -1,0 +1,93 @@
+"""Settings of a saved pair's networks, and how those of two pairs differ."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from keras_bsd._types import Config
+
+# Of a pair, besides its two networks.
+_OF_PAIR = ("task", "latent", "concepts", "components", "alphabet")
+# What does not change what a network computes, or follows from the rest.
+_IGNORED = {
+    "activity_regularizer",
+    "build_config",
+    "dtype",
+    "input_layers",
+    "inbound_nodes",
+    "momentum",
+    "module",
+    "name",
+    "output_layers",
+    "quantization_config",
+    "quantized",
+    "seed",
+    "shared_object_id",
+    "trainable",
+}
+_IGNORED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
+_KIND = "class"
+
+
+def settings(serialized: Config) -> Config:
+    """Return the settings of a serialised pair by their places, such as `encoder.layers.1.timesteps`.
+
+    Raises:
+        ValueError: the object is not a pair.
+    """
+    config = serialized.get("config", {})
+    if not isinstance(config, dict) or not {"encoder", "decoder"} <= set(config):
+        raise ValueError(f"a pair has an encoder and a decoder, {serialized.get('class_name')} has not")
+    found = {key: config[key] for key in _OF_PAIR if key in config}
+    for role in ("encoder", "decoder"):
+        found.update(_flatten(role, config[role]["config"]["layers"]))
+    return found
+
+
+def _flatten(place: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the place and value of every setting in a part of a configuration."""
+    if isinstance(value, dict) and {"class_name", "config"} <= set(value):
+        yield f"{place}.{_KIND}", value.get("registered_name") or value["class_name"]
+        value = value["config"]
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in _IGNORED and not key.endswith(_IGNORED_ENDINGS):
+                yield from _flatten(f"{place}.{key}", inner)
+    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        for i, inner in enumerate(value):
+            yield from _flatten(f"{place}.{i}", inner)
+    else:
+        yield place, value
+
+
+def differences(saved: Config, present: Config) -> list[str]:
+    """Return how settings in a file differ from those of a model, one line each.
+
+    A setting that only one of the two has, such as one that an earlier version did not save, is no difference,
+    unless a whole layer is missing.
+    """
+    lines, alone = [], []
+    for place in {**present, **saved}:
+        if place in saved and place in present:
+            if not _equal(place, saved[place], present[place]):
+                lines.append(f"{place} is {saved[place]!r} in the file and {present[place]!r} in the model")
+        elif _is_layer(place) and not place.startswith(tuple(alone)):
+            alone.append(place.removesuffix(_KIND))
+            where = "file" if place in saved else "model"
+            kind = saved.get(place, present.get(place))
+            lines.append(f"{alone[-1].rstrip('.')} ({kind}) is in the {where} alone")
+    return lines
+
+
+def _is_layer(place):
+    *_, position, key = place.split(".")
+    return key == _KIND and position.isdigit()
+
+
+def _equal(place, first, second):
+    if place.endswith("shape") and isinstance(first, list) and isinstance(second, list):
+        axes = zip(first[1:], second[1:], strict=False)  # None is any length
+        return len(first) == len(second) and all(a == b or None in (a, b) for a, b in axes)
+    if isinstance(first, float) and isinstance(second, float):
+        return math.isclose(first, second, rel_tol=1e-6)
+    return first == second
