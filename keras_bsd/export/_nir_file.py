@@ -1,18 +1,25 @@
 """Networks for neuromorphic hardware, in the Neuromorphic Intermediate Representation (NIR)."""
 
+import collections
 import itertools
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_bsd import _checks
-from keras_bsd._optional import require
+from keras_bsd._observe import observe
 from keras_bsd._types import Model, Path
+from keras_bsd.encoding import DirectEncoder
+from keras_bsd.encoding._base import TimeEncoder
 from keras_bsd.export._network import as_float, exported_network
+from keras_bsd.export._nir_synapse import IDENTITIES, channels_first, refusal, require_nir, synapse_nodes
 from keras_bsd.export._paths import atomic_export
-from keras_bsd.export._streaming import takes_series, timesteps
-from keras_bsd.layers import SpikingLIF, SpikingStage, Stage
+from keras_bsd.layers import Readout, SpikingLIF, SpikingStage
+
+# What a subclass of a stage may define without changing what the stage computes.
+_HARMLESS = {"build", "compute_output_shape", "get_config", "from_config", "backward_synapse", "_config_keys"}
 
 
 def to_nir(model: Model, filepath: Path, dt: float = 1e-4) -> Any:
@@ -21,7 +28,21 @@ def to_nir(model: Model, filepath: Path, dt: float = 1e-4) -> Any:
     NIR describes neurons by differential equations. Integrated by Euler's method with steps of `dt`, the
     graph's neurons spike as those of the network. A held stimulus is the graph's input at every step. The
     graph's output, averaged over the steps, is that of the readout before its activation. Maps are
-    channels-first, as NIR requires, and normalisation is part of the weights.
+    channels-first, as NIR requires. The state of stateful neurons is not written: the graph starts at rest.
+
+    The network is a chain of `SpikingStage`s (`SpikingDense` and `SpikingConv2D` among them) and at its end a
+    `Readout` or none; a `DirectEncoder` may come first. Neurons have a hard reset and no refractory steps. A
+    synapse may consist of
+
+    - `Dense`, `Conv1D`, `Conv2D`, `DepthwiseConv1D` and `DepthwiseConv2D` without activation, in any
+      number, with any strides, dilations and groups; groups are written as blocks of one kernel, and a `Dense`
+      along the last axis of a map is a convolution with a kernel of size one;
+    - `Rescaling` and `BatchNormalization`, which are merged into the weights before or behind them;
+    - `Flatten`, and `AveragePooling2D` without padding;
+    - `Dropout` and other layers that do nothing at inference.
+
+    Any other layer or option is refused by name, as are quantised layers, `data_format="channels_first"` and
+    subclasses that compute something of their own.
 
     Args:
         model: a `BSDModel`, whose encoder is written, or a Sequential or functional Keras model of consecutive
@@ -30,12 +51,12 @@ def to_nir(model: Model, filepath: Path, dt: float = 1e-4) -> Any:
         dt: positive float, duration of a time step in seconds.
 
     Returns:
-        The `nir.NIRGraph`, read from the file. Its metadata are the number of time steps, `dt` and the
-        readout's activation.
+        The `nir.NIRGraph`, read from the file. Its metadata are `dt`, the readout's `activation` and, unless
+        the network takes series of any length, the number of `timesteps`.
 
     Raises:
-        ValueError: an argument is out of range, or a layer cannot be expressed in NIR: soft resets or none,
-            refractory neurons, max-pooling, skip connections and others.
+        ValueError: an argument is out of range, or a layer cannot be expressed in NIR. An earlier file is not
+            changed.
         ImportError: the package `nir`, of the extra `nir`, is not installed.
 
     Example:
@@ -49,52 +70,120 @@ def to_nir(model: Model, filepath: Path, dt: float = 1e-4) -> Any:
     Source: Pedersen et al., "Neuromorphic intermediate representation: A unified instruction set for
     interoperable brain-inspired computing", Nature Communications 2024.
     """
-    nir = _require_nir()
+    nir = require_nir()
     network, dt = exported_network(model), _checks.real("dt", dt, low=0.0, low_open=True)
-    stages = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
-    features = tuple(network.input_shape[2 if takes_series(network) else 1 :])
-    nodes = {"input": nir.Input(input_type=np.array(_channels_first(features)))}
+    stages, steps = _chain(network)
+    nodes = {"input": nir.Input(input_type=np.array(channels_first(stages[0].input_features)))}
     activation = "linear"
     for stage in stages:
-        if not isinstance(stage, Stage):
-            raise _refusal(stage, "it is not a stage")
-        nodes |= _synapse(stage)
+        nodes |= synapse_nodes(stage)
         if isinstance(stage, SpikingStage):
             nodes[f"{stage.name}_neurons"] = _neurons(stage, dt)
         else:
-            activation = keras.activations.serialize(stage.activation)
-    *_, last = nodes.values()
-    nodes["output"] = nir.Output(output_type=last.output_type["output"])
-    metadata = {"timesteps": timesteps(network), "dt": dt, "activation": activation}
+            activation = _activation(stage)
+    _check_calls(network, stages)
+    features = stages[-1].synapse.compute_output_shape((None, *stages[-1].input_features))[1:]
+    nodes["output"] = nir.Output(output_type=np.array(channels_first(features)))
+    metadata = {"dt": dt, "activation": activation} | ({} if steps is None else {"timesteps": steps})
     graph = nir.NIRGraph(nodes, list(itertools.pairwise(nodes)), metadata)
     with atomic_export(filepath, ".nir") as written:
         nir.write(written, graph)
         return nir.read(written)
 
 
-def _require_nir():
-    return require("nir", "Export to NIR", "nir")
+def _chain(network):
+    """Return the stages of a network in order, and the number of time steps or None.
+
+    Raises:
+        ValueError: the network is not a chain of stages that NIR can express.
+    """
+    layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
+    layers = [layer for layer in layers if type(layer) not in IDENTITIES]
+    encoder = layers.pop(0) if layers and type(layers[0]) is DirectEncoder else None
+    for i, layer in enumerate(layers):
+        _check_stage(layer, first=i == 0 and encoder is None, last=i == len(layers) - 1)
+    if not layers:
+        raise ValueError(f"`model` must have stages. Received: '{network.name}', which has none")
+    if None in layers[0].input_features:
+        raise refusal(
+            layers[0],
+            f"its inputs have the shape {layers[0].input_features}, and NIR requires known sizes",
+            "Build the network with a keras.Input of known sizes; only the number of time steps may be None.",
+        )
+    return layers, (encoder or layers[0]).timesteps if encoder or _holds(layers[0]) else network.input_shape[1]
 
 
-def _refusal(layer, why):
-    return ValueError(f"Layer '{layer.name}' cannot be written to NIR: {why}. Received: {type(layer).__name__}")
+def _holds(stage):
+    return getattr(stage, "timesteps", None) is not None
 
 
-def _channels_first(shape):
-    return (shape[-1], *shape[:-1])
+def _check_stage(layer, first, last):
+    base = next((base for base in (SpikingStage, Readout) if isinstance(layer, base)), None)
+    if base is None:
+        encoder = isinstance(layer, TimeEncoder)
+        remedy = "Export the network without it, and encode the graph's inputs by it." if encoder else ""
+        raise refusal(
+            layer, "it is not a stage", remedy or "Files hold consecutive stages alone: leave it out."
+        )
+    own = [kind for kind in type(layer).__mro__ if issubclass(kind, base) and kind is not base]
+    changed = sorted({name for kind in own for name in vars(kind) if hasattr(base, name)} - _HARMLESS)
+    changed = [name for name in changed if not name.startswith("__")]
+    if changed:
+        raise refusal(layer, f"its class defines {', '.join(changed)} otherwise than {base.__name__}")
+    if base is Readout and not last:
+        raise refusal(
+            layer, "it averages over time, and layers follow it", "Export the two parts on their own."
+        )
+    if _holds(layer) and not first:
+        raise refusal(
+            layer,
+            f"it holds its input for timesteps={layer.timesteps}, and is not the first layer",
+            "Leave `timesteps` to the first stage, or export the two parts on their own.",
+        )
+
+
+def _check_calls(network, stages):
+    """Raise unless every stage is called once, so that the stages are a chain."""
+    calls = collections.Counter()
+
+    def record(stage, _, outputs):
+        calls[stage] += 1
+        return outputs
+
+    shape = [1 if n is None else n for n in network.input_shape]
+    with observe(stages, record), keras.StatelessScope():
+        network(ops.zeros(shape, network.inputs[0].dtype), training=False)
+    for stage in stages:
+        if calls[stage] != 1:
+            raise refusal(stage, f"it is called {calls[stage]} times", "Use a stage of its own each time.")
+
+
+def _activation(readout):
+    name = keras.activations.serialize(readout.activation)
+    if not isinstance(name, str):
+        raise refusal(
+            readout, f"its activation {name!r} has no name", "Use an activation of Keras by its name."
+        )
+    return name
 
 
 def _neurons(stage, dt):
-    nir, cell = _require_nir(), stage.neuron.cell
+    nir, cell = require_nir(), stage.neuron.cell
     if cell.reset != "hard":
-        raise _refusal(stage, f"NIR resets neurons to a fixed value, and its neurons have reset={cell.reset!r}")
+        raise refusal(
+            stage,
+            f"NIR resets neurons to a fixed value, and its neurons have reset={cell.reset!r}",
+            'Train with SpikingLIF(reset="hard").',
+        )
     if cell.refractory_steps:
-        raise _refusal(
-            stage, f"NIR has no refractory neurons, and it has refractory_steps={cell.refractory_steps}"
+        raise refusal(
+            stage,
+            f"NIR has no refractory neurons, and it has refractory_steps={cell.refractory_steps}",
+            "Train with SpikingLIF(refractory_steps=0).",
         )
     if type(stage.neuron) is not SpikingLIF:
-        raise _refusal(stage, "its neurons are of a subclass of SpikingLIF")
-    shape, leak = _channels_first(stage.output_features), as_float(cell.leak)
+        raise refusal(stage, "its neurons are of a subclass of SpikingLIF")
+    shape, leak = channels_first(stage.output_features), as_float(cell.leak)
 
     def everywhere(value):
         return np.full(shape, value, "float32")
@@ -110,76 +199,3 @@ def _neurons(stage, dt):
         v_threshold=threshold,
         v_reset=everywhere(0),
     )
-
-
-def _synapse(stage):
-    """Return the nodes of a stage's synapse: one product, and a flattening before it where there is one."""
-    nir, name, shape = _require_nir(), f"{stage.name}_synapse", stage.input_features
-    gain, product, nodes = 1.0, None, {}
-    for layer in stage.synapse.layers:
-        if isinstance(layer, (keras.layers.Flatten, keras.layers.Dropout)) and product is None:
-            continue
-        elif isinstance(layer, keras.layers.Rescaling) and product is None and layer.offset == 0:
-            gain *= layer.scale
-        elif type(layer) in _PRODUCTS and product is None and _is_linear(layer):
-            product = _PRODUCTS[type(layer)](layer, shape, gain)
-        elif isinstance(layer, keras.layers.BatchNormalization) and product is not None:
-            _normalize(product, layer)
-        else:
-            kind = type(layer).__name__
-            raise _refusal(stage, f"its {kind} '{layer.name}' has no counterpart in NIR at this place")
-    if product is None:
-        raise _refusal(stage, "it has no weights")
-    if "stride" in product:
-        return {name: nir.Conv2d(**product)}
-    if len(shape) > 1:
-        first = {"input": np.array(_channels_first(shape))}
-        nodes[f"{stage.name}_flatten"] = nir.Flatten(input_type=first, start_dim=0)
-    return {**nodes, name: nir.Affine(**product)}
-
-
-def _is_linear(layer):
-    return layer.activation is keras.activations.linear
-
-
-def _dense(layer, shape, gain):
-    """Return weights `(units, inputs)` for channels-first inputs."""
-    kernel = gain * _array(layer.kernel)
-    kernel = np.moveaxis(kernel.reshape(*shape, -1), len(shape) - 1, 0).reshape(kernel.shape)
-    return {"weight": kernel.T, "bias": _bias(layer, kernel.shape[-1])}
-
-
-def _conv(layer, shape, gain):
-    """Return weights `(filters, channels, height, width)`."""
-    if layer.padding == "same" and max(layer.strides) > 1:
-        raise _refusal(layer, "with strides, frameworks define the padding 'same' differently")
-    return {
-        "input_shape": tuple(shape[:-1]),
-        "weight": np.transpose(gain * _array(layer.kernel), (3, 2, 0, 1)),
-        "stride": tuple(layer.strides),
-        "padding": layer.padding,
-        "dilation": tuple(layer.dilation_rate),
-        "groups": layer.groups,
-        "bias": _bias(layer, layer.filters),
-    }
-
-
-_PRODUCTS = {keras.layers.Dense: _dense, keras.layers.Conv2D: _conv}
-
-
-def _array(weight):
-    return keras.ops.convert_to_numpy(weight)
-
-
-def _bias(layer, units):
-    return np.zeros(units, "float32") if layer.bias is None else _array(layer.bias)
-
-
-def _normalize(product, layer):
-    """Merge a normalisation, as it is at inference, into the product before it."""
-    scale = 1 / np.sqrt(_array(layer.moving_variance) + layer.epsilon)
-    scale = scale * _array(layer.gamma) if layer.scale else scale
-    shift = _array(layer.beta) if layer.center else 0
-    weight = product["weight"]
-    product["weight"] = weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
-    product["bias"] = (product["bias"] - _array(layer.moving_mean)) * scale + shift
