@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_bsd.layers._stage import SpikingStage, flatten_stages
+from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
 from keras_bsd.layers._time_loop import unrolled
 
 
@@ -57,19 +57,19 @@ def run_with_spikes(network, inputs):
     """Run a network at inference and record the spikes of its stages.
 
     Returns:
-        The network's outputs, and a dict from the name of each spiking stage that was called to its spikes
-        `(batch, time, ...)`, in the network's order.
+        The network's outputs, and a dict from the name (see `stage_names`) of each spiking stage that was
+        called to its spikes `(batch, time, ...)`, in the network's order.
     """
-    stages = flatten_stages(network, SpikingStage)
     spikes = {}
 
     def record(stage, _, outputs):
-        spikes[stage.name] = outputs
+        spikes[stage] = outputs
         return outputs
 
-    with observe(stages, record):
+    with observe(flatten_stages(network, SpikingStage), record):
         outputs = network.call(inputs, training=False)
-    return outputs, {stage.name: spikes[stage.name] for stage in stages if stage.name in spikes}
+    names = stage_names(network)
+    return outputs, {name: spikes[stage] for stage, name in names.items() if stage in spikes}
 
 
 def run_with_membranes(network, inputs, stages):
@@ -79,17 +79,18 @@ def run_with_membranes(network, inputs, stages):
         Two dicts by the name of each stage: spikes, and membranes before the reset, both `(batch, time, ...)`,
         with the time steps of elements one after another.
     """
-    charges = {stage.neuron.cell: [] for stage in stages}
+    charges, names = {stage.neuron.cell: [] for stage in stages}, stage_names(network)
     spikes, membranes = {}, {}
 
     def record(layer, arguments, outputs):
         if layer in charges:
             charges[layer].append(layer.charge(*arguments[:2]))
             return outputs
-        spikes[layer.name] = join_time_steps(layer, outputs)
+        name = names[layer]
+        spikes[name] = join_time_steps(layer, outputs)
         # Stages may share their neuron, and a stage may be called twice: the last steps are those of this call.
-        steps = charges[layer.neuron.cell][-spikes[layer.name].shape[1] :]
-        membranes[layer.name] = ops.stack(steps, axis=1)
+        steps = charges[layer.neuron.cell][-spikes[name].shape[1] :]
+        membranes[name] = ops.stack(steps, axis=1)
         return outputs
 
     with unrolled(), observe([*charges, *stages], record):

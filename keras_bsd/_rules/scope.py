@@ -27,13 +27,13 @@ class LocalLearning:
         rule: function `(stage, inputs, training) -> (spikes, representation)`, a value of `RULES`.
 
     Attributes:
-        representations: dict from the name of each stage called within the scope to its firing
-            rates `(batch, ...)`, in calling order.
+        representations: dict from each stage called within the scope to its firing rates `(batch, ...)`, in
+            calling order.
     """
 
     def __init__(self, rule: Function) -> None:
         self._rule = rule
-        self.representations: dict[str, Tensor] = {}
+        self.representations: dict[Layer, Tensor] = {}
 
     def __enter__(self) -> LocalLearning:
         self._token = _active.set(self)
@@ -44,7 +44,12 @@ class LocalLearning:
 
     def run_stage(self, stage: Layer, inputs: Tensor, training: bool) -> Tensor:
         """Run `stage` by the rule on detached inputs, record its representation, and return its spikes."""
-        spikes, self.representations[stage.name] = self._rule(stage, inputs, training)
+        if stage in self.representations:
+            raise ValueError(
+                f"Stage '{stage.name}' must be called once, since it has one representation and one teacher. "
+                "Received: a second call in the same network. Make a stage for each call."
+            )
+        spikes, self.representations[stage] = self._rule(stage, inputs, training)
         return spikes
 
 

@@ -9,6 +9,7 @@ from keras_bsd import _checks
 from keras_bsd._observe import SpikeRecorder, arrays, run_with_membranes
 from keras_bsd._types import Array, ArrayLike, Model
 from keras_bsd.layers import SpikingStage, flatten_stages
+from keras_bsd.layers._stage import stage_names
 
 
 def spikes(network: Model, x: ArrayLike) -> dict[str, Array]:
@@ -31,8 +32,7 @@ def spikes(network: Model, x: ArrayLike) -> dict[str, Array]:
     """
     batch_size = network.input_shape[0]  # None, Keras's default, unless the network has a fixed one
     recorded = SpikeRecorder(network).predict(np.asarray(x, "float32"), batch_size=batch_size, verbose=0)
-    stages = flatten_stages(network, SpikingStage)
-    return {stage.name: recorded[stage.name] for stage in stages if stage.name in recorded}
+    return {name: recorded[name] for name in stage_names(network).values() if name in recorded}
 
 
 def membranes(network: Model, stage: str, x: ArrayLike) -> dict[str, Any]:
@@ -57,7 +57,8 @@ def membranes(network: Model, stage: str, x: ArrayLike) -> dict[str, Any]:
     >>> traces["membranes"].shape, traces["threshold"]
     ((1, 5, 6), 0.6...)
     """
-    stages = {known.name: known for known in flatten_stages(network, SpikingStage)}
+    names = stage_names(network)
+    stages = {names[known]: known for known in flatten_stages(network, SpikingStage)}
     observed = stages[_checks.one_of("stage", stage, tuple(stages))]
     x = ops.convert_to_tensor(np.asarray(x, "float32"))
     fired, traces = (by_stage[stage] for by_stage in run_with_membranes(network, x, [observed]))

@@ -23,7 +23,7 @@ from keras_bsd.layers import (
     Stage,
 )
 from keras_bsd.layers._kinds import KERNEL_LAYERS
-from keras_bsd.layers._stage import walk
+from keras_bsd.layers._stage import stage_names, walk
 
 KNOWN_STAGES = (SpikingStage, SpikingDense, SpikingConv2D, SpikingResidualConv2D, Readout, SequenceReadout)
 WHOLE_STAGES = (SpikingRecurrent,)  # counted as one layer and their neurons: their layers run within a loop
@@ -99,7 +99,7 @@ class Counter:
     """
 
     def __init__(self, network):
-        self._network = network
+        self._network, self._names = network, stage_names(network)
         self._stage_of = {}  # every layer that is observed, in the network's order; None outside stages
         self._totals, self._unknown, self._samples = {}, {}, 0
         for layer in walk(network):
@@ -168,7 +168,7 @@ class Counter:
         return LayerCost(
             name=self._name(layer),
             kind=type(layer).__name__,
-            stage=stage.name if stage else "",
+            stage=self._names[stage] if stage else "",
             neurons=total.neurons,
             synapses=_synapses(layer, operations),
             firing_rate=spikes / total.neurons / total.steps if total.neurons else None,
@@ -178,7 +178,8 @@ class Counter:
 
     def _name(self, layer):
         stage = self._stage_of[layer]
-        return layer.name if stage is None else f"{stage.name}/{layer.name}"
+        name = self._names.get(layer, layer.name)
+        return name if stage is None else f"{self._names[stage]}/{name}"
 
     def unknown(self):
         """Return descriptions of the operations that were not counted, a tuple of strings."""

@@ -8,6 +8,7 @@ import numpy as np
 from keras_bsd._backend import gradients
 from keras_bsd._observe import arrays
 from keras_bsd.layers import Readout, flatten_stages
+from keras_bsd.layers._stage import stage_names
 
 
 class Reach(NamedTuple):
@@ -20,12 +21,13 @@ class Reach(NamedTuple):
 
 def owners(model):
     """Return each loss's name and the layers that are to learn from it, in the order of `losses`."""
+    names = stage_names(model.encoder)
     readouts = [[readout] for readout in model.stage_readouts] or [[]] * len(model.encoder_stages)
     pairs = zip(model.encoder_stages, model.decoder_stages, readouts, strict=True)
     return [
         ("task loss", flatten_stages(model.encoder, Readout)),
         ("recall loss", flatten_stages(model.decoder, Readout)),
-        *((f"loss of stage '{stage.name}'", [stage, teacher, *own]) for stage, teacher, own in pairs),
+        *((f"loss of stage '{names[stage]}'", [stage, teacher, *own]) for stage, teacher, own in pairs),
     ]
 
 

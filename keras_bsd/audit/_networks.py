@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_bsd import _checks
 from keras_bsd._observe import arrays
-from keras_bsd.layers import Stage, flatten_stages
+from keras_bsd.layers._stage import stage_names
 
 
 def fits(x, network):
@@ -15,8 +15,8 @@ def fits(x, network):
 
 
 def stages_by_network(model):
-    """Return a dict from `"encoder"` and `"decoder"` to all stages of that network, readouts included."""
-    return {name: flatten_stages(getattr(model, name), Stage) for name in ("encoder", "decoder")}
+    """Return a dict from `"encoder"` and `"decoder"` to a dict from that network's stages to their names."""
+    return {name: stage_names(getattr(model, name)) for name in ("encoder", "decoder")}
 
 
 @contextlib.contextmanager

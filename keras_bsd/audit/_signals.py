@@ -43,7 +43,9 @@ def record_signals(model, x, y, muted=None):
         List of `Signal` in the order of the calls. The model does not change.
     """
     by_network = stages_by_network(model)
-    network_of = {stage: name for name, stages in by_network.items() for stage in stages}
+    labels_of = {
+        stage: (network, name) for network, stages in by_network.items() for stage, name in stages.items()
+    }
     labels = []
 
     def run(x, y):
@@ -53,19 +55,19 @@ def record_signals(model, x, y, muted=None):
             ports = {"input": arguments[0], "output": outputs if isinstance(stage, SpikingStage) else []}
             for port, structure in ports.items():
                 for tensor in keras.tree.flatten(structure):
-                    labels.append((network_of[stage], stage.name, port))
+                    labels.append((*labels_of[stage], port))
                     tensors.append(tensor)
-            is_muted = network_of[stage] == muted
+            is_muted = labels_of[stage][0] == muted
             return keras.tree.map_structure(ops.zeros_like, outputs) if is_muted else outputs
 
-        with observe(network_of, record), keras.StatelessScope():
+        with observe(labels_of, record), keras.StatelessScope():
             model.distil(x, y)
         return tensors
 
     recorded = list(zip(labels, arrays(compiled(run)(x, y)), strict=True))
     network_inputs = {
-        name: [values for label, values in recorded if label == (name, stages[0].name, "input")]
-        for name, stages in by_network.items()
+        network: [values for label, values in recorded if label == (network, first, "input")]
+        for network, (first, *_) in ((network, stages.values()) for network, stages in by_network.items())
     }
 
     def is_external(network, port, values):

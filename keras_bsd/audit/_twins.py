@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_bsd.layers import Readout, SkipConv2D, flatten_stages
 from keras_bsd.layers._kinds import kind_of
+from keras_bsd.layers._stage import stage_names
 
 LOGGED_AS = "weight_cosine"  # the log of keras_bsd.callbacks.LayerAlignment, after the stage's name
 
@@ -48,10 +49,11 @@ def compare(model):
     Args:
         model: `keras_bsd.BSDModel`.
     """
-    return [_compare(upward, downward) for upward, downward in twin_stages(model)]
+    names = stage_names(model.encoder) | stage_names(model.decoder)
+    return [_compare(upward, downward, names) for upward, downward in twin_stages(model)]
 
 
-def _compare(upward, downward):
+def _compare(upward, downward, names):
     up, up_unpaired = _kernels(upward)
     down, down_unpaired = _kernels(downward)
     unpaired = [*up_unpaired, *down_unpaired]
@@ -61,8 +63,8 @@ def _compare(upward, downward):
         unpaired.append("kernel shapes differ: forward {}, adjoints of backward {}".format(*shapes))
         up = down = []
     return Twins(
-        upward.name,
-        downward.name,
+        names[upward],
+        names[downward],
         tuple(_cosine(a, b) for a, b in zip(up, down, strict=True)),
         tuple(a.size**-0.5 for a in up),
         "; ".join(unpaired),

@@ -11,6 +11,7 @@ from keras_bsd._observe import arrays, observe
 from keras_bsd._types import Array, Layer
 from keras_bsd.audit._locality import gradients_by_weights, losses, owners
 from keras_bsd.layers import Stage
+from keras_bsd.layers._stage import stage_names
 
 
 class Update(NamedTuple):
@@ -46,7 +47,7 @@ def recompute_updates(model, x, y, gradient):
     stage_of = {layer: stage for stage in stages for layer in stage.synapse.layers if _has_kernel(layer)}
     calls, presynaptic = _record_calls(model, x, y, stage_of, stages)
     errors = _local_errors(model, x, y, stage_of, calls)
-    updates = []
+    updates, names = [], stage_names(model.encoder) | stage_names(model.decoder)
     for layer, stage in stage_of.items():
         used = [
             (call.inputs, ops.convert_to_tensor(error))
@@ -61,7 +62,7 @@ def recompute_updates(model, x, y, gradient):
         difference = max(float(np.abs(a - b).max()) for a, b in zip(recomputed, actual, strict=True))
         kinds = {_kind(stage, inputs, presynaptic[stage]) for inputs, _ in used}
         updates.append(
-            Update(stage.name, layer.name, " and ".join(sorted(kinds)), difference / (largest or 1.0))
+            Update(names[stage], layer.name, " and ".join(sorted(kinds)), difference / (largest or 1.0))
         )
     return updates
 

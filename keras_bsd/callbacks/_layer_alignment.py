@@ -9,6 +9,7 @@ from keras_bsd._observe import SpikeRecorder
 from keras_bsd._types import ArrayLike
 from keras_bsd.audit._twins import LOGGED_AS, compare
 from keras_bsd.callbacks._progress import Logs
+from keras_bsd.layers._stage import stage_names
 
 
 class LayerAlignment(keras.callbacks.Callback):
@@ -64,7 +65,9 @@ class LayerAlignment(keras.callbacks.Callback):
         targets = ops.convert_to_numpy(model._targets(ops.convert_to_tensor(self.y)))
         self._concepts, self._concept_of = np.unique(targets, axis=0, return_inverse=True)
         self._forward, self._backward = SpikeRecorder(model.encoder), SpikeRecorder(model.decoder)
-        self._pairs = list(zip(model.encoder_stages, model.decoder_stages, strict=True))
+        names = stage_names(model.encoder) | stage_names(model.decoder)
+        pairs = zip(model.encoder_stages, model.decoder_stages, strict=True)
+        self._pairs = [(names[stage], names[teacher]) for stage, teacher in pairs]
         self._last: Logs = {}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -77,13 +80,13 @@ class LayerAlignment(keras.callbacks.Callback):
         forward = self._forward.predict_on_batch(self.x)
         backward = self._backward.predict_on_batch(self._concepts)
         measured = {}
-        for stage, teacher in self._pairs:
-            a, b = forward[stage.name], backward[teacher.name][self._concept_of]
+        for name, teacher in self._pairs:
+            a, b = forward[name], backward[teacher][self._concept_of]
             a, b = (spikes.reshape(len(self.x), -1).astype("float32") for spikes in (a, b))
             norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
             cosines = (a * b).sum(axis=1) / np.maximum(norms, 1e-9)
-            measured[f"{stage.name}_spike_cosine"] = float(cosines.mean())
-            measured[f"{stage.name}_spike_hamming"] = float((a == b).mean())
+            measured[f"{name}_spike_cosine"] = float(cosines.mean())
+            measured[f"{name}_spike_hamming"] = float((a == b).mean())
         for twins in compare(model):
             if twins.cosines:
                 measured[f"{twins.forward}_{LOGGED_AS}"] = twins.cosine

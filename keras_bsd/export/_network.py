@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_bsd._observe import join_time_steps, run_with_membranes, run_with_spikes
 from keras_bsd.layers import SpikingStage, flatten_stages
+from keras_bsd.layers._stage import stage_names
 from keras_bsd.layers._time_loop import unrolled
 
 
@@ -58,7 +59,7 @@ def run(network, stimulus):
     """
     with unrolled():
         outputs, spikes = run_with_spikes(network, stimulus)
-    stages = {stage.name: stage for stage in flatten_stages(network, SpikingStage)}
+    stages = {name: stage for stage, name in stage_names(network).items()}
     return outputs, {name: join_time_steps(stages[name], value) for name, value in spikes.items()}
 
 
@@ -71,7 +72,8 @@ def run_with_margins(network, stimulus):
     """
     stages = flatten_stages(network, SpikingStage)
     spikes, membranes = run_with_membranes(network, stimulus, stages)
-    thresholds = {stage.name: stage.neuron.cell.threshold for stage in stages}
+    names = stage_names(network)
+    thresholds = {names[stage]: stage.neuron.cell.threshold for stage in stages}
     margins = {
         name: ops.min(ops.abs(membrane - thresholds[name]), axis=1) for name, membrane in membranes.items()
     }

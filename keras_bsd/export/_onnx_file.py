@@ -17,6 +17,7 @@ from keras_bsd.export._paths import atomic_export
 from keras_bsd.export._programs import OUTPUTS, Output
 from keras_bsd.export._streaming import timesteps
 from keras_bsd.layers import SpikingStage, flatten_stages
+from keras_bsd.layers._stage import stage_names
 
 OPSETS = range(13, 19)  # those that tf2onnx writes
 
@@ -118,12 +119,12 @@ def _checked_length(length, network, streaming):
 
 
 def _neurons(network, length):
-    stages = flatten_stages(network, SpikingStage)
+    stages, names = flatten_stages(network, SpikingStage), stage_names(network)
     if not stages:
         return {}
     return {
         "timesteps": timesteps(network) or length,
-        "thresholds": {stage.name: as_float(stage.neuron.cell.threshold) for stage in stages},
+        "thresholds": {names[stage]: as_float(stage.neuron.cell.threshold) for stage in stages},
     }
 
 

@@ -112,7 +112,7 @@ class SpikingRecurrent(ConfiguredStage):
         features = input_shape[-1]
         self.synapse.build((None, None, features))
         self.recurrent.build((None, self.units))
-        self.neuron.build((None, self._steps, self.units))
+        self._build_neuron((None, self._steps, self.units))
         self.input_features, self.output_features = (features,), (self.units,)
         Stage.build(self, input_shape)
 
@@ -199,6 +199,9 @@ class SpikingRecurrent(ConfiguredStage):
         (feedback, *_, spikes), final = scan_over_time(element, states, [affine], unroll=1)
         final = [inputs[:, ops.shape(inputs)[1] - self.delays + 1 :], *final]
         return _Trace(inputs, affine, feedback, spikes, states[-1][:, None]), final
+
+    def _inner_layers(self):
+        return [*super()._inner_layers(), self.recurrent]
 
     @classmethod
     def from_config(cls, config: Config) -> Stage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -88,7 +89,7 @@ class SpikingStage(Stage):
             time = self.timesteps
         self._build_synapse(features, input_shape)
         neurons = self.synapse.compute_output_shape((None, *features))[1:]
-        self.neuron.build((batch_size, time, *neurons))
+        self._build_neuron((batch_size, time, *neurons))
         self.input_features, self.output_features = tuple(features), tuple(neurons)
         super().build(input_shape)
 
@@ -106,6 +107,22 @@ class SpikingStage(Stage):
                 f"can process: {error}. Received: shape={tuple(input_shape)}. A first stage, whose stimulus "
                 "has no time axis, needs `timesteps`."
             ) from error
+
+    def _build_neuron(self, shape):
+        neuron = self.neuron
+        if neuron.built:  # by another stage
+            shared = {
+                "a learned leak or threshold": neuron.cell.trainable_leak or neuron.cell.trainable_threshold,
+                "a state that it carries from call to call": neuron.stateful,
+            }
+            if any(shared.values()):
+                raise ValueError(
+                    f"Stage '{self.name}' needs a `neuron` of its own. Received: neuron='{neuron.name}', which "
+                    f"has been built before and has {next(what for what, holds in shared.items() if holds)}. "
+                    "Make a SpikingLIF for each stage, such as SpikingLIF.from_config(neuron.get_config())."
+                )
+            self.neuron = neuron.__class__.from_config(neuron.get_config())
+        self.neuron.build(shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         time = input_shape[1] if self.timesteps is None else self.timesteps
@@ -224,15 +241,23 @@ class ConfiguredStage(SpikingStage):
 
 def walk(model: Model) -> Iterator[Layer]:
     """Yield the layers of `model` in calling order, those of nested models in place."""
+    return (layer for layer, _ in _walk_with_path(model))
+
+
+def _walk_with_path(model, path=()):
+    """Yield each layer and the names of the nested models that it is in."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from walk(layer)
+            yield from _walk_with_path(layer, (*path, layer.name))
         else:
-            yield layer
+            yield layer, path
 
 
 def flatten_stages(model: Model, kind: type | tuple[type, ...] = Stage) -> list[Layer]:
     """Return the stages of a model in calling order, those of nested models included.
+
+    Logs and results name a stage by its own name, or where several stages share that name by the names of the
+    nested models and of the stage: `base_dense_1`.
 
     Args:
         model: Keras model.
@@ -248,3 +273,46 @@ def flatten_stages(model: Model, kind: type | tuple[type, ...] = Stage) -> list[
     ['dense_1', 'dense_2', 'scores']
     """
     return [layer for layer in walk(model) if isinstance(layer, kind)]
+
+
+def stage_names(model: Model) -> dict[Layer, str]:
+    """Return a name for each stage of a model, readouts included, that no other of its stages has.
+
+    It is the stage's own name. Where stages of nested models share it, the names of those models precede it:
+    `base_dense_1`.
+    """
+    paths: dict[Layer, tuple[str, ...]] = {}
+    for layer, models in _walk_with_path(model):
+        if isinstance(layer, Stage):
+            paths.setdefault(layer, (*models, layer.name))
+    shared = collections.Counter(stage.name for stage in paths)
+    names = {stage: stage.name for stage in paths if shared[stage.name] == 1}
+    for stage in paths.keys() - names.keys():
+        names[stage] = "_".join(paths[stage])
+    return _numbered({stage: names[stage] for stage in paths})
+
+
+def _numbered(names):
+    """Return a dict whose repeated values have a number."""
+    seen: collections.Counter[str] = collections.Counter()
+    numbered = {}
+    for key, name in names.items():
+        seen[name] += 1
+        numbered[key] = name if seen[name] == 1 else f"{name}_{seen[name]}"
+    return numbered
+
+
+def repeated_stages(model: Model) -> list[Layer]:
+    """Return the stages that a model calls more than once."""
+    calls = _count_calls(model)
+    return [stage for stage, count in calls.items() if isinstance(stage, Stage) and count > 1]
+
+
+def _count_calls(model):
+    graph = getattr(model, "_functional", None) or model  # a Sequential holds its graph apart
+    depths = getattr(graph, "_nodes_by_depth", None)
+    called = model.layers if depths is None else [node.operation for nodes in depths.values() for node in nodes]
+    calls: collections.Counter[Layer] = collections.Counter()
+    for layer in called:
+        calls.update(_count_calls(layer) if isinstance(layer, keras.Model) else [layer])
+    return calls

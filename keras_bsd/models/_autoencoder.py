@@ -80,7 +80,7 @@ class BSDAutoencoder(BSDModel):
         super().__init__(encoder, decoder, layer_loss=layer_loss, **{"task": "regression", **kwargs})
 
     def build(self, input_shape: Shape) -> None:
-        stages = {stage.name: stage for stage in self.encoder_stages}
+        stages = dict(zip(self._stage_names, self.encoder_stages, strict=True))
         stage = stages[_checks.one_of("latent", self.latent, tuple(stages))]
         if len(stage.output_features) != 1:
             raise ValueError(

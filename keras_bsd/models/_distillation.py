@@ -43,7 +43,7 @@ class Distillation(NamedTuple):
 
 
 def run_locally(network, inputs, rule):
-    """Run a network in training by a local rule; return its outputs and its stages' representations by name."""
+    """Run a network in training by a local rule; return its outputs and the representations of its stages."""
     with _rules.LocalLearning(_rules.RULES[rule]) as scope:
         outputs = network(inputs, training=True)
     return outputs, scope.representations

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bsd._types import Model
+from keras_bsd.layers._stage import walk
 from keras_bsd.layers._standardization import CausalStandardization
 from keras_bsd.models._pair import BSDModel, Task
 from keras_bsd.models._streamer import Streamer
@@ -46,7 +47,7 @@ class BSDForecastModel(BSDModel):
 
     def _decoder_views(self, x, y):
         targets = self._targets(y)
-        layers = [layer for layer in self.encoder.layers if isinstance(layer, CausalStandardization)]
+        layers = [layer for layer in walk(self.encoder) if isinstance(layer, CausalStandardization)]
         if not layers:
             return x, targets
         x = ops.cast(x, targets.dtype)

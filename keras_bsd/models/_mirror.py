@@ -7,7 +7,7 @@ import keras
 from keras_bsd._types import Model
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._readout import Readout
-from keras_bsd.layers._stage import SpikingStage, flatten_stages
+from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
 
 
 def mirror(
@@ -55,7 +55,7 @@ def mirror(
     (readout,) = readouts
     decoder = keras.Sequential([keras.Input(encoder.output_shape[1:], name="concept")], name=name)
     timesteps = timesteps or spiking[-1].output.shape[1]
-    above = readout
+    above, names = readout, stage_names(encoder)
     for stage in reversed(spiking):
         decoder.add(
             SpikingStage(
@@ -63,7 +63,7 @@ def mirror(
                 neuron=SpikingLIF.from_config({**stage.neuron.get_config(), "stateful": False}),
                 timesteps=timesteps if above is readout else None,
                 normalization=normalization,
-                name=f"{stage.name}_mirror",
+                name=f"{names[stage]}_mirror",
             )
         )
         above = stage

@@ -11,6 +11,7 @@ from keras_bsd._backend import TrainStep
 from keras_bsd._observe import SpikeRecorder
 from keras_bsd._saving import rename_keys
 from keras_bsd._types import Array, ArrayLike, Config, Model, Shape, Tensor
+from keras_bsd.layers._stage import stage_names
 from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, check_layer_loss
 from keras_bsd.losses._reco import ReCo
 from keras_bsd.models._batch_guard import BatchGuard
@@ -114,7 +115,7 @@ class BSDModel(TrainStep, GuardedModel):
         self._check_ends()
         self.local_readout_weight = _checks.real("local_readout_weight", local_readout_weight, low=0.0)
         self.stage_readouts = self._build_stage_readouts() if self.local_readout_weight else []
-        self._monitor = StageMonitor([stage.name for stage in self.encoder_stages])
+        self._monitor = StageMonitor(self._stage_names)
         self._guard = BatchGuard(
             encoder, self._classifies, stimulus_range, check_numerics, self.local_values, self.stream_like
         )
@@ -127,9 +128,14 @@ class BSDModel(TrainStep, GuardedModel):
     def _build_stage_readouts(self):
         target = self.decoder.input_shape[1:]
         return [
-            LocalReadout(stage.output_features, target, self._classifies, name=f"{stage.name}_readout")
-            for stage in self.encoder_stages
+            LocalReadout(stage.output_features, target, self._classifies, name=f"{name}_readout")
+            for stage, name in zip(self.encoder_stages, self._stage_names, strict=True)
         ]
+
+    @property
+    def _stage_names(self):
+        names = stage_names(self.encoder)
+        return [names[stage] for stage in self.encoder_stages]
 
     def build(self, input_shape: Shape) -> None:
         self.built = True  # encoder and decoder are built before
@@ -180,8 +186,8 @@ class BSDModel(TrainStep, GuardedModel):
             recalled = ops.tensordot(targets, recalled, axes=1)
         stage_losses, alignments, firing_rates = [], [], []
         for i, (stage, teacher) in enumerate(zip(self.encoder_stages, self.decoder_stages, strict=True)):
-            rates = representations[stage.name]
-            losses, affinity = self._compare(i, rates, prototypes[teacher.name], pairing)
+            rates = representations[stage]
+            losses, affinity = self._compare(i, rates, prototypes[teacher], pairing)
             if self.stage_readouts:
                 losses = losses + self.local_readout_weight * self.stage_readouts[i].sample_losses(
                     rates, targets

@@ -4,13 +4,14 @@ import types
 
 import keras
 
-from keras_bsd.layers._stage import SpikingStage, Stage, flatten_stages
+from keras_bsd.layers._stage import SpikingStage, Stage, flatten_stages, repeated_stages, walk
 
 
 def paired_stages(encoder, decoder):
     """Return the encoder's spiking stages and the decoder's that mirror them, both in the encoder's order."""
     for model, role in ((encoder, "encoder"), (decoder, "decoder")):
         _check_model(model, role)
+    _check_called_once(encoder, decoder)
     forward = flatten_stages(encoder, SpikingStage)
     backward = flatten_stages(decoder, SpikingStage)[::-1]
     if len(forward) != len(backward):
@@ -29,6 +30,24 @@ def paired_stages(encoder, decoder):
                 f"{teacher.output_features}{remedy if held else ''}"
             )
     return forward, backward
+
+
+def _check_called_once(encoder, decoder):
+    """Raise if a stage is called twice in one network, or belongs to both."""
+    for model, role in ((encoder, "encoder"), (decoder, "decoder")):
+        repeated = [stage.name for stage in repeated_stages(model)]
+        if repeated:
+            raise ValueError(
+                "Each stage must be called once, since it has one representation and one teacher. Received: "
+                f"several calls of {', '.join(repeated)} in the {role}. Make a stage for each call."
+            )
+    backward = set(flatten_stages(decoder))
+    shared = [stage.name for stage in flatten_stages(encoder) if stage in backward]
+    if shared:
+        raise ValueError(
+            "Encoder and decoder must have stages of their own. Received: "
+            f"{', '.join(shared)} in both. `keras_bsd.mirror(encoder)` makes a decoder with new stages."
+        )
 
 
 def _check_model(model, role):
@@ -56,16 +75,45 @@ def check_ends(encoder, decoder):
         ("the encoder's input", encoder.input_shape, decoder.output_shape),
     ):
         if shape[1:] != other[1:]:
-            raise ValueError(f"The decoder does not match {name}. Received: {shape[1:]} and {other[1:]}")
+            raise ValueError(
+                f"The decoder does not match {name}. Received: {shape[1:]} and {other[1:]}"
+                f"{_time_axis_remedy(encoder) if name.endswith('input') else ''}"
+            )
+
+
+def _time_axis_remedy(encoder):
+    """Return what to do about an encoder whose stimulus is spikes over time, which no decoder outputs."""
+    if all(stage.timesteps is not None for stage in flatten_stages(encoder, SpikingStage)[:1]):
+        return ""
+    return (
+        ". The stimulus of a pair has no time axis: its first stage holds a stimulus for `timesteps`. Train "
+        "networks of spike trains by backpropagation, encoder.compile(...) and encoder.fit(...)"
+    )
+
+
+def check_classifier(encoder):
+    """Raise unless the output can be probabilities of classes, `(batch, classes)`, or of one of two."""
+    if len(encoder.output_shape) != 2:
+        raise ValueError(
+            "Classification needs an encoder with outputs (batch, classes); use keras_bsd.BSDSequenceModel for "
+            f'a class per element, and task="regression" for values. Received: {encoder.output_shape}'
+        )
+    last = list(walk(encoder))[-1]
+    if encoder.output_shape[-1] == 1 and getattr(last, "activation", None) is keras.activations.softmax:
+        raise ValueError(
+            'A softmax over one class is always 1. Use two outputs, or one with activation="sigmoid" for two '
+            f"classes. Received: layer '{last.name}' with one output and activation='softmax'"
+        )
 
 
 def check_outputs_probabilities(encoder):
     """Raise if the encoder's last layer is linear."""
-    last = encoder.layers[-1]
+    last = list(walk(encoder))[-1]
     if getattr(last, "activation", None) is keras.activations.linear:
         raise ValueError(
             f"The default loss takes probabilities, but the encoder's last layer '{last.name}' is linear. "
-            'End it in Readout(..., activation="softmax"), or compile with a loss of `from_logits=True`.'
+            'End it in Readout(..., activation="softmax"), or "sigmoid" for one output, or compile with a loss '
+            "of `from_logits=True`."
         )
 
 
@@ -74,7 +122,7 @@ def split_after(encoder, stage):
 
     A namespace holds them, which Keras does not search for layers: they share the encoder's.
     """
-    layers = encoder.layers
+    layers = [layer for layer in walk(encoder) if not isinstance(layer, keras.layers.InputLayer)]
     above = layers.index(stage) + 1
     stimulus, spikes = keras.Input(encoder.input_shape[1:]), keras.Input(stage.output.shape[1:])
     return types.SimpleNamespace(

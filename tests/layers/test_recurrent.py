@@ -93,7 +93,7 @@ def test_the_rate_rule_is_a_product_of_rates_and_errors(targets):
     def loss():
         with _rules.LocalLearning(_rules.rate_rule) as scope:
             stage(x)
-        representation = scope.representations[stage.name]
+        representation = scope.representations[stage]
         assert representation.shape == (errors.size // 4, 4)
         np.testing.assert_allclose(_numpy(representation), rates[:, samples].reshape(-1, 4), atol=1e-6)
         return ops.sum(representation)

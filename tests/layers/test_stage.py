@@ -120,7 +120,7 @@ def test_local_learning_has_the_same_spikes_and_true_rates(rule, timesteps):
     with _rules.LocalLearning(_rules.RULES[rule]) as scope:
         spikes = stage(inputs, training=True)
     np.testing.assert_array_equal(to_numpy(spikes), plain)
-    rates = to_numpy(scope.representations[stage.name])
+    rates = to_numpy(scope.representations[stage])
     np.testing.assert_allclose(rates, plain.mean(axis=1), atol=1e-6)
     assert _rules.active_scope() is None
 
@@ -133,7 +133,7 @@ def test_rate_rule_is_one_product_of_rate_and_error():
     def loss():
         with _rules.LocalLearning(_rules.rate_rule) as scope:
             stage(inputs)
-        return ops.sum(scope.representations[stage.name] * ops.convert_to_tensor(upstream))
+        return ops.sum(scope.representations[stage] * ops.convert_to_tensor(upstream))
 
     (gradient,) = weight_gradients(loss, stage.trainable_variables)
     rates = inputs.mean(axis=1)
@@ -231,3 +231,35 @@ def test_both_rules_update_the_same_statistics():
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_stages_may_be_given_one_neuron():
+    """Each stage has neurons of its own by the same arguments, whatever its number of neurons."""
+    neuron = SpikingLIF(beta=0.9, threshold=0.3)
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            SpikingDense(6, neuron=neuron, timesteps=3),
+            SpikingDense(5, neuron=neuron),
+        ]
+    )
+    first, second = model.layers
+    assert first.neuron is neuron
+    assert (second.neuron.cell.beta, second.neuron.cell.threshold) == (0.9, 0.3)
+    assert model.predict(np.ones((2, 4)), verbose=0).shape == (2, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({"trainable_leak": True}, "a learned leak or threshold"),
+        ({"trainable_threshold": True}, "a learned leak or threshold"),
+        ({"stateful": True}, "a state that it carries from call to call"),
+    ],
+)
+def test_neurons_with_variables_have_one_stage(arguments, reason):
+    neuron = SpikingLIF(**arguments)
+    stages = [SpikingDense(6, neuron=neuron, timesteps=3), SpikingDense(6, neuron=neuron, name="second")]
+    message = rf"Stage 'second' needs a `neuron` of its own. Received: .* has {reason}. Make a SpikingLIF"
+    with pytest.raises(ValueError, match=message):
+        keras.Sequential([keras.Input(batch_shape=(2, 4)), *stages])

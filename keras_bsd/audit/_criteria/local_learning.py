@@ -3,6 +3,7 @@
 from keras_bsd.audit._report import Criterion
 from keras_bsd.audit._twins import kernels_outside_synapse
 from keras_bsd.layers._kinds import classes_with
+from keras_bsd.layers._stage import stage_names
 
 # Largest relative difference of a recomputed update, by the type that products are computed in.
 TOLERANCES = {"float64": 1e-6, "float32": 1e-3, "bfloat16": 0.1, "float16": 0.05}
@@ -42,9 +43,12 @@ def measure_local_learning(evidence):
 def _reservations(model, updates):
     """Yield where the update of a synapse involves more than signals at its own neuron."""
     stages = [*model.encoder_stages, *model.decoder_stages]
+    known = stage_names(model.encoder) | stage_names(model.decoder)
     for statistics, population in (("batch", "the batch"), ("sample", "the stage's neurons")):
         kinds = classes_with(statistics=statistics)
-        names = [s.name for s in stages if any(isinstance(layer, kinds) for layer in s.synapse.layers)]
+        names = [
+            known[stage] for stage in stages if any(isinstance(layer, kinds) for layer in stage.synapse.layers)
+        ]
         if names:
             yield f"currents are normalised by statistics of {population} in {', '.join(names)}"
     others = "every concept's prototype" if model.codebook else "the other samples of the batch"

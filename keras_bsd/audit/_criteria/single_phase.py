@@ -30,7 +30,9 @@ def measure_single_phase(evidence):
 
 def _count_runs(model, x, y):
     names = {
-        stage: (network, stage.name) for network, stages in stages_by_network(model).items() for stage in stages
+        stage: (network, name)
+        for network, stages in stages_by_network(model).items()
+        for stage, name in stages.items()
     }
     runs = collections.Counter(dict.fromkeys(names.values(), 0))
 
