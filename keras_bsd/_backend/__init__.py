@@ -16,3 +16,4 @@ TrainStep: Any = _module.TrainStep
 compiled = _module.compiled
 gradients = _module.gradients
 run_train_step = _module.run_train_step
+with_batch_size = _module.with_batch_size

@@ -71,3 +71,10 @@ def run_train_step(model, x, y):
     trainable, non_trainable, metrics = ([v.value for v in getattr(model, kind)] for kind in kinds)
     optimizer = [variable.value for variable in model.optimizer.variables]
     jax.eval_shape(model.train_step, (trainable, non_trainable, optimizer, metrics), (x, y))
+
+
+def with_batch_size(tensor, size, message):
+    """Return `tensor`, or raise a ValueError unless its first axis has this size."""
+    if tensor.shape[0] != size:
+        raise ValueError(f"{message} Received: a batch of {tensor.shape[0]} for {size}")
+    return tensor

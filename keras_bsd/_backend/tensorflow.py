@@ -54,3 +54,19 @@ def gradients(function, tensors):
 def run_train_step(model, x, y):
     """Run the model's training step; its variables change."""
     model.train_step((x, y))
+
+
+def with_batch_size(tensor, size, message):
+    """Return `tensor`, or raise a ValueError unless its first axis has this size.
+
+    In a graph that does not know the size, running it raises an `InvalidArgumentError`.
+    """
+    known = tf.get_static_value(tf.convert_to_tensor(size))
+    if tensor.shape[0] is not None and known is not None:
+        if tensor.shape[0] != known:
+            raise ValueError(f"{message} Received: a batch of {tensor.shape[0]} for {known}")
+        return tensor
+    check = tf.debugging.assert_equal(tf.shape(tensor)[0], size, f"{message} Received: a batch of another size")
+    with tf.control_dependencies([check]):
+        # XLA drops assertions, and rejects this.
+        return tf.reshape(tensor, (size, *tf.unstack(tf.shape(tensor))[1:]), name="batch_size_of_state")

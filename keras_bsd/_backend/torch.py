@@ -49,3 +49,10 @@ def gradients(function, tensors):
 def run_train_step(model, x, y):
     """Run the model's training step; its variables change."""
     model.train_step((x, y))
+
+
+def with_batch_size(tensor, size, message):
+    """Return `tensor`, or raise a ValueError unless its first axis has this size."""
+    if tensor.shape[0] != size:
+        raise ValueError(f"{message} Received: a batch of {tensor.shape[0]} for {size}")
+    return tensor

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bsd import _checks
+from keras_bsd._backend import with_batch_size
 from keras_bsd._types import Config, Shape, Tensor
 from keras_bsd.layers._lif_cell import Reset, SpikingLIFCell, SurrogateLike
 from keras_bsd.layers._time_loop import scan_over_time
@@ -102,6 +103,11 @@ class SpikingLIF(keras.layers.Layer):
 
     def reset_state(self) -> None:
         """Set the carried state of a stateful layer to rest: membranes at zero, no refractory steps."""
+        if self.stateful and not self.built:
+            raise ValueError(
+                f"`reset_state` needs a layer that has its state. Received: '{self.name}', which has not been "
+                "built. Call it, or the network that it is in, once: the first call starts at rest."
+            )
         for state in self.states if self.stateful else ():
             state.assign(ops.zeros(state.shape, state.dtype))
 
@@ -113,6 +119,15 @@ class SpikingLIF(keras.layers.Layer):
         training: bool = False,
     ) -> Tensor | tuple[Tensor, ...]:
         _checks.require_time_axis(self.__class__.__name__, currents.shape)
+        if self.stateful:
+            size = self.states[0].shape[0]
+            currents = with_batch_size(
+                currents,
+                size,
+                f"The stateful neurons of '{self.name}' have states for a batch of {size}, and take no other. "
+                "Drop or fill up an incomplete batch, or build the network with another "
+                "keras.Input(batch_shape=...).",
+            )
         spikes, states = self._run(currents, self._initial_states(currents, initial_state), mask)
         if self.stateful:
             for variable, state in zip(self.states, states, strict=True):
@@ -130,7 +145,16 @@ class SpikingLIF(keras.layers.Layer):
                 f"`initial_state` must hold {len(self.cell.state_size)} tensors (the membrane and, if neurons "
                 f"are refractory, their remaining refractory steps). Received: {len(states)} tensors"
             )
-        return [ops.cast(state, currents.dtype) for state in states]
+        expected = tuple(currents.shape[2:])
+        for state in states:
+            if tuple(state.shape[1:]) != expected:
+                raise ValueError(
+                    f"`initial_state` must hold tensors (batch, {', '.join(map(str, expected))}). "
+                    f"Received: shape={tuple(state.shape)}"
+                )
+        message = "`initial_state` must have a row for each of the currents' rows."
+        size = ops.shape(currents)[0]
+        return [with_batch_size(ops.cast(state, currents.dtype), size, message) for state in states]
 
     def _run(self, currents, states, mask):
         def step(states, inputs):

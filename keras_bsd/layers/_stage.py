@@ -147,6 +147,12 @@ class SpikingStage(Stage):
         return self.neuron.cell(self.currents(inputs, training)[:, 0], states)
 
     def _call_single_step(self, inputs, training):
+        if self.neuron.stateful:
+            raise ValueError(
+                f"Stage '{self.name}' cannot process a single time step in a StateScope, since its stateful "
+                f"neuron carries the state itself. Received: neuron={self.neuron!r}. Pass a SpikingLIF without "
+                "`stateful`."
+            )
         return ops.expand_dims(super()._call_single_step(inputs, training), 1)
 
     def _without_time(self, inputs):

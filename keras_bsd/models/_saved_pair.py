@@ -137,7 +137,9 @@ class SavedPair(keras.Model):
             self.optimizer.build(self.trainable_variables)
 
     def get_config(self) -> Config:
-        application = {} if self._application is None else {"application": dataclasses.asdict(self._application)}
+        application = (
+            {} if self._application is None else {"application": dataclasses.asdict(self._application)}
+        )
         return {**super().get_config(), **application}
 
 

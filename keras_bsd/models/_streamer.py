@@ -23,7 +23,7 @@ class Streamer:
         classes: positive int, if elements are token ids: their number.
 
     Raises:
-        ValueError: `streams` is out of range.
+        ValueError: `streams` is out of range, or a stage takes all of its input's time steps at once.
 
     Example:
 
@@ -36,6 +36,13 @@ class Streamer:
     """
 
     def __init__(self, encoder: Model, streams: int | None = None, classes: int | None = None) -> None:
+        others = [stage.name for stage in flatten_stages(encoder) if not stage.takes_elements]
+        if others:
+            raise ValueError(
+                "`encoder` must be of stages that take the elements of a sequence, such as SpikingRecurrent and "
+                f"SequenceReadout. Received: {', '.join(others)}, which take time steps. For these, carry the "
+                "state by `StateScope(states, single_step=True)`."
+            )
         self._streams = None if streams is None else _checks.integer("streams", streams, low=1)
         self._count, self._classes = streams or 1, classes
         self._element_shape = tuple(encoder.input_shape[2:])

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_bsd.layers import SpikingLIF, SpikingLIFCell
+import keras_bsd
+from keras_bsd.layers import Readout, SpikingDense, SpikingLIF, SpikingLIFCell, SpikingStage
 from tests.gradients import gradients
 from tests.layers import lif_reference
 
@@ -253,3 +254,89 @@ def test_bad_inputs():
         keras.Sequential([keras.Input((4, 3)), SpikingLIF(stateful=True)])
     with pytest.raises(ValueError, match=r"must hold 2 tensors .* Received: 1 tensors"):
         SpikingLIF(refractory_steps=1)(np.zeros((2, 4, 3), "float32"), initial_state=np.zeros((2, 3)))
+
+
+def stateful_network(batch_size=2, **kwargs):
+    stage = SpikingStage(keras.layers.Dense(8), neuron=SpikingLIF(stateful=True), name="stage")
+    layers = [keras.Input(batch_shape=(batch_size, 5, 4)), stage, Readout(keras.layers.Dense(3), "softmax")]
+    model = keras.Sequential(layers)
+    model.compile("sgd", "sparse_categorical_crossentropy", **kwargs)
+    return model
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("way", ["call", "predict", "train_on_batch"])
+def test_a_stateful_layer_takes_batches_of_its_states_size(way, batch_size):
+    model = stateful_network(run_eagerly=True)
+    x = np.ones((batch_size, 5, 4), "float32")
+    ways = {
+        "call": lambda: model(x),
+        "predict": lambda: model.predict(x, verbose=0),
+        "train_on_batch": lambda: model.train_on_batch(x, np.zeros(batch_size)),
+    }
+    message = rf"states for a batch of 2, and take no other. .* Received: a batch of {batch_size}"
+    with pytest.raises(ValueError, match=message):
+        ways[way]()
+
+
+def test_the_last_batch_of_a_stateful_network_may_be_too_small():
+    with pytest.raises(ValueError, match="Drop or fill up an incomplete batch"):
+        stateful_network(run_eagerly=True).fit(np.ones((3, 5, 4)), np.zeros(3), batch_size=2, verbose=0)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_compiled_stateful_network_checks_batches_of_unknown_size(jit_compile):
+    """On TensorFlow, compiled functions know the size only as they run; XLA has no assertions."""
+    if keras.backend.backend() == "torch" and jit_compile:
+        pytest.skip("PyTorch's compiler is not used")
+    model = stateful_network(jit_compile=jit_compile)
+    x, y = np.ones((4, 5, 4)), np.zeros(4)
+    model.fit(x, y, batch_size=2, verbose=0)
+    match = (
+        "spiking_lif.*batch_size_of_state" if keras.backend.backend() == "tensorflow" and jit_compile else None
+    )
+    with pytest.raises(Exception, match=match or "states for a batch of 2"):
+        model.evaluate(x[:1], y[:1], verbose=0)
+
+
+def test_a_stateful_network_trains_as_any_other():
+    """The state is carried from batch to batch, and no gradient goes into the batch before."""
+    encoder = keras.Sequential(
+        [
+            keras.Input(batch_shape=(2, 4)),
+            SpikingDense(8, timesteps=3, neuron=SpikingLIF(stateful=True)),
+            Readout(keras.layers.Dense(3), "softmax"),
+        ]
+    )
+    model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), rule="surrogate")
+    model.compile(run_eagerly=True)
+    model.fit(np.random.default_rng(0).random((6, 4)), np.arange(6) % 3, batch_size=2, verbose=0)
+    (state,) = model.encoder_stages[0].neuron.states
+    assert np.abs(ops.convert_to_numpy(state)).max() > 0
+
+
+def test_reset_before_the_first_call():
+    with pytest.raises(
+        ValueError, match=r"`reset_state` needs a layer that has its state. Received: 'neurons'"
+    ):
+        SpikingLIF(stateful=True, name="neurons").reset_state()
+    SpikingLIF().reset_state()  # nothing to reset
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 2), "a row for each of the currents' rows. Received: a batch of 1 for 3"),
+        ((3, 1), r"must hold tensors \(batch, 2\). Received: shape=\(3, 1\)"),
+    ],
+)
+def test_an_initial_state_fits_the_currents(shape, message):
+    with pytest.raises(ValueError, match=message):
+        SpikingLIF()(np.ones((3, 4, 2), "float32"), initial_state=np.ones(shape, "float32"))
+
+
+def test_a_stateful_neuron_has_no_single_steps():
+    model = stateful_network()
+    message = "Stage 'stage' cannot process a single time step in a StateScope"
+    with pytest.raises(ValueError, match=message), keras_bsd.StateScope(single_step=True):
+        model(np.ones((2, 1, 4), "float32"))
