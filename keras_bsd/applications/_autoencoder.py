@@ -8,7 +8,7 @@ import keras
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Path, Shape
-from keras_bsd.applications._builders import from_presets, load_weights, neuron_factory, required
+from keras_bsd.applications._builders import from_weights, load_weights, neuron_factory, required_shape, sizes
 from keras_bsd.layers._dense import SpikingDense
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage
@@ -17,7 +17,7 @@ from keras_bsd.models._autoencoder import BSDAutoencoder
 _DEFAULT_FILTERS = (32, 64)
 
 
-@from_presets
+@from_weights
 def SpikingAutoencoder(
     input_shape: Shape | None = None,
     latent_units: int = 64,
@@ -67,17 +67,17 @@ def SpikingAutoencoder(
     >>> [stage.output_features for stage in model.encoder_stages]
     [(14, 14, 32), (7, 7, 64), (64,), (7, 7, 64), (14, 14, 32)]
     """
-    shape = tuple(required("input_shape", input_shape))
-    filters, units = tuple(filters), tuple(units)
+    shape = required_shape("input_shape", input_shape)
+    filters, units = sizes("filters", filters), sizes("units", units)
     if units and filters not in ((), _DEFAULT_FILTERS):
         raise ValueError(f"Give `filters` or `units`, not both. Received: {filters=}, {units=}")
     timesteps = _checks.integer("timesteps", timesteps, low=1)
-    layers, sizes = (_dense_layers, units) if units else (_conv_layers, filters)
+    layers, widths = (_dense_layers, units) if units else (_conv_layers, filters)
     networks = [
         keras.Sequential(
             [
                 keras.Input(shape, name="stimulus"),
-                *layers(shape, sizes, latent_units, timesteps, neuron_factory(neuron)),
+                *layers(shape, widths, latent_units, timesteps, neuron_factory(neuron)),
             ],
             name=role,
         )
@@ -145,4 +145,4 @@ def _conv_layers(shape, filters, latent_units, timesteps, new_neuron):
 
 def _strided(layer, channels, use_bias=False):
     # Strided, not pooled: a maximum discards which of the four positions was active.
-    return layer(channels, 3, strides=2, padding="same", use_bias=use_bias)
+    return layer(channels, 3, strides=2, padding="same", data_format="channels_last", use_bias=use_bias)

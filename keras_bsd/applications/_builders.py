@@ -1,84 +1,173 @@
-"""What all builders share: arguments and weights from presets, and checks."""
+"""What all builders share: arguments and weights from presets and files, and checks."""
 
 import functools
 import inspect
+import json
+import numbers
+import os
 import pathlib
+import types
 import zipfile
 from collections.abc import Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import keras
+import numpy as np
 
-from keras_bsd import _checks
-from keras_bsd._types import Config, Function, Model, Path
+from keras_bsd import _checks, surrogates
+from keras_bsd._files import check_zip, expand
+from keras_bsd._types import Config, Function, Model, Path, Shape
 from keras_bsd.applications import _presets
+from keras_bsd.encoding import OneHotEncoder
+from keras_bsd.layers._base import Stage
 from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._standardization import CausalStandardization
+from keras_bsd.models._saved_pair import Application, SavedPair
+from keras_bsd.models._weights_file import complete
 
 _Builder = TypeVar("_Builder", bound=Function)
 
 _BUILDERS: dict[str, Function] = {}
+_OF_BUILDERS = (OneHotEncoder, CausalStandardization)  # in front of the first stage
+_NOT_REMEMBERED = ("include_top", "input_tensor", "weights", "name", "kwargs")
 
 
-def from_presets(builder: _Builder) -> _Builder:
-    """Decorate a builder so that its `weights` may be a preset, which provides omitted arguments.
+class _Known(NamedTuple):
+    """What a preset or a file knows of its network: the builder, its arguments, and options of the pair."""
+
+    application: str
+    arguments: Config
+    options: Config
+
+
+def from_weights(builder: _Builder) -> _Builder:
+    """Decorate a builder so that its `weights` may be a preset or a file, which provide omitted arguments.
 
     An argument counts as omitted if the caller does not pass it, or passes None and its default is None. An
-    argument that the caller passes must equal the preset's, even if it equals the builder's default.
+    argument that the caller passes must equal the preset's or the file's, even if it equals the builder's
+    default. A pair remembers its arguments, and so do the `.keras` files it saves.
 
     Raises:
         ValueError: (by the builder) `weights` is neither a preset, nor the path of a file, nor None; or the
-            preset is of another builder or contradicts an argument.
+            preset or file is of another builder or contradicts an argument.
     """
     signature = inspect.signature(builder)
+    defaults = {name: parameter.default for name, parameter in signature.parameters.items() if name != "kwargs"}
 
     @functools.wraps(builder)
     def build(*args, **kwargs):
-        passed = signature.bind(*args, **kwargs).arguments
+        bound = signature.bind(*args, **kwargs)
+        passed = bound.arguments
         further = passed.pop("kwargs", {})
-        weights = passed.get("weights")
-        if _presets.is_preset(weights):
+        _check_weights(passed.get("weights"))
+        known = _known_network(passed.get("weights"))
+        if known is not None:
             explicit = {
                 name: _presets.comparable(value)
                 for name, value in passed.items()
                 if value is not None or signature.parameters[name].default is not None
             }
-            passed |= _preset_arguments(weights, builder.__name__, explicit)
-        elif weights is not None and not pathlib.Path(weights).is_file():
-            raise ValueError(
-                f"`weights` must be None, a preset ({_presets.quoted_names()}) or the path of a file that "
-                f"exists. Received: weights={str(weights)!r}"
-            )
-        return builder(**passed, **further)
+            passed |= _known_arguments(passed["weights"], known, builder.__name__, explicit)
+            further = {**known.options, **further}
+        passed = {**defaults, **passed}
+        model = builder(**passed, **further)
+        if isinstance(model, SavedPair):
+            model._application = Application(builder.__name__, _remembered(passed, signature))
+        return model
 
     _BUILDERS[builder.__name__] = build
     return cast(_Builder, build)
 
 
-def _preset_arguments(preset, application, explicit):
-    """Return a preset's arguments, or raise if it is of another application or contradicts `explicit`."""
-    known = _presets.arguments(preset)
-    # Without its top, the network that a preset provides serves any number of classes.
+def _check_weights(weights):
+    if weights is None or _presets.is_preset(weights):
+        return
+    if not isinstance(weights, str | os.PathLike) or not expand(weights).is_file():
+        raise ValueError(
+            f"`weights` must be None, a preset ({_presets.quoted_names()}) or the path of a file that "
+            f"exists. Received: weights={str(weights)!r}"
+        )
+
+
+def _known_network(weights):
+    """Return what a preset or a `.keras` file knows of its network, or None."""
+    if weights is None:
+        return None
+    if _presets.is_preset(weights):
+        return _Known(_presets.record(weights)["application"], _presets.arguments(weights), {})
+    path = expand(weights)
+    if path.suffix != ".keras":
+        return None
+    with complete(path):
+        check_zip(path)
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json")).get("config", {})
+    if "application" not in config:
+        return None
+    arguments = {name: _presets.comparable(value) for name, value in config["application"]["arguments"].items()}
+    return _Known(config["application"]["name"], arguments, {"stimulus_range": config["stimulus_range"]})
+
+
+def _known_arguments(weights, known, application, explicit):
+    """Return a network's arguments, or raise if it is of another application or contradicts `explicit`."""
+    # Without its top, a network serves any number of classes.
     ignored = {"classes"} if not explicit.get("include_top", True) else set()
-    explicit = {name: value for name, value in explicit.items() if name in known and name not in ignored}
-    if _fits(preset, application, explicit):
-        return known
-    fitting = [repr(other) for other in _presets.names() if _fits(other, application, explicit)]
+    explicit = {name: explicit[name] for name in explicit if name in known.arguments and name not in ignored}
+    if _fits(known, application, explicit):
+        return known.arguments
+    if not _presets.is_preset(weights):
+        raise ValueError(
+            f"{weights} holds {_call(known.application, known.arguments)}. Omit the arguments that the file "
+            f"provides, or pass the same. Received: {_call(application, explicit)}"
+        )
+    fitting = [repr(name) for name in _presets.names() if _fits(_known_network(name), application, explicit)]
     raise ValueError(
-        f"Preset {str(preset)!r} is {_call(_presets.record(preset)['application'], known)}. "
+        f"Preset {str(weights)!r} is {_call(known.application, known.arguments)}. "
         f"Presets that fit your arguments: {', '.join(fitting) or 'none; train one, or omit the arguments'}. "
         f"Received: {_call(application, explicit)}"
     )
 
 
-def _fits(preset, application, explicit):
-    known = _presets.arguments(preset)
-    return _presets.record(preset)["application"] == application and all(
-        name in known and known[name] == value for name, value in explicit.items()
+def _fits(known, application, explicit):
+    return known.application == application and all(
+        name in known.arguments and _equal(name, known.arguments[name], value)
+        for name, value in explicit.items()
     )
+
+
+def _equal(name, first, second):
+    if name != "neuron":
+        return first == second
+    return _neuron_settings(first) == _neuron_settings(second)
+
+
+def _neuron_settings(neuron):
+    config = neuron_factory(neuron)().get_config()
+    return {key: value for key, value in config.items() if key not in ("name", "trainable", "dtype")}
 
 
 def _call(application, arguments):
     return f"{application}({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
+
+
+def _remembered(passed, signature):
+    """Return the arguments that a file needs to build the network again, as JSON can represent them."""
+    arguments = {
+        name: _plain(value)
+        for name, value in passed.items()
+        if name not in _NOT_REMEMBERED
+        and (value is not None or signature.parameters[name].default is not None)
+    }
+    neuron = _neuron_arguments(passed["neuron"])
+    if "surrogate" in neuron:
+        neuron = {**neuron, "surrogate": surrogates.serialize(surrogates.get(neuron["surrogate"]))}
+    return {**arguments, "neuron": {name: _plain(value) for name, value in neuron.items()}}
+
+
+def _plain(value):
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def load_weights(model: Model, weights: Path | None) -> Model:
@@ -92,18 +181,13 @@ def load_weights(model: Model, weights: Path | None) -> Model:
         `model`.
 
     Raises:
-        ValueError: the file is damaged, or its weights are not of the model's shapes.
+        ValueError: the file is damaged, or its weights are not those of the model.
     """
-    if weights is None:
-        return model
-    path = _presets.weights_path(weights) if _presets.is_preset(weights) else pathlib.Path(weights)
-    try:
-        model.load_weights(path)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} must be a complete file of weights; this one is truncated or damaged. Received: {error}. "
-            "Copy it again."
-        ) from error
+    if weights is not None:
+        path = _presets.weights_path(weights) if _presets.is_preset(weights) else expand(weights)
+        # Operations in front of the first stage, other than the builder's, come from the `input_tensor`.
+        operations = getattr(model.encoder, "operations", model.encoder.layers)
+        model._load_file(path, compare_input=isinstance(operations[1], (Stage, *_OF_BUILDERS)))
     return model
 
 
@@ -131,32 +215,69 @@ def load_preset(name: Path, compile: bool = False) -> Model:
     if _presets.is_preset(name):
         application = _checks.one_of("application", _presets.record(name)["application"], sorted(_BUILDERS))
         return _BUILDERS[application](weights=name)
-    path = pathlib.Path(name)
+    path = expand(name) if isinstance(name, str | os.PathLike) else pathlib.Path()
     if not path.is_file():
         raise ValueError(
             f"`name` must be a preset ({_presets.quoted_names()}) or the path of a file that exists. "
             f"Received: name={str(name)!r}"
         )
-    return keras.saving.load_model(path, compile=compile)
+    if path.suffix != ".keras":
+        raise ValueError(
+            f"The file of a model must end in .keras. Received: {str(name)!r}. A file of weights alone is for "
+            "the `weights` of a builder such as `SpikingMLP`."
+        )
+    with complete(path):
+        check_zip(path)
+        return keras.saving.load_model(path, compile=compile)
 
 
 def required(name: str, value: Any) -> Any:
-    """Return an argument, or raise if neither the caller nor a preset provides it."""
+    """Return an argument, or raise if neither the caller nor a preset or file provides it."""
     if value is None:
         raise ValueError(
-            f"`{name}` is required unless `weights` is a preset. Received: {name}=None. Pass it, or a preset: "
-            f"{_presets.quoted_names()}"
+            f"`{name}` is required unless `weights` is a preset or a `.keras` file. Received: {name}=None. Pass "
+            f"it, or a preset: {_presets.quoted_names()}"
         )
     return value
 
 
-def stage_sizes(name: str, sizes: Sequence[int]) -> tuple[int, ...]:
-    """Return the sizes of a network's stages as a tuple, or raise if there are none."""
-    if not len(sizes):
-        raise ValueError(f"A spiking network needs at least one stage. Received: {name}={sizes!r}")
-    return tuple(sizes)
+def required_shape(name: str, shape: Any) -> Shape:
+    """Return the shape of one sample as a tuple, or raise unless it is a sequence of positive ints."""
+    return sizes(name, required(name, shape), "the shape of one sample, such as (28, 28, 1)")
 
 
-def neuron_factory(neuron: Config | None) -> Function:
+def stage_sizes(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    """Return the sizes of a network's stages as a tuple, or raise unless there are some, all positive ints."""
+    if not (checked := sizes(name, values)):
+        raise ValueError(f"A spiking network needs at least one stage. Received: {name}={values!r}")
+    return checked
+
+
+def sizes(
+    name: str, values: Sequence[int], purpose: str = "one for each stage, such as (64,) or (128, 64)"
+) -> tuple[int, ...]:
+    """Return sizes as a tuple, or raise unless they are positive ints."""
+    is_sequence = isinstance(values, Sequence | np.ndarray) and not isinstance(values, str | bytes)
+    if not is_sequence or not all(isinstance(size, numbers.Integral) for size in values):
+        raise ValueError(
+            f"`{name}` must be a sequence of positive ints, {purpose}. Received: {name}={values!r}"
+        )
+    return tuple(_checks.integer(name, size, low=1) for size in values)
+
+
+def neuron_factory(neuron: Config | SpikingLIF | None) -> Function:
     """Return a function that makes new neurons from a dict of `SpikingLIF` arguments, or by its defaults."""
-    return functools.partial(SpikingLIF, **(neuron or {}))
+    return functools.partial(SpikingLIF, **_neuron_arguments(neuron))
+
+
+def _neuron_arguments(neuron):
+    if isinstance(neuron, SpikingLIF):
+        config = neuron.get_config()
+        return {key: value for key, value in config.items() if key not in ("name", "trainable", "dtype")}
+    known = [name for name in inspect.signature(SpikingLIF).parameters if name != "kwargs"]
+    if not isinstance(neuron, dict | types.NoneType) or not {*(neuron or {})} <= {*known, "dtype", "trainable"}:
+        raise ValueError(
+            f"`neuron` must be a dict of arguments of SpikingLIF ({', '.join(known)}), or None. "
+            f"Received: neuron={neuron!r}"
+        )
+    return dict(neuron or {})

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_bsd._types import Config, Path
-from keras_bsd.applications._builders import from_presets, load_weights, neuron_factory, required
+from keras_bsd.applications._builders import from_weights, load_weights, neuron_factory, required
 from keras_bsd.applications._character_model import CharacterModel
 from keras_bsd.applications._sequences import dense_decoder, recurrent_stages
 from keras_bsd.encoding import OneHotEncoder
@@ -14,7 +14,7 @@ from keras_bsd.layers._readout import SequenceReadout
 from keras_bsd.losses._reco import ReCo
 
 
-@from_presets
+@from_weights
 def SpikingCharRNN(
     alphabet: str | None = None,
     units: Sequence[int] = (256,),

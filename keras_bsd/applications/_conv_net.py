@@ -5,13 +5,13 @@ from typing import Any
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
-from keras_bsd.applications._builders import from_presets, neuron_factory, stage_sizes
+from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
 from keras_bsd.applications._recognition import build_classifier, image_tensor
 from keras_bsd.layers._conv import SpikingConv2D
 from keras_bsd.models._pair import BSDModel
 
 
-@from_presets
+@from_weights
 def SpikingConvNet(
     input_shape: Shape | None = None,
     classes: int | None = None,
@@ -49,11 +49,12 @@ def SpikingConvNet(
     [(14, 14, 16), (7, 7, 32)]
     """
     timesteps = _checks.integer("timesteps", timesteps, low=1)
+    filters, pool_sizes = stage_sizes("filters", filters), stage_sizes("pool_sizes", pool_sizes)
     if len(filters) != len(pool_sizes):
         raise ValueError(f"Give one pool size for each stage. Received: {filters=}, {pool_sizes=}")
     new_neuron = neuron_factory(neuron)
     spikes = image_tensor(input_shape, input_tensor)
-    for i, (channels, pool_size) in enumerate(zip(stage_sizes("filters", filters), pool_sizes, strict=True)):
+    for i, (channels, pool_size) in enumerate(zip(filters, pool_sizes, strict=True)):
         stage = SpikingConv2D(
             channels,
             pool_size=pool_size,

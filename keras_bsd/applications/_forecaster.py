@@ -7,7 +7,7 @@ import keras
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Path
-from keras_bsd.applications._builders import from_presets, load_weights, neuron_factory, required
+from keras_bsd.applications._builders import from_weights, load_weights, neuron_factory, required
 from keras_bsd.applications._sequences import dense_decoder, recurrent_stages
 from keras_bsd.layers._readout import SequenceReadout
 from keras_bsd.layers._standardization import CausalStandardization, Destandardize
@@ -15,7 +15,7 @@ from keras_bsd.losses._similarity_matching import SimilarityMatching
 from keras_bsd.models._forecast import BSDForecastModel
 
 
-@from_presets
+@from_weights
 def SpikingForecaster(
     window: int | None = None,
     horizon: int | None = None,

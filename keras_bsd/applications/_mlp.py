@@ -5,13 +5,13 @@ from typing import Any
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
-from keras_bsd.applications._builders import from_presets, neuron_factory, stage_sizes
+from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
 from keras_bsd.applications._recognition import build_classifier, stimulus_tensor
 from keras_bsd.layers._dense import SpikingDense
 from keras_bsd.models._pair import BSDModel
 
 
-@from_presets
+@from_weights
 def SpikingMLP(
     input_shape: Shape | None = None,
     classes: int | None = None,

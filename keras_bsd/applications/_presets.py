@@ -6,6 +6,7 @@ import os
 import pathlib
 from typing import Any
 
+from keras_bsd._files import expand
 from keras_bsd._optional import require
 from keras_bsd._types import Config, Path
 
@@ -28,7 +29,7 @@ def is_preset(weights: Any) -> bool:
     """Return whether `weights` is the name of a preset, or the path of a `.json` file."""
     if not isinstance(weights, str | os.PathLike):
         return False
-    path = pathlib.Path(weights)
+    path = expand(weights)
     return weights in names() or (path.suffix == ".json" and path.is_file())
 
 
@@ -46,8 +47,13 @@ def record(name: Path) -> Config:
             f"Unknown preset: choose one of {quoted_names()}, or the path of a `.json` record. "
             f"Received: {str(name)!r}"
         )
-    content = json.loads(_record_path(name).read_text())
-    missing = [key for key in ("application", "arguments", "sha256") if key not in content]
+    try:
+        content = json.loads(_record_path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{name} is not the record of a preset. Received: {error}. Copy it again.") from error
+    kinds = {"application": str, "arguments": dict, "sha256": str}
+    entries = content if isinstance(content, dict) else {}
+    missing = [key for key, kind in kinds.items() if not isinstance(entries.get(key), kind)]
     if missing:
         raise ValueError(f"{name} is not the record of a preset. Received: no {', '.join(missing)} in it")
     return content
@@ -85,7 +91,7 @@ def weights_path(name: Path) -> pathlib.Path:
 
 
 def _record_path(name):
-    path = pathlib.Path(name)
+    path = expand(name)
     return path if path.suffix == ".json" else FOLDER / f"{name}.json"
 
 

@@ -6,7 +6,7 @@ import keras
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
-from keras_bsd.applications._builders import load_weights, required
+from keras_bsd.applications._builders import load_weights, required, required_shape
 from keras_bsd.layers._readout import Readout
 from keras_bsd.models._mirror import mirror
 from keras_bsd.models._pair import BSDModel
@@ -14,17 +14,29 @@ from keras_bsd.models._pair import BSDModel
 
 def stimulus_tensor(input_shape: Shape | None, input_tensor: Tensor | None) -> Tensor:
     """Return the tensor of stimuli: `input_tensor`, or that of a new input."""
-    if input_tensor is not None:
-        return input_tensor
-    return keras.Input(required("input_shape", input_shape), name="stimulus")
+    if input_tensor is None:
+        return keras.Input(required_shape("input_shape", input_shape), name="stimulus")
+    if not keras.utils.is_keras_tensor(input_tensor):
+        raise ValueError(
+            "`input_tensor` must be a Keras tensor, such as keras.Input(shape). "
+            f"Received: input_tensor of type {type(input_tensor)}"
+        )
+    if input_shape is not None and required_shape("input_shape", input_shape) != input_tensor.shape[1:]:
+        raise ValueError(
+            "`input_shape` must be that of `input_tensor`, or be omitted. "
+            f"Received: {input_shape=}, input_tensor of shape {input_tensor.shape}"
+        )
+    return input_tensor
 
 
 def image_tensor(input_shape: Shape | None, input_tensor: Tensor | None) -> Tensor:
     """Return `stimulus_tensor`, or raise unless it is of images."""
-    shape = required("input_shape", input_shape) if input_tensor is None else tuple(input_tensor.shape[1:])
-    if len(shape) != 3:
-        raise ValueError(f"`input_shape` must be (height, width, channels). Received: input_shape={shape}")
-    return stimulus_tensor(input_shape, input_tensor)
+    images = stimulus_tensor(input_shape, input_tensor)
+    if len(images.shape) != 4:
+        raise ValueError(
+            f"`input_shape` must be (height, width, channels). Received: input_shape={images.shape[1:]}"
+        )
+    return images
 
 
 def build_classifier(
@@ -61,4 +73,4 @@ def _scaled_maps(spikes):
     """
     if len(spikes.shape) == 3:
         return []
-    return [keras.layers.Flatten(), keras.layers.Rescaling(8 / math.sqrt(math.prod(spikes.shape[2:])))]
+    return [keras.layers.Flatten(data_format="channels_last"), keras.layers.Rescaling(8 / math.sqrt(math.prod(spikes.shape[2:])))]

@@ -7,13 +7,13 @@ import keras
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
-from keras_bsd.applications._builders import from_presets, neuron_factory
+from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
 from keras_bsd.applications._recognition import build_classifier, image_tensor
 from keras_bsd.layers._conv import SpikingConv2D, SpikingResidualConv2D
 from keras_bsd.models._pair import BSDModel
 
 
-@from_presets
+@from_weights
 def SpikingResNet(
     input_shape: Shape | None = None,
     classes: int | None = None,
@@ -58,15 +58,14 @@ def SpikingResNet(
     Source: blocks after He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
     """
     timesteps = _checks.integer("timesteps", timesteps, low=1)
-    if not filters or len(filters) != len(blocks):
-        raise ValueError(
-            f"Give at least one group, and a number of blocks for each. Received: {filters=}, {blocks=}"
-        )
+    filters, blocks = stage_sizes("filters", filters), stage_sizes("blocks", blocks)
+    if len(filters) != len(blocks):
+        raise ValueError(f"Give a number of blocks for each group. Received: {filters=}, {blocks=}")
     new_neuron = neuron_factory(neuron)
     stem = SpikingConv2D(filters[0], pool_size=2, neuron=new_neuron(), timesteps=timesteps, name="stem")
     spikes = stem(image_tensor(input_shape, input_tensor))
     for group, (channels, count) in enumerate(zip(filters, blocks, strict=True), 1):
-        for block in range(1, _checks.integer("blocks", count, low=1) + 1):
+        for block in range(1, count + 1):
             pool_size = 2 if group > 1 and block == 1 else 1
             spikes = _residual_block(spikes, channels, pool_size, new_neuron, f"block_{group}_{block}")
     return build_classifier(spikes, classes, include_top, weights, name, kwargs)
@@ -75,7 +74,9 @@ def SpikingResNet(
 def _residual_block(spikes, channels, pool_size, new_neuron, name):
     skipped = spikes
     if pool_size > 1:  # the maximum of spikes is a spike
-        skipped = keras.layers.MaxPooling3D((1, 2, 2), padding="same", name=f"{name}_skip")(spikes)
+        skipped = keras.layers.MaxPooling3D(
+            (1, 2, 2), padding="same", data_format="channels_last", name=f"{name}_skip"
+        )(spikes)
     spikes = SpikingConv2D(channels, pool_size=pool_size, neuron=new_neuron(), name=f"{name}_a")(spikes)
     spikes = keras.layers.Concatenate(name=f"{name}_both")([spikes, skipped])
     residual = SpikingResidualConv2D(

@@ -11,6 +11,9 @@ from keras_bsd.layers._normalization import Normalization
 from keras_bsd.layers._skip_conv import SkipConv2D
 from keras_bsd.layers._stage import ConfiguredStage
 
+# Whatever `image_data_format` the user's Keras configuration has.
+_MAPS: dict[str, Any] = {"padding": "same", "data_format": "channels_last"}
+
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class SpikingConv2D(ConfiguredStage):
@@ -50,22 +53,21 @@ class SpikingConv2D(ConfiguredStage):
         filters = _checks.integer("filters", filters, low=1)
         kernel_size = _checks.integer("kernel_size", kernel_size, low=1)
         pool_size = _checks.integer("pool_size", pool_size, low=1)
-        use_bias, dtype = normalization is None, kwargs.get("dtype")
-        synapse = [keras.layers.Conv2D(filters, kernel_size, padding="same", use_bias=use_bias, dtype=dtype)]
+        options = {**_MAPS, "dtype": kwargs.get("dtype")}
+        synapse = [keras.layers.Conv2D(filters, kernel_size, use_bias=normalization is None, **options)]
         if pool_size > 1:  # before the normalisation, which then has fewer values to process
-            synapse.append(keras.layers.MaxPooling2D(pool_size, padding="same", dtype=dtype))
+            synapse.append(keras.layers.MaxPooling2D(pool_size, **options))
         super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
         self.filters, self.kernel_size, self.pool_size = filters, kernel_size, pool_size
         self.normalization = normalization
 
     def backward_synapse(self) -> list[Layer]:
         height, width, channels = self.input_features
-        layers = [
-            keras.layers.Conv2DTranspose(channels, self.kernel_size, strides=self.pool_size, padding="same")
-        ]
+        layers = [keras.layers.Conv2DTranspose(channels, self.kernel_size, strides=self.pool_size, **_MAPS)]
         excess = (-height % self.pool_size, -width % self.pool_size)
         if any(excess):
-            layers.append(keras.layers.Cropping2D(tuple((0, pixels) for pixels in excess)))
+            cropping = tuple((0, pixels) for pixels in excess)
+            layers.append(keras.layers.Cropping2D(cropping, data_format=_MAPS["data_format"]))
         return layers
 
 
@@ -121,4 +123,4 @@ class SpikingResidualConv2D(ConfiguredStage):
 
     def backward_synapse(self) -> list[Layer]:
         channels = self.input_features[-1] - self.skip_channels
-        return [keras.layers.Conv2DTranspose(channels, self.kernel_size, padding="same")]
+        return [keras.layers.Conv2DTranspose(channels, self.kernel_size, **_MAPS)]

@@ -45,7 +45,7 @@ class SpikingDense(ConfiguredStage):
     ) -> None:
         units, dtype = _checks.integer("units", units, low=1), kwargs.get("dtype")
         synapse = [
-            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Flatten(data_format="channels_last", dtype=dtype),
             keras.layers.Dense(units, use_bias=normalization is None, dtype=dtype),
         ]
         super().__init__(synapse, neuron, timesteps, normalization, **kwargs)

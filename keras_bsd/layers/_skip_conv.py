@@ -46,11 +46,11 @@ class SkipConv2D(keras.layers.Layer):
         self.kernel_size = _checks.integer("kernel_size", kernel_size, low=1)
         self.skip_channels = _checks.integer("skip_channels", skip_channels, low=1)
         self.use_bias = use_bias
-        dtype = self.dtype_policy
+        options = {"data_format": "channels_last", "dtype": self.dtype_policy}
         self.convolution = keras.layers.Conv2D(
-            filters, kernel_size, padding="same", use_bias=use_bias, dtype=dtype
+            filters, kernel_size, padding="same", use_bias=use_bias, **options
         )
-        self.skip = keras.layers.Conv2D(filters, 1, use_bias=False, kernel_initializer=_identity, dtype=dtype)
+        self.skip = keras.layers.Conv2D(filters, 1, use_bias=False, kernel_initializer=_identity, **options)
 
     def build(self, input_shape: Shape) -> None:
         *outer, channels = input_shape

@@ -27,10 +27,12 @@ _IGNORED = {
 }
 _IGNORED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 _KIND = "class"
+_STAGE = {"synapse", "neuron"}  # one of these is in every stage's configuration
+INPUT = "input"  # the place of the layers in front of the first stage
 
 
 def settings(serialized: Config) -> Config:
-    """Return the settings of a serialised pair by their places, such as `encoder.layers.1.timesteps`.
+    """Return the settings of a serialised pair by their places, such as `encoder.0.timesteps` of the first stage.
 
     Raises:
         ValueError: the object is not a pair.
@@ -40,8 +42,16 @@ def settings(serialized: Config) -> Config:
         raise ValueError(f"a pair has an encoder and a decoder, {serialized.get('class_name')} has not")
     found = {key: config[key] for key in _OF_PAIR if key in config}
     for role in ("encoder", "decoder"):
-        found.update(_flatten(role, config[role]["config"]["layers"]))
+        layers = config[role]["config"]["layers"]
+        front = next((i for i, layer in enumerate(layers) if _STAGE & set(layer["config"])), 0)
+        found.update(_flatten(f"{role}.{INPUT}", layers[:front]))
+        found.update(_flatten(role, layers[front:]))
     return found
+
+
+def without_input(found: Config) -> Config:
+    """Return settings without those of the layers in front of the encoder's first stage."""
+    return {place: value for place, value in found.items() if not place.startswith(f"encoder.{INPUT}.")}
 
 
 def _flatten(place: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -39,7 +39,8 @@ class LocalReadout(keras.layers.Layer):
     def call(self, rates):
         """Return predicted targets `(batch, ...)`: for classes, their logits."""
         if self._enlargement is not None:
-            outputs = ops.conv_transpose(rates, self.kernel, strides=self._enlargement, padding="same")
+            options = {"strides": self._enlargement, "padding": "same", "data_format": "channels_last"}
+            outputs = ops.conv_transpose(rates, self.kernel, **options)
         else:
             cells = ops.reshape(pool_maps(rates, GRID), (-1, self.kernel.shape[0]))
             outputs = ops.matmul(cells, self.kernel)

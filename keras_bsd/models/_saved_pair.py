@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from keras_bsd._files import atomic_write, expand
-from keras_bsd._types import Config, Path
+from keras_bsd._types import Config
 from keras_bsd.models import _architecture
 from keras_bsd.models import _weights_file as files
 
@@ -52,7 +52,7 @@ class SavedPair(keras.Model):
             super().save_weights(written)
             files.seal(written, {"settings": self._settings()})
 
-    def load_weights(self, filepath: Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Load the weights of a file that the same network has saved, see `keras.Model.load_weights`.
 
         The file must be complete, and hold a value for each weight and no others. Its neurons, timesteps and
@@ -72,16 +72,19 @@ class SavedPair(keras.Model):
         if path is None:
             super().load_weights(filepath, skip_mismatch, **kwargs)
             return
-        if not str(path).endswith(files.SUFFIXES):
+        self._load_file(path, skip_mismatch, **kwargs)
+
+    def _load_file(self, path, skip_mismatch=False, compare_input=True, **kwargs):
+        """Load a file's weights; with `compare_input=False` whatever layers are in front of the first stage."""
+        if not path.is_file() or not str(path).endswith(files.SUFFIXES):
             raise ValueError(
-                f"A file of weights must end in one of {', '.join(files.SUFFIXES)}. Received: {str(path)!r}"
+                f"A file of weights must exist and end in one of {', '.join(files.SUFFIXES)}. "
+                f"Received: {str(path)!r}"
             )
-        if not path.is_file():
-            raise ValueError(f"`filepath` must be the path of a file that exists. Received: {str(path)!r}")
         with files.complete(path):
             inventory, settings = self._read(path)
         if not skip_mismatch:
-            self._check_fit(path, inventory, settings)
+            self._check_fit(path, inventory, settings, compare_input)
         with files.complete(path):
             super().load_weights(path, skip_mismatch, **kwargs)
 
@@ -96,8 +99,13 @@ class SavedPair(keras.Model):
         except ValueError as error:
             raise files.damaged(path, error) from error
 
-    def _check_fit(self, path, inventory, settings):
-        lines = [] if settings is None else _architecture.differences(settings, self._settings())
+    def _check_fit(self, path, inventory, saved, compare_input):
+        lines = []
+        if saved is not None:
+            present = self._settings()
+            if not compare_input:
+                saved, present = map(_architecture.without_input, (saved, present))
+            lines = _architecture.differences(saved, present)
         if lines[_SHOWN:]:
             lines = [*lines[:_SHOWN], f"{len(lines) - _SHOWN} further settings differ"]
         lines += files.mismatches(inventory, self._inventory())
@@ -106,6 +114,7 @@ class SavedPair(keras.Model):
                 f"{path} must hold the weights of this network, {self.name!r}. Received: {'; '.join(lines)}. "
                 "Build the network with the arguments of the saved one, or pass `skip_mismatch=True` to "
                 "`load_weights` to load what fits."
+                + (" keras.saving.load_model loads the file's own network." if path.suffix == ".keras" else "")
             )
 
     def _inventory(self):

@@ -216,7 +216,7 @@ def test_the_record_of_an_unknown_application(folder):
     [
         (
             lambda: SpikingMLP(classes=3),
-            r"`input_shape` is required unless `weights` is a preset. Received: inp",
+            r"`input_shape` is required unless `weights` is a preset or a `.keras` file. Received: inp",
         ),
         (lambda: SpikingMLP((4,)), "`classes` is required .* Pass it, or a preset: 'cifar10_autoencoder', "),
         (lambda: SpikingConvNet(), "`input_shape` is required"),
