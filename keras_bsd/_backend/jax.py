@@ -4,6 +4,12 @@ import jax
 import keras
 import numpy as np
 
+_WEIGHTS = ((lambda model: model, "trainable_variables"), (lambda model: model, "non_trainable_variables"))
+_METRICS = ((lambda model: model, "metrics_variables"),)
+_OPTIMIZER = ((lambda model: model.optimizer, "variables"),)
+# The parts of the state of a step: of prediction, evaluation and training.
+_STATES = {2: _WEIGHTS, 3: _WEIGHTS + _METRICS, 4: _WEIGHTS + _OPTIMIZER + _METRICS}
+
 
 class TrainStep:
     """Mixin of `BSDModel` with its backend-specific methods."""
@@ -31,16 +37,16 @@ class TrainStep:
         return logs, (trainable, non_trainable, optimizer_variables, metrics)
 
     def restore_state(self, state):
-        """Assign the variables from `state`: during `fit` Keras holds their values outside the model."""
-        holders = (self, self, self.optimizer, self)
-        kinds = ("trainable_variables", "non_trainable_variables", "variables", "metrics_variables")
-        for holder, kind, values in zip(holders, kinds, state, strict=True):
-            for variable, value in zip(getattr(holder, kind), values, strict=True):
+        """Assign the variables from the state of a step: Keras holds their values outside the model."""
+        for (holder, kind), values in zip(_STATES[len(state)], state, strict=True):
+            for variable, value in zip(getattr(holder(self), kind), values, strict=True):
                 variable.assign(value)
 
     def local_values(self, array):
         """Return the shards of a batch on this process's devices, a list of NumPy arrays."""
-        return [np.asarray(shard.data) for shard in jax.numpy.asarray(array).addressable_shards]
+        if not isinstance(array, jax.Array):
+            return [np.asarray(array)]
+        return [np.asarray(shard.data) for shard in array.addressable_shards]
 
     def stream_like(self, stream, batches):
         """Return an iterator over `batches`."""

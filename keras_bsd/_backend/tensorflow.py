@@ -24,7 +24,7 @@ class TrainStep:
         return self.training_logs(x, y, step, sample_weight)
 
     def restore_state(self):
-        """Do nothing: the variables hold their values during `fit`."""
+        """Do nothing: the variables hold their values during a step."""
 
     def local_values(self, tensor):
         """Return the shards of a batch on this process's replicas, a list of NumPy arrays."""

@@ -45,6 +45,11 @@ class LayerLoss(keras.losses.Loss):
     2.0
     """
 
+    @property
+    def smallest_batch(self) -> int:
+        """The samples that a batch needs for the loss to depend on them: 2 if it centres on their mean."""
+        return 1
+
     def pairing(
         self,
         targets: Tensor,

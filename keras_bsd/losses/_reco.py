@@ -39,7 +39,9 @@ def pool_maps(values, grid):
     if grid is None or len(values.shape) != 4:
         return values
     cell = tuple(math.ceil(pixels / grid) for pixels in values.shape[1:3])
-    return values if cell == (1, 1) else ops.average_pool(values, cell, strides=cell, padding="same")
+    return values if cell == (1, 1) else ops.average_pool(
+        values, cell, strides=cell, padding="same", data_format="channels_last"
+    )
 
 
 def cosine_affinity(
@@ -174,6 +176,10 @@ class ReCo(LayerLoss):
         self.negative_weight = _checks.real("negative_weight", negative_weight, low=0.0)
         self.centring = _checks.one_of("centring", centring, CENTRINGS)
         self.grid = None if grid is None else _checks.integer("grid", grid, low=1)
+
+    @property
+    def smallest_batch(self) -> int:
+        return 2 if self.centring == "batch" else 1
 
     def dissimilarity(self, targets: Tensor) -> Tensor:
         """Return the dissimilarity of a batch's continuous targets, `(batch, batch)` in [0, 1]."""

@@ -77,6 +77,10 @@ class SimilarityMatching(LayerLoss):
         self.kernel = _checks.one_of("kernel", kernel, KERNELS)
         self.sharpening = _checks.real("sharpening", sharpening, low=0.0)
 
+    @property
+    def smallest_batch(self) -> int:
+        return 2
+
     def similarity(self, targets: Tensor, others: Tensor) -> Tensor:
         """Return the similarity of each of `targets` `(batch, ...)` to each of `others` `(prototypes, ...)`.
 

@@ -11,7 +11,7 @@ from keras_bsd._types import Array, ArrayLike, Config, Model, Shape
 from keras_bsd.encoding import RegularEncoder
 from keras_bsd.losses._layer_loss import LayerLoss
 from keras_bsd.losses._similarity_matching import SimilarityMatching
-from keras_bsd.models._batch_guard import check_mask
+from keras_bsd.models._data_checks import check_mask
 from keras_bsd.models._latent_prior import LatentPrior
 from keras_bsd.models._pair import BSDModel
 from keras_bsd.models._structure import split_after
@@ -300,7 +300,7 @@ class BSDAutoencoder(BSDModel):
         x = np.asarray(x, dtype="float32")
         if not len(x):
             raise ValueError(f"There are no stimuli. Received: `{name}` of length 0")
-        self._guard.check_arrays(x)
+        self._guard.check_first(x)
         return x
 
     def get_config(self) -> Config:

@@ -1,54 +1,99 @@
 """Keras models whose data is checked before it changes a weight."""
 
 import functools
+import inspect
 from typing import Any
 
 import keras
 
 _wraps: Any = functools.wraps  # typed, it returns functions that are no methods
+_FIT, _EVALUATE = (inspect.signature(method) for method in (keras.Model.fit, keras.Model.evaluate))
 
 
 class GuardedModel(keras.Model):
     """Base class of models with a `BatchGuard`, which a subclass assigns to `_guard`."""
 
     train_function: Any
+    test_function: Any
+    predict_function: Any
 
     @property
     def stimulus_range(self) -> tuple[float, float] | None:
         """`(low, high)` in which stimuli must lie, or None."""
-        return self._guard.stimulus_range
+        return self._guard.checks.stimulus_range
 
     @property
     def check_numerics(self) -> bool:
-        """Whether every batch is checked, and not a stream's first alone."""
+        """Whether every batch of a stream is checked, and not its first alone."""
         return self._guard.every_batch
 
     @_wraps(keras.Model.fit)
-    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        self._guard.start(x, y)
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        call = _FIT.bind(self, *args, **kwargs)
+        given = call.arguments
+        self._guard.checks.check_class_weight(given.get("class_weight"))
+        x, validation = given.get("x"), given.get("validation_data")
+        given["x"] = self._guard.admit(
+            "train", x, given.get("y"), given.get("sample_weight"), given.get("batch_size") or 32
+        )
+        if validation is not None:
+            given["validation_data"] = self._guard.admit_validation(validation)
         try:
-            history = super().fit(x, y, *args, **kwargs)
-        except (AttributeError, StopIteration, ValueError):  # Keras takes a first batch before all epochs
-            self._guard.diagnose(x)
+            history = super().fit(*call.args[1:], **call.kwargs)
+        except Exception as error:
+            self._guard.diagnose(x, error)
             raise
         self._guard.finish(len(history.epoch), self.optimizer)
         return history
 
     @_wraps(keras.Model.evaluate)
-    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        self._guard.check_arrays(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        call = _EVALUATE.bind(self, *args, **kwargs)
+        given = call.arguments
+        if given.get("kwargs", {}).get("_use_cached_eval_dataset"):  # `fit` has checked these
+            self._guard.expect_checked("test")
+        else:
+            given["x"] = self._guard.admit("test", given.get("x"), given.get("y"), given.get("sample_weight"))
+        return super().evaluate(*call.args[1:], **call.kwargs)
 
     @_wraps(keras.Model.predict)
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        self._guard.check_arrays(x)
-        return super().predict(x, *args, **kwargs)
+        return super().predict(self._guard.admit("predict", x), *args, **kwargs)
+
+    @_wraps(keras.Model.train_on_batch)
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, **kwargs: Any
+    ) -> Any:
+        self._guard.checks.check_class_weight(class_weight)
+        self._guard.admit("train", x, y, sample_weight)
+        return super().train_on_batch(x, y, sample_weight, class_weight, **kwargs)
+
+    @_wraps(keras.Model.test_on_batch)
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
+        self._guard.admit("test", x, y, sample_weight)
+        return super().test_on_batch(x, y, sample_weight, **kwargs)
+
+    @_wraps(keras.Model.predict_on_batch)
+    def predict_on_batch(self, x: Any) -> Any:
+        self._guard.admit("predict", x)
+        return super().predict_on_batch(x)
 
     def make_train_function(self, force: bool = False) -> None:
-        if self.train_function is None or force:
-            if not self.optimizer.built:
-                self.optimizer.build(self.trainable_variables)
-            super().make_train_function(force)
-            self.train_function = self._guard.wrap(
-                self.train_function, self.steps_per_execution, self.restore_state
-            )
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        self._make("train", super().make_train_function, force)
+
+    def make_test_function(self, force: bool = False) -> None:
+        self._make("test", super().make_test_function, force)
+
+    def make_predict_function(self, force: bool = False) -> None:
+        self._make("predict", super().make_predict_function, force)
+
+    def _make(self, way, make, force):
+        """Make a step function that checks batches, unless there is one and no layer was quantised since."""
+        name, dtypes = f"{way}_function", [variable.dtype for variable in self.variables]
+        if getattr(self, name) is None or force or getattr(self, name).dtypes != dtypes:
+            make(force=True)
+            function = self._guard.wrap(way, getattr(self, name), self.steps_per_execution, self.restore_state)
+            function.dtypes = dtypes
+            setattr(self, name, function)

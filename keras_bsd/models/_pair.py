@@ -15,18 +15,20 @@ from keras_bsd.layers._stage import stage_names
 from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, check_layer_loss
 from keras_bsd.losses._reco import ReCo
 from keras_bsd.models._batch_guard import BatchGuard
+from keras_bsd.models._data_checks import DataChecks
 from keras_bsd.models._distillation import Distillation, expand_weights, run_locally, weighted_mean
 from keras_bsd.models._guarded_model import GuardedModel
 from keras_bsd.models._local_readout import LocalReadout
+from keras_bsd.models._saved_pair import Application, SavedPair
 from keras_bsd.models._stage_monitor import StageMonitor
-from keras_bsd.models._structure import check_ends, check_outputs_probabilities, paired_stages
+from keras_bsd.models._structure import check_classifier, check_ends, check_outputs_probabilities, paired_stages
 
 Task = Literal["classification", "regression"]
 Rule = Literal["rate", "surrogate"]
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
-class BSDModel(TrainStep, GuardedModel):
+class BSDModel(TrainStep, SavedPair, GuardedModel):
     """A spiking encoder and decoder trained by bidirectional spike-based distillation.
 
     The encoder maps a stimulus to a concept, the decoder a concept to a stimulus. Both are Keras models of
@@ -84,6 +86,7 @@ class BSDModel(TrainStep, GuardedModel):
     arXiv 2509.20284.
     """
 
+    _takes_tokens = False  # whether stimuli are token ids
     _renamed_keys = {"local_readouts": "local_readout_weight"}  # since version 0.1
 
     def __init__(
@@ -116,17 +119,33 @@ class BSDModel(TrainStep, GuardedModel):
         self.local_readout_weight = _checks.real("local_readout_weight", local_readout_weight, low=0.0)
         self.stage_readouts = self._build_stage_readouts() if self.local_readout_weight else []
         self._monitor = StageMonitor(self._stage_names)
-        self._guard = BatchGuard(
-            encoder, self._classifies, stimulus_range, check_numerics, self.local_values, self.stream_like
+        checks = DataChecks(
+            encoder,
+            self._class_count,
+            stimulus_range,
+            self._takes_tokens,
+            targets_must_differ=not self.codebook,
+            smallest_batch=self.layer_loss.smallest_batch,
         )
+        self._guard = BatchGuard(checks, check_numerics, self.local_values, self.stream_like)
         self.build(encoder.input_shape)
 
     @property
     def _classifies(self):
         return self.task == "classification"
 
+    @property
+    def _class_count(self):
+        """The number of classes, two for one output, or None for continuous targets."""
+        return max(2, self.encoder.output_shape[-1]) if self._classifies else None
+
+    @property
+    def class_concepts(self) -> Array:
+        """The decoder's inputs for all classes, `(classes, outputs)`: one-hot, or of one output 0 and 1."""
+        return self._decoder_inputs(np.eye(self._class_count, dtype="float32"))
+
     def _build_stage_readouts(self):
-        target = self.decoder.input_shape[1:]
+        target = (self._class_count,) if self._classifies else self.decoder.input_shape[1:]
         return [
             LocalReadout(stage.output_features, target, self._classifies, name=f"{name}_readout")
             for stage, name in zip(self.encoder_stages, self._stage_names, strict=True)
@@ -157,10 +176,6 @@ class BSDModel(TrainStep, GuardedModel):
             loss = "crossentropy"
         super().compile(optimizer, loss or "mse", loss_weights, metrics, **kwargs)
 
-    def compile_from_config(self, config: Config) -> None:
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)  # so that the saved state can be loaded
-
     def distil(self, x: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Distillation:
         """Run both networks on a batch and compare them, stage by stage.
 
@@ -172,11 +187,11 @@ class BSDModel(TrainStep, GuardedModel):
         Returns:
             `Distillation`. The gradient of each of its losses stays within one pair of stages.
         """
-        self._guard.check_batch(x, y)
+        self._guard.checks.check_axes(x, y)
         stimuli, targets = self._decoder_views(x, y)
         weights = self._flatten_weights(sample_weight)
         concepts = ops.eye(targets.shape[-1], dtype=targets.dtype) if self.codebook else targets
-        recalled, prototypes = run_locally(self.decoder, concepts, self.rule)
+        recalled, prototypes = run_locally(self.decoder, self._decoder_inputs(concepts), self.rule)
         scores, representations = run_locally(self.encoder, x, self.rule)
 
         pairing = self.layer_loss.pairing(
@@ -210,6 +225,8 @@ class BSDModel(TrainStep, GuardedModel):
 
     def _check_ends(self):
         check_ends(self.encoder, self.decoder)
+        if self._classifies:
+            check_classifier(self.encoder)
 
     def _decoder_views(self, x, y):
         """Return stimuli and targets, one row per sample, as the decoder outputs and takes them."""
@@ -220,11 +237,23 @@ class BSDModel(TrainStep, GuardedModel):
         return sample_weight
 
     def _targets(self, y):
-        """Return targets as the decoder takes them: `(batch, classes)`, or of the encoder's output shape."""
-        shape = self.encoder.output_shape[1:]
-        if self._classifies and (len(y.shape) == 1 or y.shape[-1] != shape[-1]):
-            return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), shape[-1])
+        """Return targets as stages compare them: one-hot classes, or values of the encoder's output shape."""
+        shape, classes = self.encoder.output_shape[1:], self._class_count
+        if classes and (len(y.shape) == 1 or y.shape[-1] != classes):
+            return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
         return ops.reshape(ops.cast(y, "float32"), (-1, *shape))
+
+    def _decoder_inputs(self, concepts):
+        """Return one-hot classes or values as the decoder takes them: one output has the last of two classes."""
+        return concepts[:, -self.decoder.input_shape[-1] :] if self._classifies else concepts
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Tensor:
+        return super().compute_loss(x, _with_axes_of(y_pred, y), y_pred, sample_weight, training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        return super().compute_metrics(x, _with_axes_of(y_pred, y), y_pred, sample_weight)
 
     def training_logs(
         self, x: Tensor, y: Tensor, step: Distillation, sample_weight: Tensor | None
@@ -258,8 +287,8 @@ class BSDModel(TrainStep, GuardedModel):
         shape = self.decoder.input_shape[1:]
         takes_classes = self._classifies and len(shape) == 1
         if takes_classes and vectors.ndim == 1:
-            self._guard.check_known(vectors)
-            vectors = np.eye(shape[-1], dtype="float32")[vectors.astype("int64")]
+            self._guard.checks.check_known(vectors)
+            vectors = self.class_concepts[vectors.astype("int64")]
         if vectors.shape[1:] != shape or not len(vectors):
             expected = f"(batch, {', '.join(map(str, shape))})"
             raise ValueError(
@@ -270,7 +299,7 @@ class BSDModel(TrainStep, GuardedModel):
 
     def spikes(self, x: Any) -> dict[str, Array]:
         """Return the spikes of every stage of the encoder, NumPy arrays `(batch, time, ...)` by name."""
-        return SpikeRecorder(self.encoder).predict(x, verbose=0)
+        return SpikeRecorder(self.encoder).predict(self._guard.check_first(x), verbose=0)
 
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
@@ -292,8 +321,17 @@ class BSDModel(TrainStep, GuardedModel):
     @classmethod
     def from_config(cls, config: Config, custom_objects: dict[str, Any] | None = None) -> "BSDModel":
         config = rename_keys(config, cls._renamed_keys)
+        application = config.pop("application", None)
         if config["negatives"] == "unlike":  # its name in version 0.1
             config["negatives"] = "dissimilar"
         for key in ("encoder", "decoder", "layer_loss", "recall_loss"):
             config[key] = keras.saving.deserialize_keras_object(config[key], custom_objects)
-        return cls(**config)
+        model = cls(**config)
+        model._application = None if application is None else Application(**application)
+        return model
+
+
+def _with_axes_of(outputs, targets):
+    """Return targets `(batch,)` of one output as `(batch, 1)`: Keras would average over the batch instead."""
+    is_column = targets is not None and len(outputs.shape) == 2 and outputs.shape[-1] == 1
+    return ops.expand_dims(targets, 1) if is_column and len(targets.shape) == 1 else targets

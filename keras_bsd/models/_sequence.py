@@ -38,17 +38,23 @@ class BSDSequenceModel(BSDModel):
     def __init__(self, encoder: Model, decoder: Model, **kwargs: Any) -> None:
         super().__init__(encoder, decoder, **kwargs)
 
+    @property
+    def _takes_tokens(self):
+        return len(self.encoder.input_shape) == 2
+
     def _check_ends(self):
         (*elements, classes), (*axes, _) = self.encoder.output_shape, self.decoder.input_shape
         expected = (None, classes)
         if (
             len(elements) != 2
             or len(axes) != 1
+            or classes == 1
             or {self.decoder.input_shape, self.decoder.output_shape} != {expected}
         ):
             raise ValueError(
                 "A pair for sequences has an encoder (batch, elements) -> (batch, elements, classes) and a "
-                f"decoder (batch, classes) -> (batch, classes). Received: {self.encoder.input_shape} -> "
+                "decoder (batch, classes) -> (batch, classes), of at least two classes. Received: "
+                f"{self.encoder.input_shape} -> "
                 f"{self.encoder.output_shape}, {self.decoder.input_shape} -> {self.decoder.output_shape}"
             )
 

@@ -121,11 +121,11 @@ def test_no_data(every_batch):
     model = pairs.small_pair(check_numerics=every_batch)
     model.compile()
     x, y = pairs.samples(model)
-    assert fit_and_compare(model, "There is no data to train on. Received: x of length 0", x[:0], y[:0])
+    assert fit_and_compare(model, "There is no data. Received: x of length 0", x[:0], y[:0])
     empty = tf.data.Dataset.from_tensor_slices((x, y)).take(0).batch(4)
-    assert fit_and_compare(model, "no data to train on. Received: x of length 0", empty)
+    assert fit_and_compare(model, "no data. Received: x of length 0", empty)
     empty = tf.data.Dataset.from_tensor_slices((x, y)).filter(lambda x, y: False).batch(4)
-    assert fit_and_compare(model, "no data to train on. Received: a dataset without a batch", empty)
+    assert fit_and_compare(model, "no data. Received: a stream without a batch", empty)
 
 
 @pytest.mark.parametrize("form", ["array", "data set", "batches"])
@@ -143,14 +143,14 @@ def test_stimuli_out_of_range(form):
 
 
 BAD_BATCHES = [
-    (lambda x, y: [x], r"fit\(x, y\)`, or batches of both. Received: y=None"),
+    (lambda x, y: [x], r"Training takes stimuli and targets, \(x, y\), or batches of both. Received: y=None"),
     (lambda x, y: [stream(x)], "Received: y=None"),
-    (lambda x, y: [stream(x, y).unbatch()], r"batch a dataset .* shape=\(4,\)"),
+    (lambda x, y: [stream(x, y).unbatch()], r"shape=\(4,\). A single sample needs the batch axis, .* batch a dataset"),
     (lambda x, y: [stream(x[:, :2], y)], r"\(batch, 4\). Received: shape=\(4, 2\)"),
     (lambda x, y: [stream(np.full_like(x, np.nan), y)], "`x` must be finite"),
     (lambda x, y: [stream(x, y + 1)], "Classes must lie in"),
     (lambda x, y: [stream(x, y + 0.5)], "Classes must be integers"),
-    (lambda x, y: [stream(x, y.astype(str))], "`y` must be numbers. Received: dtype=object"),
+    (lambda x, y: [stream(x, y.astype(str))], "Classes must be integers; .* Received: object such as"),
     (lambda x, y: [(batch for batch in [(x, y + 1)])], "Classes must lie in"),
 ]
 

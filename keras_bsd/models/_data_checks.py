@@ -1,0 +1,238 @@
+"""What stimuli, targets and weights a pair takes."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_bsd import _checks
+
+
+class DataChecks:
+    """Checks of stimuli, targets and weights: of arrays as a whole, or of one batch.
+
+    Args:
+        encoder: the model whose input and output shapes the data must have.
+        classes: int, number of classes, or None if targets are continuous.
+        stimulus_range: `(low, high)` in which stimuli must lie, or None.
+        tokens: bool, whether stimuli are token ids, numbered as the classes are.
+        targets_must_differ: bool, whether equal targets of all samples would teach the stages nothing.
+        smallest_batch: int, samples that a batch needs for the stages to learn from it.
+    """
+
+    def __init__(self, encoder, classes, stimulus_range, tokens, targets_must_differ, smallest_batch):
+        self.stimulus_range = _interval(stimulus_range)
+        self._input_shape = encoder.input_shape[1:]
+        self._output_shape = encoder.output_shape[1:]
+        self._classes = classes
+        self._elements = self._output_shape[:-1] if classes else ()  # of a sequence, with a class each
+        self._tokens = tokens
+        self._targets_must_differ = targets_must_differ
+        self._smallest_batch = smallest_batch
+
+    def check_axes(self, x, y):
+        """Raise unless there are targets, and stimuli with a batch axis; both may be symbolic."""
+        if y is None:
+            raise ValueError("A pair learns from stimuli and targets, (x, y). Received: y=None")
+        if len(x.shape) != len(self._input_shape) + 1:
+            self._refuse_shape(x)
+
+    def check_stimuli(self, x):
+        """Raise unless an array `(batch, ...)` has the model's shape and range, and is finite."""
+        if x.dtype.names:
+            raise ValueError(
+                f"Stimuli must be numbers. Received: a structured array of {', '.join(x.dtype.names)}. Count "
+                "events in frames first, (batch, time, height, width, polarity)."
+            )
+        self._check_shape(x)
+        least, greatest = _check_finite("x", x)
+        if self._tokens:
+            self._check_tokens(x, least, greatest)
+        self._check_range(least, greatest)
+
+    def check_targets(self, y):
+        """Raise unless an array holds targets of the model's shape, and they are finite."""
+        if self._classes:
+            self.check_classes(y)
+            return
+        _check_finite("y", y)
+        is_column = y.ndim == 1 and self._output_shape == (1,)
+        if not is_column and not _checks.shape_matches(y.shape[1:], self._output_shape):
+            expected = ", ".join(map(str, self._output_shape))
+            raise ValueError(f"Targets must have shape (batch, {expected}). Received: shape={y.shape}")
+
+    def check_classes(self, y):
+        """Raise unless all classes of `y`, sparse or one-hot, are known."""
+        axes = ", ".join(["batch", *("elements" for _ in self._elements)])
+        classes = y.shape[len(self._elements) + 1 :]
+        one_hot = (self._output_shape[-1],)  # of one output, the probability of the second class
+        if y.ndim <= len(self._elements) or classes not in ((), (1,), one_hot):
+            raise ValueError(
+                f"Targets must be classes ({axes}) or of shape ({axes}, {one_hot[0]}). "
+                f"Received: shape={y.shape}"
+            )
+        if classes == one_hot and self._classes == one_hot[0]:
+            _check_finite("y", y)
+        else:
+            self.check_known(y)
+
+    def check_known(self, classes):
+        """Raise unless these are integers from 0 to the number of classes less 1."""
+        if classes.dtype.kind == "f":
+            _check_finite("y", classes)
+        if classes.dtype.kind not in "buif" or not np.array_equal(classes, classes.astype("int64")):
+            raise ValueError(
+                'Classes must be integers; continuous targets take `task="regression"`. '
+                f"Received: {classes.dtype} such as {classes.flat[0]}"
+            )
+        if classes.size and not (classes.min() >= 0 and classes.max() < self._classes):
+            raise ValueError(
+                f"Classes must lie in [0, {self._classes - 1}]. "
+                f"Received: classes from {classes.min()} to {classes.max()}"
+            )
+
+    def check_weights(self, weights, samples):
+        """Raise unless an array has a finite weight for each sample, or for each element of each sequence."""
+        _check_finite("sample_weight", weights)
+        elements = samples.shape[: len(self._elements)]
+        if weights.shape[1:] not in ([elements] if elements else [(), (1,)]):
+            expected = ", ".join(["batch", *map(str, elements)])
+            raise ValueError(f"`sample_weight` must have shape ({expected}). Received: shape={weights.shape}")
+
+    def check_class_weight(self, class_weight):
+        """Raise unless weights of classes can be weights of samples."""
+        if class_weight is not None and self._elements:
+            raise ValueError(
+                "`class_weight` is for one class per sample, and here every element has one. Pass "
+                f"`sample_weight` (batch, elements). Received: class_weight={class_weight}"
+            )
+
+    def check_size(self, samples):
+        """Raise if a training batch is too small for the stages to learn from it."""
+        count = samples.count * math.prod(samples.shape[: len(self._elements)])
+        if 0 < count < self._smallest_batch:
+            raise ValueError(
+                f"A training batch must have at least {self._smallest_batch} samples, because the layer loss "
+                "compares each with the mean of its batch: from fewer the stages learn nothing. "
+                f"Received: {count}"
+            )
+
+    def check_differences(self, y):
+        """Raise if no target differs from another, and the stages would learn nothing."""
+        if self._targets_must_differ and len(y) > 1 and np.array_equal(y[1:], y[:-1]):
+            raise ValueError(
+                "Targets must differ between samples: without a codebook, stages learn from their differences. "
+                f"Received: {len(y)} equal targets"
+            )
+
+    def _check_shape(self, x):
+        if not _checks.shape_matches(x.shape[1:], self._input_shape):
+            self._refuse_shape(x)
+
+    def _refuse_shape(self, x):
+        expected = ", ".join(["batch", *map(str, self._input_shape)])
+        remedy = _reordering(tuple(x.shape), self._input_shape)
+        raise ValueError(
+            f"Stimuli must have shape ({expected}). Received: shape={tuple(x.shape)}{remedy and '. ' + remedy}"
+        )
+
+    def _check_tokens(self, x, least, greatest):
+        if x.dtype.kind not in "buif" or not np.array_equal(x, x.astype("int64")):
+            raise ValueError(f"Token ids must be integers. Received: {x.dtype} such as {x.flat[0]}")
+        if x.size and not (least >= 0 and greatest < self._classes):
+            raise ValueError(
+                f"Token ids must lie in [0, {self._classes - 1}]. Received: {least:g} to {greatest:g}"
+            )
+
+    def _check_range(self, least, greatest):
+        if self.stimulus_range is None or least is None:
+            return
+        low, high = self.stimulus_range
+        slack = 1e-3 * (high - low)  # rounding, when images are shifted or rotated
+        if not low - slack <= least <= greatest <= high + slack:
+            raise ValueError(
+                f"Stimuli must lie in [{low:g}, {high:g}], as keras_bsd.applications.preprocess_input scales "
+                "integers from 0 to 255; if yours are scaled otherwise on purpose, build the model with "
+                f"`stimulus_range=None`. Received: values from {least:g} to {greatest:g}"
+            )
+
+
+class Samples(NamedTuple):
+    """Number of samples, and the shape of one."""
+
+    count: int
+    shape: tuple[int, ...]
+
+    def check_count(self, name, arrays):
+        """Raise unless arrays together have one entry for each sample."""
+        received = sum(map(len, arrays))
+        if received != self.count:
+            swapped = ". The first axis is the batch: np.swapaxes(x, 0, 1) exchanges it with that of time"
+            raise ValueError(
+                f"Each stimulus needs a {name}. Received: {self.count} stimuli and {received} {name}s"
+                f"{swapped if self.shape[:1] == (received,) else ''}"
+            )
+
+
+def _interval(bounds):
+    if bounds is None:
+        return None
+    low, high = bounds
+    low = _checks.real("stimulus_range[0]", low)
+    return low, _checks.real("stimulus_range[1]", high, low=low, low_open=True)
+
+
+def _check_finite(name, values):
+    """Return the least and the greatest value as floats (None if there is none), or raise unless finite."""
+    if values.dtype.name == "bfloat16":  # not a number to NumPy: its kind is "V"
+        values = values.astype("float32")
+    if values.dtype.kind not in "buif":
+        raise ValueError(f"`{name}` must be numbers. Received: dtype={values.dtype}")
+    if not values.size:
+        return None, None
+    least, greatest = float(values.min()), float(values.max())
+    if not math.isfinite(least) or not math.isfinite(greatest):  # NaN is the minimum of what it is among
+        finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        raise ValueError(
+            f"`{name}` must be finite. Received: NaN or infinity in {np.count_nonzero(~finite)} of "
+            f"{len(finite)} samples, the first at index {np.argmin(finite)}. "
+            "These samples have not changed any weight: remove or replace them, and resume."
+        )
+    return least, greatest
+
+
+def _reordering(shape, expected):
+    """Return how an array of `shape` may become one of `(batch, *expected)`, or an empty string."""
+    if _checks.shape_matches(shape, expected):
+        return "A single sample needs the batch axis, x[None]; batch a dataset of single samples"
+    if (*shape[1:], 1) == tuple(expected):
+        return "Add the axis of channels: x[..., None]"
+    if len(shape) != len(expected) + 1:
+        same_size = None not in (*shape[1:], *expected) and math.prod(shape[1:]) == math.prod(expected)
+        return f"The number of values is right: x.reshape({(-1, *expected)})" if same_size else ""
+    for axis in range(1, len(shape) - 1):
+        if _checks.shape_matches((*shape[1:axis], *shape[axis + 1 :], shape[axis]), expected):
+            return f"Channels come last: np.moveaxis(x, {axis}, -1)"
+    if _checks.shape_matches((shape[0], *shape[2:]), expected):
+        return "The first axis is the batch: np.swapaxes(x, 0, 1) exchanges it with that of time"
+    return ""
+
+
+def check_mask(mask, shape):
+    """Return `mask` broadcast to `shape`, or raise."""
+    mask = np.asarray(mask)
+    try:
+        mask = np.broadcast_to(mask, shape)
+    except ValueError as error:
+        raise ValueError(
+            f"`mask` must have the stimuli's shape {shape}, or broadcast to it. Received: shape={mask.shape}"
+        ) from error
+    if mask.dtype != bool:
+        raise ValueError(f"`mask` must have dtype bool. Received: dtype={mask.dtype}")
+    hidden = ~mask.reshape(len(mask), -1).any(axis=1)
+    if hidden.any():
+        raise ValueError(
+            f"Every stimulus must have a known value. Received: a mask that is false everywhere in "
+            f"{np.count_nonzero(hidden)} of {len(mask)} stimuli. Show a region of each, or call `generate`."
+        )
+    return mask
