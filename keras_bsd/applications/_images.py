@@ -6,22 +6,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._pixels import to_unit_range
 from keras_bsd._types import Array, ArrayLike, Path
 from keras_bsd.applications import _presets
 
 
-def preprocess_input(images: ArrayLike) -> Array:
+def preprocess_input(images: ArrayLike, max_value: float | None = None) -> Array:
     """Return images scaled as the presets and recipes expect them.
 
+    Integers from 0 to 255 are divided by 255. Floats in [0, 1], even if all are 0.0 or 1.0, and booleans are
+    not divided; floats of which one is above 1 must be whole and are divided by 255. Integers of 16 bits, and
+    `int8`, need `max_value`, since cameras use any number of these bits.
+
     Args:
-        images: array of whole numbers in [0, 255], `(batch, height, width, channels)`, or
-            `(batch, height, width)` if gray.
+        images: array `(batch, height, width, channels)`, or `(batch, height, width)` if gray.
+        max_value: positive float, the value of white, such as 65535; `None` for the rule above.
 
     Returns:
         NumPy array `(batch, height, width, channels)`, float32 in [0, 1].
 
     Raises:
-        ValueError: another shape, or values that are not whole or out of range.
+        ValueError: another shape, values out of range or not finite, or a type that needs `max_value`.
 
     Example:
 
@@ -37,13 +42,7 @@ def preprocess_input(images: ArrayLike) -> Array:
             "`images` must have shape (batch, height, width, channels) or (batch, height, width). "
             f"Received: shape={images.shape}"
         )
-    whole = images.dtype.kind in "ui" or np.array_equal(images, np.round(images))
-    if not whole or (images.size and not 0 <= images.min() <= images.max() <= 255):
-        raise ValueError(
-            "`images` must be whole numbers in [0, 255]; images in [0, 1] need no preprocessing. "
-            f"Received: dtype={images.dtype}, values from {images.min()} to {images.max()}"
-        )
-    return images.astype("float32") / 255
+    return to_unit_range("`images`", images, max_value)
 
 
 def decode_predictions(
@@ -68,7 +67,14 @@ def decode_predictions(
     [[('dog', 0.9)]]
     """
     scores = np.asarray(scores)
-    words = _presets.record(labels)["labels"] if isinstance(labels, str | os.PathLike) else list(labels)
+    if isinstance(labels, str | os.PathLike):
+        labels = _presets.record(labels).get("labels", ())
+    if not isinstance(labels, Sequence | np.ndarray):
+        raise ValueError(
+            "`labels` must be a preset, or a sequence of one label for each class. "
+            f"Received: labels={labels!r}"
+        )
+    words = list(labels)
     if scores.ndim != 2 or scores.shape[1] != len(words):
         raise ValueError(
             f"`scores` must have shape (batch, {len(words)}), a score for each label. "

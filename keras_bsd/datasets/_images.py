@@ -2,13 +2,15 @@
 
 import difflib
 import os
-import pathlib
+import zipfile
 
 import numpy as np
 
+from keras_bsd._files import check_zip, expand
 from keras_bsd._optional import require
+from keras_bsd._pixels import to_unit_range
 from keras_bsd._types import Array, Path
-from keras_bsd.datasets._tfds import explain_missing, require_tfds
+from keras_bsd.datasets._tfds import explain_missing, home, require_tfds
 
 Split = tuple[Array, Array]
 
@@ -22,7 +24,8 @@ def load_images(name: Path, data_dir: Path | None = None) -> tuple[Split, Split]
         name: `"digits"`, the 1,797 handwritten digits (8x8) of scikit-learn, split 80:20 with the classes in
             proportion, in the same way at every call; or the name of a `tensorflow_datasets` image set with the
             splits `train` and `test`; or the path of an `.npz` file with the arrays `x_train`, `y_train`,
-            `x_test`, `y_test`: images of integers in [0, 255] or floats in [0, 1], and integer classes from 0.
+            `x_test`, `y_test`: images of integers in [0, 255] or floats in [0, 1], see
+            `keras_bsd.applications.preprocess_input`, and integer classes from 0.
         data_dir: folder of `tensorflow_datasets` (default: its own, or `TFDS_DATA_DIR`).
 
     Returns:
@@ -39,8 +42,8 @@ def load_images(name: Path, data_dir: Path | None = None) -> tuple[Split, Split]
     ((1437, 8, 8, 1), (360, 8, 8, 1))
     """
     if _is_npz(name):
-        return _from_file(pathlib.Path(name))
-    return _digits() if name == "digits" else _from_tfds(os.fspath(name), data_dir)
+        return _from_file(expand(name))
+    return _digits() if name == "digits" else _from_tfds(os.fspath(name), home(data_dir))
 
 
 def class_labels(name: Path, data_dir: Path | None = None) -> list[str] | None:
@@ -61,7 +64,7 @@ def class_labels(name: Path, data_dir: Path | None = None) -> list[str] | None:
         return None
     if name == "digits":
         return [str(digit) for digit in range(10)]
-    return list(require_tfds().builder(name, data_dir=data_dir).info.features["label"].names)
+    return list(require_tfds().builder(name, data_dir=home(data_dir)).info.features["label"].names)
 
 
 def _is_npz(name):
@@ -79,12 +82,23 @@ def _digits():
 
 
 def _from_file(path):
-    if not path.exists():
+    if not path.is_file():
         raise ValueError(f"`name` must be the path of a file that exists. Received: {path}")
-    with np.load(path) as arrays:
-        if not set(ARRAYS) <= set(arrays):
-            raise ValueError(f"{path} must have the arrays {', '.join(ARRAYS)}. Received: {', '.join(arrays)}")
-        x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)
+    try:
+        check_zip(path)
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays if name in ARRAYS}
+            others = [name for name in arrays if name not in ARRAYS]
+    except (zipfile.BadZipFile, OSError, ValueError, SyntaxError, TypeError, MemoryError) as error:
+        raise ValueError(
+            f"{path} must be a complete .npz file of arrays of numbers. Received: {error}. Copy it again, or "
+            "save it by numpy.savez."
+        ) from error
+    if len(found) < len(ARRAYS):
+        raise ValueError(
+            f"{path} must have the arrays {', '.join(ARRAYS)}. Received: {', '.join([*found, *others]) or 'none'}"
+        )
+    x_train, y_train, x_test, y_test = (found[name] for name in ARRAYS)
     return _checked(path, x_train, y_train), _checked(path, x_test, y_test)
 
 
@@ -97,13 +111,7 @@ def _checked(path, images, classes):
             f"{path} must have images (samples, height, width, channels) and an integer class from 0 for each. "
             f"Received: shapes {images.shape} and {classes.shape}, classes of type {classes.dtype}"
         )
-    whole = images.dtype.kind in "ui"
-    if not 0 <= images.min() <= images.max() <= (255 if whole else 1):
-        raise ValueError(
-            f"{path} must have images of integers in [0, 255] or of floats in [0, 1]. "
-            f"Received: {images.dtype} from {images.min():g} to {images.max():g}"
-        )
-    images = _in_unit_range(images) if whole else images.astype("float32")
+    images = to_unit_range(f"The images in {path}", images)
     return images, classes.reshape(-1).astype("int32")
 
 
@@ -118,8 +126,8 @@ def _from_tfds(name, data_dir):
         )
     with explain_missing(name, data_dir):
         splits = tfds.load(name, split=["train", "test"], data_dir=data_dir, batch_size=-1, as_supervised=True)
-    return tuple((_in_unit_range(x), np.asarray(y, "int32")) for x, y in tfds.as_numpy(splits))
-
-
-def _in_unit_range(images):
-    return images.astype("float32") / 255
+    white = {"uint16": 65535}  # of a PNG file of 16 bits
+    return tuple(
+        (to_unit_range(f"The images of {name!r}", x, white.get(x.dtype.name)), np.asarray(y, "int32"))
+        for x, y in tfds.as_numpy(splits)
+    )

@@ -1,9 +1,8 @@
 """Texts with their standard splits."""
 
-import pathlib
-
+from keras_bsd._files import expand
 from keras_bsd._types import Path
-from keras_bsd.datasets._tfds import explain_missing, require_tfds
+from keras_bsd.datasets._tfds import explain_missing, home, require_tfds
 
 
 def load_text(name: Path, data_dir: Path | None = None) -> tuple[str, str, str]:
@@ -18,7 +17,7 @@ def load_text(name: Path, data_dir: Path | None = None) -> tuple[str, str, str]:
         Three strings.
 
     Raises:
-        ValueError: there is no such file, or the data set is neither prepared nor downloadable.
+        ValueError: there is no such file, it is not in UTF-8, or the data set is neither prepared nor downloadable.
 
     Example:
 
@@ -31,14 +30,17 @@ def load_text(name: Path, data_dir: Path | None = None) -> tuple[str, str, str]:
     if name == "tiny_shakespeare":
         tfds = require_tfds()
         with explain_missing(name, data_dir):
-            splits = tfds.load(name, split=["train", "validation", "test"], data_dir=data_dir)
+            splits = tfds.load(name, split=["train", "validation", "test"], data_dir=home(data_dir))
         training, validation, test = (next(iter(tfds.as_numpy(s)))["text"].decode() for s in splits)
         return training, validation, test
-    path = pathlib.Path(name)
-    if not path.exists():
+    path = expand(name)
+    if not path.is_file():
         raise ValueError(
             f"`name` must be 'tiny_shakespeare' or the path of a file that exists. Received: {path}"
         )
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} must be a text file in UTF-8. Received: {error}. Convert or copy it again.") from error
     first, second = int(0.9 * len(text)), int(0.95 * len(text))
     return text[:first], text[first:second], text[second:]

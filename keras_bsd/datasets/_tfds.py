@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from types import ModuleType
 
+from keras_bsd._files import expand
 from keras_bsd._optional import require
 from keras_bsd._types import Path
 
@@ -11,6 +12,11 @@ from keras_bsd._types import Path
 def require_tfds() -> ModuleType:
     """Return the package `tensorflow_datasets`."""
     return require("tensorflow_datasets", "Loading data sets of TensorFlow Datasets")
+
+
+def home(data_dir: Path | None) -> Path | None:
+    """Return a folder in which a leading `~` is the home folder."""
+    return None if data_dir is None else expand(data_dir)
 
 
 @contextlib.contextmanager

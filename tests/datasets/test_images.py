@@ -101,8 +101,8 @@ def test_a_file(tmp_path):
         ({"y_test": np.eye(2, dtype=int)}, r"\(2, 3, 4, 1\) and \(2, 2\)"),
         ({"y_test": np.array([0, -1])}, "an integer class from 0 for each"),
         ({"x_test": np.zeros((0, 3, 4), int), "y_test": np.zeros(0, int)}, "an integer class from 0 for each"),
-        ({"x_test": np.full((2, 3, 4), -1)}, r"floats in \[0, 1\]. Received: int64 from -1 to -1"),
-        ({"x_test": np.full((2, 3, 4), 1.5)}, "Received: float64 from 1.5 to 1.5"),
+        ({"x_test": np.full((2, 3, 4), -1)}, r"floats in \[0, 1\], .*Received: dtype=int64, values from -1 to -1"),
+        ({"x_test": np.full((2, 3, 4), 1.5)}, "Received: dtype=float64, values from 1.5 to 1.5"),
         ({"x_test": np.full((2, 3, 4), 300)}, "from 300 to 300"),
     ],
 )
@@ -110,6 +110,35 @@ def test_a_file_of_other_arrays(tmp_path, changes, message):
     np.savez(tmp_path / "own.npz", **arrays(**changes))
     with pytest.raises(ValueError, match=message):
         datasets.load_images(tmp_path / "own.npz")
+
+
+@pytest.mark.parametrize("content", [b"123", b"PK\x03\x04 cut", b""])
+def test_a_damaged_file(tmp_path, content):
+    (tmp_path / "own.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"own.npz must be a complete .npz file of arrays of numbers. Received"):
+        datasets.load_images(tmp_path / "own.npz")
+
+
+def test_a_file_of_objects_is_not_unpickled(tmp_path):
+    np.savez(tmp_path / "own.npz", **arrays(x_test=np.array([print, print])))
+    with pytest.raises(ValueError, match="own.npz must be .* of numbers. Received: Object arrays cannot"):
+        datasets.load_images(tmp_path / "own.npz")
+
+
+def test_images_of_zeros_and_ones_and_of_16_bits(tmp_path):
+    ones = (np.arange(24).reshape(2, 3, 4) % 2).astype("float32")
+    for values in (ones, ones.astype(bool)):
+        np.savez(tmp_path / "own.npz", **arrays(x_test=values))
+        np.testing.assert_array_equal(datasets.load_images(tmp_path / "own.npz")[1][0][..., 0], ones)
+    np.savez(tmp_path / "own.npz", **arrays(x_test=ones.astype("uint16")))
+    with pytest.raises(ValueError, match="Received: dtype=uint16, values from 0 to 1. Pass or divide by"):
+        datasets.load_images(tmp_path / "own.npz")
+
+
+def test_a_path_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.savez(tmp_path / "own.npz", **arrays())
+    assert datasets.load_images("~/own.npz")[1][0].shape == (2, 3, 4, 1)
 
 
 def test_a_missing_file(tmp_path):
