@@ -50,6 +50,9 @@ def join_time_steps(stage, spikes):
     """Return a stage's spikes as `(batch, time, ...)`, with the time steps of elements one after another."""
     if len(spikes.shape) == 2 + len(stage.output_features):
         return spikes
+    elements, steps = spikes.shape[1:3]
+    if isinstance(elements, int):
+        return ops.reshape(spikes, (-1, elements * steps, *stage.output_features))
     return ops.reshape(spikes, (ops.shape(spikes)[0], -1, *stage.output_features))
 
 

@@ -1,8 +1,10 @@
 """Smaller versions of exported files."""
 
+import json
 import logging
 import math
 import pathlib
+import tempfile
 from typing import Literal
 
 import numpy as np
@@ -12,8 +14,9 @@ from keras_bsd._optional import require
 from keras_bsd._types import ArrayLike, Path
 from keras_bsd.export._conversion import require_onnx
 from keras_bsd.export._logs import muted
+from keras_bsd.export._names import shorten_names
 from keras_bsd.export._onnx_file import atomic_onnx
-from keras_bsd.export._parity import open_session
+from keras_bsd.export._parity import open_session, require_finite
 
 PRECISIONS = ("float16", "int8")
 SMALLEST_HALVED = 256  # values of a tensor; below it a node more costs as much
@@ -21,24 +24,37 @@ CALIBRATION_BATCH = 100
 
 
 def compress_onnx(
-    source: Path, filepath: Path, precision: Literal["float16", "int8"], x: ArrayLike | None = None
+    source: Path,
+    filepath: Path,
+    precision: Literal["float16", "int8"],
+    x: ArrayLike | None = None,
+    *,
+    keep_currents: bool = False,
 ) -> None:
     """Write a smaller version of an exported file, with the same metadata.
 
     `check_onnx` measures the difference that compression makes.
 
+    `"int8"` pays for large weights: a quarter of their size, and faster products. It slows a network of many
+    small products down, such as a recurrent one: choose `"float16"` there.
+
     Args:
-        source: path of a file from `export_onnx`.
+        source: path of a file from `export_onnx`, in single precision.
         filepath: path ending in `.onnx`; may be the same.
         precision: `"float16"` stores weights in half precision, for half the size, and computes in single
-            precision; `"int8"` is ONNX Runtime's static quantisation of weights and of their inputs, which is
-            exact for spikes: a quarter of the size, and faster.
+            precision; `"int8"` is ONNX Runtime's static quantisation of weights and of the inputs of products.
+            It represents spikes exactly. On x86 CPUs without VNNI sums of large weights saturate unless the
+            session has the option `session.x64quantprecision` set to `"1"`.
         x: for `"int8"`, stimuli `(samples, ...)`, a few hundred of those to be served, which calibrate the
             range of values.
+        keep_currents: for `"int8"`, whether the outputs of convolutions stay in single precision, as those of
+            other products always do. Fewer spikes change then, but ONNX Runtime computes a rounded output
+            together with its convolution, which is faster.
 
     Raises:
-        ValueError: `source` is not a complete ONNX file, or for int8 was written with `streaming=True`; `x` is
-            missing or has another shape. An earlier file is not changed.
+        ValueError: `source` is not a complete file of `export_onnx`, or for int8 was written with
+            `streaming=True` or is compressed already; `x` is missing, has another shape, is not finite or is
+            out of the `stimulus_range` of the file's metadata. An earlier file is not changed.
         ImportError: `onnxruntime`, of the extra `serving`, is not installed.
 
     Example:
@@ -48,14 +64,33 @@ def compress_onnx(
     >>> keras_bsd.export.compress_onnx("network.onnx", "small.onnx", "float16")
     """
     _checks.one_of("precision", precision, PRECISIONS)
-    inputs = open_session(source).get_inputs()
-    stimuli = _calibration(x, inputs, source) if precision == "int8" else None
+    session = open_session(source)
+    metadata = session.get_modelmeta().custom_metadata_map
+    if "keras_bsd" not in metadata:
+        names = [entry.name for entry in session.get_inputs()]
+        raise ValueError(
+            f"`source` must be a file of keras_bsd.export.export_onnx. Received: {source}, with the inputs "
+            f"{names} and without its metadata. Export the network by export_onnx."
+        )
+    proto = require_onnx().load(source)
+    if precision == "int8":
+        _check_single_precision(proto, source)
+        stimuli = _calibration(x, session.get_inputs(), metadata, source)
     with atomic_onnx(filepath) as written:
-        if precision == "float16":
-            onnx = require_onnx()
-            onnx.save(_halved(onnx.load(source)), written)
-        else:
-            _quantize(pathlib.Path(source), written, stimuli)
+        smaller = _halved(proto) if precision == "float16" else _quantized(source, stimuli, keep_currents)
+        shorten_names(smaller)
+        require_onnx().save(smaller, written)
+
+
+def _check_single_precision(proto, source):
+    types = {value.data_type for value in proto.graph.initializer}
+    half = require_onnx().TensorProto.FLOAT16 in types
+    quantized = any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in proto.graph.node)
+    if half or quantized:
+        raise ValueError(
+            f'`source` must be a file in single precision to be compressed to "int8". Received: {source}, in '
+            f"{'float16' if half else 'int8'} already. Compress the file that export_onnx has written."
+        )
 
 
 def _halved(proto):
@@ -73,7 +108,7 @@ def _halved(proto):
     return proto
 
 
-def _calibration(x, inputs, source):
+def _calibration(x, inputs, metadata, source):
     if len(inputs) > 1:
         raise ValueError(
             f'`precision="int8"` is for whole networks. Received: {source}, written with streaming=True. '
@@ -85,10 +120,18 @@ def _calibration(x, inputs, source):
             f"`x` must be stimuli (samples, {', '.join(map(str, shape))}) to calibrate int8 with. "
             f"Received: {'None' if x is None else f'shape={np.shape(x)}'}"
         )
-    return np.asarray(x, "float32" if inputs[0].type == "tensor(float)" else "int32")
+    x = require_finite("x", x)
+    low, high = json.loads(metadata.get("stimulus_range", "[-Infinity, Infinity]"))
+    if x.min() < low or x.max() > high:
+        raise ValueError(
+            f"`x` must lie in the range of stimuli that {source} expects, {low:g} to {high:g}. Received: "
+            f"values from {x.min():g} to {x.max():g}. Preprocess `x` as for training."
+        )
+    return x.astype("float32" if inputs[0].type == "tensor(float)" else "int32")
 
 
-def _quantize(source, written, x):
+def _quantized(source, x, keep_currents):
+    """Return the model of a file with quantised weights and inputs of products."""
     quantization = require("onnxruntime.quantization", "Quantisation to int8", "serving")
 
     class Stimuli(quantization.CalibrationDataReader):
@@ -97,7 +140,22 @@ def _quantize(source, written, x):
         def get_next(self):
             return next(({"stimulus": batch} for batch in self.batches), None)
 
-    with muted(logging.getLogger()):  # it recommends optimisations that tf2onnx has made
-        quantization.quantize_static(
-            source, written, Stimuli(), op_types_to_quantize=["MatMul", "Conv"], per_channel=True
+    exact = ["MatMul", "Conv"] if keep_currents else ["MatMul"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "quantised.onnx")
+        with muted(logging.getLogger()):  # it recommends optimisations that tf2onnx has made
+            quantization.quantize_static(
+                pathlib.Path(source),
+                path,
+                Stimuli(),
+                op_types_to_quantize=["MatMul", "Conv"],
+                per_channel=True,
+                extra_options={"OpTypesToExcludeOutputQuantization": exact},
+            )
+        proto = require_onnx().load(path)
+    if not any(value.data_type == require_onnx().TensorProto.INT8 for value in proto.graph.initializer):
+        raise ValueError(
+            f"`source` must have weights of dense layers or convolutions for int8. Received: {source}, which "
+            'has none. Choose precision="float16".'
         )
+    return proto

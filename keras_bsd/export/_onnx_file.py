@@ -12,6 +12,7 @@ from keras_bsd._types import Model, Path
 from keras_bsd._version import __version__
 from keras_bsd.applications._presets import record
 from keras_bsd.export._conversion import convert, require_onnx
+from keras_bsd.export._names import shorten_names
 from keras_bsd.export._network import as_float, exported_network
 from keras_bsd.export._paths import atomic_export
 from keras_bsd.export._programs import OUTPUTS, Output
@@ -40,7 +41,7 @@ def export_onnx(
     an earlier one only after ONNX's full check.
 
     The file has metadata, each value in JSON: `timesteps`; `thresholds` by stage; `streaming`; `keras_bsd`, the
-    library's version; `labels`, `preset` and `preprocess` where known.
+    library's version; `labels`, `preset`, `preprocess` and, of a pair, `stimulus_range` where known.
 
     Args:
         model: a `BSDModel`, whose encoder is exported, or any built Sequential or functional Keras model with
@@ -83,12 +84,14 @@ def export_onnx(
     names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
     for name in names or [None]:
         _checks.one_of("outputs", name, OUTPUTS)
+    _check_stateless(network)
     opset = _checks.one_of("opset", OPSETS[-1] if opset is None else opset, OPSETS)
     length = _checked_length(length, network, streaming)
     metadata = {
         **_neurons(network, length),
         **_labels(labels, network.output_shape),
         **_preprocess(preprocess, network.input_shape),
+        **_stimulus_range(model),
         "streaming": bool(streaming),
         "keras_bsd": __version__,
     }
@@ -96,16 +99,35 @@ def export_onnx(
         proto = convert(network, names, opset, bool(streaming), length)
         proto.producer_name, proto.producer_version = "keras_bsd", __version__
         onnx = require_onnx()
+        shorten_names(proto)
         onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in metadata.items()})
         onnx.save(proto, written)
 
 
 @contextlib.contextmanager
 def atomic_onnx(filepath):
-    """Yield a temporary path of an ONNX file that replaces `filepath` when ONNX has checked it."""
+    """Yield a temporary path of an ONNX file that replaces `filepath` when ONNX has checked it.
+
+    Raises:
+        ValueError: the file does not pass the check.
+    """
     with atomic_export(filepath, ".onnx") as written:
         yield written
-        require_onnx().checker.check_model(written, full_check=True)
+        onnx = require_onnx()
+        try:
+            onnx.checker.check_model(written, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            raise ValueError(f"{filepath} was not written, since it would be no valid ONNX file: {error}") from error
+
+
+def _check_stateless(network):
+    for stage in flatten_stages(network, SpikingStage):
+        if stage.neuron.stateful:
+            raise ValueError(
+                f"Layer '{stage.name}' cannot be exported: its neurons carry their state from call to call. "
+                "Received: SpikingLIF(stateful=True). Build the network with stateful=False; a file of "
+                "`streaming=True` has the states as inputs and outputs."
+            )
 
 
 def _checked_length(length, network, streaming):
@@ -126,6 +148,11 @@ def _neurons(network, length):
         "timesteps": timesteps(network) or length,
         "thresholds": {names[stage]: as_float(stage.neuron.cell.threshold) for stage in stages},
     }
+
+
+def _stimulus_range(model):
+    known = getattr(model, "stimulus_range", None)
+    return {} if known is None else {"stimulus_range": list(known)}
 
 
 def _labels(labels, output_shape):

@@ -43,8 +43,8 @@ def check_onnx(model: Model, filepath: Path, x: ArrayLike, y: ArrayLike | None =
         - `unexplained`: for spikes and counts, the number that differ otherwise.
 
     Raises:
-        ValueError: the file is not a complete ONNX file or does not take the model's stimuli, or `x` or `y` has
-            another shape.
+        ValueError: the file is not a complete ONNX file or does not take the model's stimuli, `x` or `y` has
+            another shape, or `x` is not finite.
         ImportError: `onnxruntime`, of the extra `serving`, is not installed.
 
     Example:
@@ -60,7 +60,7 @@ def check_onnx(model: Model, filepath: Path, x: ArrayLike, y: ArrayLike | None =
     labels = None if y is None else _checked_classes(network, y, stimuli)
     session = open_session(filepath)
     states = _checked_states(network, session, stimuli.shape[1:], filepath)
-    run = functools.partial(_run, session, network, states)
+    run = functools.partial(_run, filepath, session, network, states)
     outputs: dict[str, list] = {}
     for start in range(0, len(stimuli), sum(BATCH_SIZES)):
         chunk = slice(start, start + sum(BATCH_SIZES))
@@ -85,7 +85,22 @@ def _checked_stimuli(network, x):
         raise ValueError(
             f"`x` must be an array of shape {expected}. Received: {type(x).__name__} of shape {array.shape}"
         )
-    return array.astype(network.inputs[0].dtype)
+    return require_finite("x", array).astype(network.inputs[0].dtype)
+
+
+def require_finite(name, x):
+    """Return `x` as an array, or raise unless it holds finite numbers."""
+    array = np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"`{name}` must hold numbers. Received: dtype={array.dtype}")
+    unusable = np.argwhere(~np.isfinite(array))
+    if len(unusable):
+        index = tuple(unusable[0].tolist())
+        raise ValueError(
+            f"`{name}` must be finite. Received: {len(unusable)} values that are not, the first "
+            f"{name}[{', '.join(map(str, index))}]={array[index]}"
+        )
+    return array
 
 
 def _checked_classes(network, y, stimuli):
@@ -97,13 +112,17 @@ def _checked_classes(network, y, stimuli):
 
 def _checked_states(network, session, shape, filepath):
     """Return a dict from the name of each state in the file to its shape of one sample."""
-    stimulus, *states = [(entry.name, tuple(entry.shape[1:])) for entry in session.get_inputs()]
+    inputs = [(entry.name, tuple(entry.shape[1:])) for entry in session.get_inputs()]
+    states = dict(inputs[1:])
     expected = ("stimulus", shape[1:] if states and streaming.takes_series(network) else shape)
-    if stimulus != expected:
+    outputs = {output.name for output in session.get_outputs()}
+    following = {streaming.NEXT + name.removeprefix(streaming.STATE) for name in states}
+    if inputs[:1] != [expected] or not following <= outputs:
         raise ValueError(
-            f"{filepath} must be a file of this model, whose input is {expected}. Received: input {stimulus}"
+            f"{filepath} must be a file of this model, whose input is {expected}. Received: inputs {inputs}, "
+            f"outputs {sorted(outputs)}. Export the model again."
         )
-    return dict(states)
+    return states
 
 
 def open_session(filepath):
@@ -122,12 +141,17 @@ def open_session(filepath):
         ) from error
 
 
-def _run(session, network, states, batch):
+def _run(filepath, session, network, states, batch):
     """Return the file's outputs by name, after all steps if it was written for streaming."""
     names = [output.name for output in session.get_outputs()]
 
     def function(inputs):
-        return dict(zip(names, session.run(None, inputs), strict=True))
+        try:
+            return dict(zip(names, session.run(None, inputs), strict=True))
+        except Exception as error:  # ONNX Runtime's errors have no base class of their own
+            raise ValueError(
+                f"{filepath} must be a file of this model, but fails on its stimuli: {error}"
+            ) from error
 
     return streaming.run(function, states, network, batch) if states else function({"stimulus": batch})
 

@@ -9,7 +9,7 @@ from keras_bsd import _checks
 from keras_bsd._backend import with_batch_size
 from keras_bsd._types import Config, Shape, Tensor
 from keras_bsd.layers._lif_cell import Reset, SpikingLIFCell, SurrogateLike
-from keras_bsd.layers._time_loop import scan_over_time
+from keras_bsd.layers._time_loop import batch_size_at_rest, scan_over_time
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -138,7 +138,7 @@ class SpikingLIF(keras.layers.Layer):
         if initial_state is None:
             if self.stateful:
                 return [ops.cast(state, currents.dtype) for state in self.states]
-            return self.cell.get_initial_state(ops.shape(currents)[0])
+            return self.cell.get_initial_state(batch_size_at_rest(currents))
         states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
         if len(states) != len(self.cell.state_size):
             raise ValueError(

@@ -16,6 +16,7 @@ from keras_bsd.layers._base import Stage
 from keras_bsd.layers._kinds import count_leading_affine
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._normalization import Normalization, normalization_layers
+from keras_bsd.layers._time_loop import hold
 
 
 def _apply(layers, inputs, training):
@@ -177,8 +178,7 @@ class SpikingStage(Stage):
     def fire(self, currents: Tensor) -> Tensor:
         """Return the neurons' spikes `(batch, time, ...)` for the currents of `currents`."""
         if self.timesteps is not None:
-            shape = ops.shape(currents)
-            currents = ops.broadcast_to(currents, (shape[0], self.timesteps, *shape[2:]))
+            currents = hold(currents, self.timesteps)
         return self.neuron(currents)
 
     def firing_rates(self, spikes: Tensor) -> Tensor:

@@ -23,6 +23,22 @@ def unrolled() -> Iterator[None]:
         _unrolled.reset(token)
 
 
+def hold(currents, steps):
+    """Return currents `(batch, 1, ...)` at every one of `steps` time steps, `(batch, steps, ...)`."""
+    shape = ops.shape(currents)
+    if _unrolled.get():  # exports then have no shapes to compute at inference
+        return currents + ops.zeros((1, steps, *[1] * (len(shape) - 2)), currents.dtype)
+    return ops.broadcast_to(currents, (shape[0], steps, *shape[2:]))
+
+
+def batch_size_at_rest(currents):
+    """Return the batch size of the state before the first of unrolled or other time steps.
+
+    Unrolled, a state at rest is broadcast, for the same reason as in `hold`.
+    """
+    return 1 if _unrolled.get() and isinstance(currents.shape[1], int) else ops.shape(currents)[0]
+
+
 def scan_over_time(step, states, sequences, unroll=None):
     """Carry states along the time axis of sequences.
 

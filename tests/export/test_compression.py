@@ -7,8 +7,10 @@ import pytest
 
 import keras_bsd
 from keras_bsd.export import check_onnx, compress_onnx, export_onnx
+from keras_bsd.layers import Readout, SpikingStage
 from tests.export.networks import stimuli
 
+L = keras.layers
 pytestmark = pytest.mark.xdist_group("compression")  # these tests share files that take long to make
 
 
@@ -67,7 +69,7 @@ def test_weights_of_int8_are_bytes(exported, tmp_path):
     model, source = exported("refractory")
     compress_onnx(source, tmp_path / "small.onnx", "int8", stimuli(model, 20))
     proto = onnx.load(tmp_path / "small.onnx")
-    matrices = [value for value in proto.graph.initializer if len(value.dims) == 2]
+    matrices = [value for value in proto.graph.initializer if len(value.dims) == 2 and value.dims[0] > 1]
     assert {value.data_type for value in matrices} == {onnx.TensorProto.INT8}
     assert len(matrices) == 3
     assert {entry.key for entry in proto.metadata_props} >= {"labels", "preprocess", "timesteps", "thresholds"}
@@ -93,6 +95,117 @@ def test_a_step_in_float16(step_file, tmp_path):
     assert onnx.TensorProto.FLOAT16 in types
     x = np.random.default_rng(0).random((20, 4), "float32")
     assert check_onnx(model, path, x)["outputs"]["scores"]["largest_difference"] < 0.1
+
+
+def _quantised(proto):
+    """Return the kinds of nodes whose outputs are rounded."""
+    made_by = {name: node.op_type for node in proto.graph.node for name in node.output}
+    return {made_by.get(node.input[0]) for node in proto.graph.node if node.op_type == "QuantizeLinear"}
+
+
+def test_outputs_of_products_stay_in_single_precision(exported, tmp_path):
+    path = tmp_path / "small.onnx"
+    model, source = exported("conv")
+    x = stimuli(model, 20)
+    for keep, rounded in ((False, True), (True, False)):
+        compress_onnx(source, path, "int8", x, keep_currents=keep)
+        quantised = _quantised(onnx.load(path))
+        assert "MatMul" not in quantised
+        assert ("Conv" in quantised) == rounded
+        assert check_onnx(model, path, x)["outputs"]["scores"]["largest_difference"] < 0.5
+
+
+def test_a_dense_network_with_spikes_of_whole_weights_is_exact(tmp_path):
+    """Weights that int8 stores exactly and inputs of 0 and 1: only rounded currents could change spikes.
+
+    Two weights that add up to more than 128 saturate on x86 CPUs without VNNI.
+    """
+    model = keras_bsd.applications.SpikingMLP((8,), 3, units=(16,), timesteps=3)
+    generator = np.random.default_rng(0)
+    for weight in model.encoder.weights:
+        if "kernel" in weight.path:
+            values = generator.integers(-60, 61, weight.shape) / 127
+            values[:2] = [[1.0], [0.0]]  # the largest of each output sets the scale
+            weight.assign(values)
+    export_onnx(model, tmp_path / "network.onnx", outputs=("scores", "spikes"))
+    x = generator.integers(0, 2, (40, 8)).astype("float32")
+    compress_onnx(tmp_path / "network.onnx", tmp_path / "small.onnx", "int8", x)
+    outputs = check_onnx(model, tmp_path / "small.onnx", x)["outputs"]
+    spikes = next(result for name, result in outputs.items() if name.startswith("spikes/"))
+    assert spikes["same"] == 1
+    assert outputs["scores"]["largest_difference"] < 1e-5
+
+
+def test_names_within_the_file_are_short(exported, tmp_path):
+    model, source = exported("refractory")
+    compress_onnx(source, tmp_path / "small.onnx", "int8", stimuli(model, 20))
+    for path in (source, tmp_path / "small.onnx"):
+        graph = onnx.load(path).graph
+        fixed = {value.name for value in [*graph.input, *graph.output]}
+        inner = {name for node in graph.node for name in [*node.input, *node.output]} - fixed
+        assert all(len(name) <= 4 for name in inner)
+        assert len({node.name for node in graph.node}) == len(graph.node)
+        assert not graph.value_info
+
+
+@pytest.fixture(scope="module")
+def ranged_file(tmp_path_factory):
+    """The file of a pair whose stimuli lie in [0, 1], with compressed versions of it and a foreign file."""
+    folder = tmp_path_factory.mktemp("ranged")
+    model = keras_bsd.applications.SpikingMLP((4,), 3, timesteps=2, units=(64,))
+    export_onnx(model, folder / "network.onnx")
+    compress_onnx(folder / "network.onnx", folder / "half.onnx", "float16")
+    compress_onnx(folder / "network.onnx", folder / "int8.onnx", "int8", np.eye(4))
+    proto = onnx.load(folder / "network.onnx")
+    del proto.metadata_props[:]
+    onnx.save(proto, folder / "foreign.onnx")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("source", "precision", "x", "message"),
+    [
+        (
+            "network",
+            "int8",
+            255 * np.eye(4),
+            r"range .*network.onnx expects, 0 to 1\. .*values from 0 to 255\. Preprocess",
+        ),
+        ("network", "int8", -np.eye(4), "values from -1 to -?0"),
+        (
+            "network",
+            "int8",
+            np.full((3, 4), np.nan),
+            r"`x` must be finite\. Received: 12 values .* x\[0, 0\]=nan",
+        ),
+        ("network", "int8", np.full((3, 4), np.inf), "`x` must be finite"),
+        ("network", "int8", np.full((3, 4), "a"), "`x` must hold numbers"),
+        ("half", "int8", np.eye(4), "in single precision .* in float16 already. Compress the file that"),
+        ("int8", "int8", np.eye(4), "in single precision .* in int8 already"),
+        ("foreign", "int8", np.eye(4), "must be a file of keras_bsd.export.export_onnx"),
+        ("foreign", "float16", None, r"foreign\.onnx, with the inputs \['stimulus'\]"),
+    ],
+)
+def test_files_and_stimuli_that_cannot_be_compressed(ranged_file, source, precision, x, message, tmp_path):
+    target = tmp_path / "small.onnx"
+    target.write_bytes(b"before")
+    with pytest.raises(ValueError, match=message):
+        compress_onnx(ranged_file / f"{source}.onnx", target, precision, x)
+    assert target.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_float16_of_compressed_files(ranged_file, tmp_path):
+    for source in ("half", "int8"):
+        compress_onnx(ranged_file / f"{source}.onnx", tmp_path / "small.onnx", "float16")
+
+
+def test_a_network_without_weights_that_int8_quantises(tmp_path):
+    stage = SpikingStage([L.Reshape((2, 2, 1)), L.Conv2DTranspose(2, 2)], timesteps=2)
+    network = keras.Sequential([keras.Input((4,)), stage, Readout(L.Flatten())])
+    export_onnx(network, tmp_path / "network.onnx")
+    with pytest.raises(ValueError, match="must have weights of dense layers or convolutions for int8"):
+        compress_onnx(tmp_path / "network.onnx", tmp_path / "small.onnx", "int8", np.ones((3, 4)))
 
 
 def test_bad_input(exported, step_file, tmp_path):

@@ -10,7 +10,15 @@ from keras_bsd.applications import _presets as presets
 from keras_bsd.export import check_onnx, export_onnx
 from keras_bsd.export._parity import open_session
 from keras_bsd.export._programs import OUTPUTS
-from keras_bsd.layers import Readout, SpikingDense, SpikingLIF, SpikingStage, flatten_stages
+from keras_bsd.layers import (
+    Readout,
+    SequenceReadout,
+    SpikingDense,
+    SpikingLIF,
+    SpikingRecurrent,
+    SpikingStage,
+    flatten_stages,
+)
 from tests.export.networks import NETWORKS, length, mark_slow, stimuli
 from tests.models import pairs
 
@@ -63,9 +71,26 @@ def test_products(name, exported):
     assert len(products) == len(kernels)
     sizes = {value.name: value.dims for value in proto.graph.initializer}
     assert all(any(name in sizes for name in product.input) for product in products)
-    repeats = [i for i, node in enumerate(proto.graph.node) if node.op_type == "Expand"]
-    first = next(i for i, node in enumerate(proto.graph.node) if node in products)
-    assert first < min(repeats)
+
+
+@pytest.mark.parametrize("name", mark_slow(["dense", "conv", "soft reset"], {"conv"}))
+def test_a_held_stimulus_needs_no_shapes_at_inference(name, exported):
+    _, path = exported(name)
+    graph = onnx.load(path).graph
+    assert not {"Shape", "Expand", "Tile", "ConstantOfShape"} & {node.op_type for node in graph.node}
+    sizes = [axis for value in graph.output for axis in value.type.tensor_type.shape.dim]
+    assert {axis.dim_param for axis in sizes} == {"batch", ""}
+
+
+def test_time_steps_of_recurrent_spikes_are_known(tmp_path):
+    model = keras.Sequential([keras.Input((5, 4)), SpikingRecurrent(3, timesteps=2, name="loop"), _last()])
+    export_onnx(model, tmp_path / "network.onnx", outputs=("scores", "spikes"))
+    spikes = onnx.load(tmp_path / "network.onnx").graph.output[1]
+    assert [axis.dim_value or axis.dim_param for axis in spikes.type.tensor_type.shape.dim] == ["batch", 10, 3]
+
+
+def _last():
+    return SequenceReadout(keras.layers.Dense(2), targets="last")
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +116,7 @@ def test_metadata_of_a_preset(pair_file):
     assert metadata["preset"] == "mnist_dense"
     assert metadata["labels"] == [str(digit) for digit in range(10)]
     assert "preprocess" not in metadata
+    assert metadata["stimulus_range"] == [0, 1]
     assert onnx.load(path).opset_import[0].version == 13
 
 
@@ -156,6 +182,15 @@ def _stateful():
     return keras.Sequential([keras.Input(batch_shape=(2, 4)), stage, Readout(keras.layers.Dense(2))])
 
 
+def test_a_stateful_network_is_not_streamed(path):
+    series = keras.Sequential(
+        [keras.Input(batch_shape=(2, 5, 4)), SpikingDense(3, neuron=SpikingLIF(stateful=True))]
+    )
+    with pytest.raises(ValueError, match=r"carry their state .* `streaming=True` has the states as inputs and"):
+        export_onnx(series, path, streaming=True)
+    assert not path.exists()
+
+
 def _two_inputs():
     inputs = [keras.Input((4,)), keras.Input((4,))]
     return keras.Model(inputs, keras.layers.Add()(inputs))
@@ -184,7 +219,7 @@ def _odd():
         (lambda: keras.Sequential([SpikingDense(3)]), "built Sequential or functional .* Received: model=<Seq"),
         (lambda: "model", "must be a BSDModel or a built .* Received: model='model'"),
         (_two_inputs, "one input and one output. Received: 2 inputs and 1 outputs"),
-        (_stateful, "Layer 'carrying' cannot be exported: it changes its state at inference"),
+        (_stateful, "Layer 'carrying' cannot be exported: its neurons carry .*stateful=True.*stateful=False"),
         (lambda: pairs.own_layers_pair().decoder, "Layer 'poisson_encoder.*' cannot .*: it changes its state"),
         (
             lambda: NETWORKS["characters"](),
