@@ -117,7 +117,9 @@ def atomic_onnx(filepath):
         try:
             onnx.checker.check_model(written, full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-            raise ValueError(f"{filepath} was not written, since it would be no valid ONNX file: {error}") from error
+            raise ValueError(
+                f"{filepath} was not written, since it would be no valid ONNX file: {error}"
+            ) from error
 
 
 def _check_stateless(network):
