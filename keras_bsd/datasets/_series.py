@@ -1,13 +1,17 @@
 """Multivariate series with their standard splits."""
 
-import pathlib
+import tarfile
+import zipfile
+import zlib
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._files import expand
 from keras_bsd._optional import require
 from keras_bsd._types import Array, Path
+from keras_bsd.datasets._dates import check_order
 from keras_bsd.datasets._mackey_glass import mackey_glass
 
 Missing = Literal["error", "fill"]
@@ -47,7 +51,8 @@ def load_series(name: Path, data_dir: Path | None = None, missing: Missing = "er
     Args:
         name: `"mackey_glass"`, which is computed; `"etth1"` or `"exchange_rate"`, from their published files in
             `data_dir`; or the path of a file of comma-separated values, optionally gzipped, with one element
-            per row and an optional header. A first column of dates, or without a name, is ignored.
+            per row and an optional header. A first column of dates, or without a name, must be
+            in order and is then ignored.
         data_dir: folder of the published files (default: the current one).
         missing: treatment of empty or absent cells, NaN and infinity: `"error"`, or `"fill"` with the value
             before, at the beginning with the first value.
@@ -56,7 +61,7 @@ def load_series(name: Path, data_dir: Path | None = None, missing: Missing = "er
         `Series`. ETTh1 is split into 12, 4 and 4 months of 30 days, all others 60:20:20.
 
     Raises:
-        ValueError: there is no such file, columns are not numeric, or values are missing.
+        ValueError: there is no such file, columns are not numeric, values are missing, or dates are not in order.
 
     Example:
 
@@ -72,7 +77,7 @@ def load_series(name: Path, data_dir: Path | None = None, missing: Missing = "er
         file, source, split = PUBLISHED[str(name)]
         values, names = _read(_published(file, source, data_dir), missing)
     else:
-        values, names = _read(pathlib.Path(name), missing)
+        values, names = _read(expand(name), missing)
     if isinstance(split[0], float):
         training, validation = (int(fraction * len(values)) for fraction in split[:2])
         split = training, validation, len(values) - training - validation
@@ -81,7 +86,7 @@ def load_series(name: Path, data_dir: Path | None = None, missing: Missing = "er
 
 
 def _published(file, source, data_dir):
-    folder = pathlib.Path(data_dir or ".")
+    folder = expand(data_dir or ".")
     for path in (folder / file, folder / f"{file}.gz"):
         if path.exists():
             return path
@@ -98,6 +103,8 @@ def _read(path, missing):
     text = values.isna() & ~gaps
     header, index = _has_header(cells.iloc[0], values.iloc[0], text.iloc[0])
     names = [name.strip() for name in cells.iloc[0]] if header else [f"column {i + 1}" for i in cells]
+    if index:
+        check_order(path, cells.iloc[header:, 0].str.strip())
     names, values, text = names[index:], values.iloc[header:, index:], text.iloc[header:, index:]
     if not values.size:
         raise ValueError(
@@ -115,13 +122,13 @@ def _read(path, missing):
 
 def _read_cells(path):
     """Return the cells of a file as a data frame of strings, NaN where a row is short."""
-    if not path.exists():
+    if not path.is_file():
         known = ", ".join(map(repr, ("mackey_glass", *PUBLISHED)))
         raise ValueError(f"`name` must be one of {known} or the path of a file that exists. Received: {path}")
     pandas = require("pandas", "Reading tables")
     try:
         return pandas.read_csv(path, header=None, dtype=str, skipinitialspace=True, keep_default_na=False)
-    except (pandas.errors.EmptyDataError, pandas.errors.ParserError) as error:
+    except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
         raise ValueError(f"{path} must have rows of equal numbers of cells. Received: {error}") from error
 
 

@@ -84,6 +84,56 @@ def test_an_empty_column_cannot_be_filled(tmp_path):
         datasets.load_series(tmp_path / "bad.csv", missing="fill")
 
 
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ["2020-01-01", "2020-01-01 01:00", "2020-01-02"],
+        ["30/12/2019", "31/12/2019", "01/01/2020"],  # the day comes first
+        ["12/30/2019", "12/31/2019", "01/01/2020"],
+        ["01/02/2020", "02/02/2020", "03/02/2020"],
+        ["2020-03-29T01:00+01:00", "2020-03-29T03:00+02:00", "2020-03-29T04:00+02:00"],
+        ["8", "9", "10"],
+        ["Mon", "Tue", "Wed"],  # no dates
+    ],
+)
+def test_dates_in_order(tmp_path, dates):
+    (tmp_path / "a.csv").write_text("date,load\n" + "".join(f"{date},{i}\n" for i, date in enumerate(dates)))
+    np.testing.assert_array_equal(datasets.load_series(tmp_path / "a.csv").values[:, 0], [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("dates", "message"),
+    [
+        (["2020-01-01", "2020-01-03", "2020-01-02"], "in row 2 of the data a date before it, '2020-01-02' after"),
+        (["2020-01-01", "2020-01-02", "2020-01-02"], "in row 2 of the data the same date again, '2020-01-02'"),
+        (["2020-01-03", "2020-01-02", "2020-01-01"], "in row 1 of the data a date before it"),
+        (["31/12/2019", "30/12/2019", "01/01/2020"], "in row 1 of the data a date before it, '30/12/2019'"),
+        (["2020-01-01", "", "2020-01-03"], "in row 1 of the data no date, ''"),
+        (["2020-01-01", "2020-01-02", "2020-13-03"], "in row 2 of the data no date, '2020-13-03'"),
+        (["0", "2", "1"], "in row 2 of the data a date before it, '1' after '2'. Sort the rows"),
+    ],
+)
+def test_dates_out_of_order(tmp_path, dates, message):
+    (tmp_path / "a.csv").write_text("date,load\n" + "".join(f"{date},{i}\n" for i, date in enumerate(dates)))
+    with pytest.raises(ValueError, match=f"a.csv must have dates in order, each once. Received: {message}"):
+        datasets.load_series(tmp_path / "a.csv", missing="fill")
+
+
+def test_files_of_other_kinds(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x81")
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"1,2\n3,4\n")[:-6])
+    for name in ("a.csv", "a.csv.gz"):
+        with pytest.raises(ValueError, match=f"{name} must have rows of equal numbers of cells. Received: "):
+            datasets.load_series(tmp_path / name)
+
+
+def test_paths_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "exchange_rate.txt").write_text("1,2\n" * 10)
+    assert datasets.load_series("~/exchange_rate.txt").values.shape == (10, 2)
+    assert datasets.load_series("exchange_rate", "~").split == (6, 2, 2)
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match="choose one of 'error', 'fill'"):
         datasets.load_series("mackey_glass", missing="drop")
