@@ -32,8 +32,10 @@ WHOLE_STAGES = (SpikingRecurrent,)  # counted as one layer and their neurons: th
 class LayerCost(NamedTuple):
     """Operations of one layer for one sample, the mean over all samples.
 
-    A sum of `k` products is `k` multiply-accumulates (MACs), or, where the inputs are spikes, one accumulate
-    (AC) for each pair of a spike and a weight. For each value and time step count besides:
+    Each pair of an input value and a weight is decided by the value alone: one accumulate (AC) for 1 and -1, as
+    in NeuroBench, nothing for 0, and one multiply-accumulate (MAC) for any other value, such as a pixel that is
+    held as a current or a firing rate. Weights of zero count like others. The equivalent network with ReLU
+    takes a MAC for every pair. For each value and time step count besides, whether it is zero or not:
 
     | | MACs | ACs |
     | --- | --- | --- |
@@ -139,9 +141,7 @@ class Counter:
         if isinstance(stage, SequenceReadout):
             rows = 1
         steps = rows if stage is not None or not self._behind_a_stage else inputs.shape[1]
-        # A readout's layers receive rates, even where those of a few samples are all 0 or 1.
-        spiking = not isinstance(stage, Readout) and ((inputs == 0) | (inputs == 1)).all()
-        counted = count(Call(layer, inputs, outputs, steps, spiking))
+        counted = count(Call(layer, inputs, outputs, steps))
         if counted is None:
             self._unknown[layer] = "all operations"
             return

@@ -21,11 +21,14 @@ def energy(
 ) -> EnergyReport:
     """Count the operations of a spiking network on real stimuli, and price them.
 
-    Operations depend on the network's spikes; `keras_bsd.audit.LayerCost` has the rules of counting. Inputs
-    other than 0 and 1, such as a stimulus that is held as a current, take multiply-accumulates, a held one only
-    once. The report also counts the equivalent network with ReLU and without time. For a pair without recurrent
-    stages it counts one training step, too: products of weights with signals and errors, by backpropagation
-    through time and by the rules of BSD, whose decoder processes the codebook once for each batch.
+    Operations depend on the network's spikes; `keras_bsd.audit.LayerCost` has the rules of counting. Single
+    values decide: products with 1 and -1 are accumulates, with 0 nothing, with others multiply-accumulates, for
+    a stimulus that is held as a current only once. Which samples share a batch changes nothing but the number
+    of the decoder's runs in training. Operations that the costs do not price, such as multiplications by
+    Loihi's, are reported as `unpriced`. The report also counts the equivalent network with ReLU and without
+    time. For a pair without recurrent stages it counts one training step, too: products of weights with signals
+    and errors, by backpropagation through time and by the rules of BSD, whose decoder processes the codebook
+    once for each batch.
 
     Args:
         model: a `keras_bsd.BSDModel`, whose encoder is counted, or a built Keras model of stages.

@@ -30,7 +30,6 @@ class Call(NamedTuple):
     inputs: Array  # with a time axis for `SpikingLIF` and stages
     outputs: Array
     steps: float  # rows of `inputs` for each sample: its time steps
-    spiking: bool  # whether the inputs are spikes
 
 
 class Operations(NamedTuple):
@@ -50,8 +49,16 @@ def count(call):
     return None if rule is None else rule(call)
 
 
+def signals(inputs):
+    """Return two masks of inputs: 1 and -1, which are accumulated, and the other ones that are not zero."""
+    spikes = np.abs(inputs) == 1
+    return spikes, (inputs != 0) & ~spikes
+
+
 def connections(layer, active):
     """Return the number of pairs of an active input and a weight that it meets, at all places of a map.
+
+    Weights of zero count.
 
     The layer is applied with all weights and all active inputs set to one.
 
@@ -76,8 +83,8 @@ def _kernel(call):
     each = connections(layer, np.ones((1, *inputs.shape[1:]), bool))
     samples = len(inputs) / call.steps
     biases = outputs.size if getattr(layer, "use_bias", getattr(layer, "bias", None) is not None) else 0
-    arriving = connections(layer, inputs != 0) if call.spiking else 0
-    macs = 0 if call.spiking else each * len(inputs)
+    spikes, analogue = signals(inputs)
+    arriving, macs = connections(layer, spikes), connections(layer, analogue)
     return Operations(macs, arriving + biases, arriving, 0, each * samples, biases / call.steps)
 
 
@@ -93,8 +100,7 @@ def _neuron(call):
 
 def _readout(call):
     """Count the mean over time; the layers of the synapse are counted on their own."""
-    summed = np.count_nonzero(call.inputs) if call.spiking else call.inputs.size
-    return Operations(call.inputs.size / call.inputs.shape[1], summed)
+    return Operations(call.inputs.size / call.inputs.shape[1], np.count_nonzero(call.inputs))
 
 
 def _sequence_readout(call):
@@ -110,12 +116,15 @@ def _recurrent(call):
     reached = np.minimum(layer.delays, elements - np.arange(elements))  # elements that each one affects
     each = units * math.prod(layer.input_features) * reached.sum()
     arriving = units * float(call.outputs[:, :-1].sum(dtype="float64"))  # by feedback
-    if call.spiking:
-        arriving += units * float(call.inputs.reshape(batch, elements, -1).sum(axis=(0, 2)) @ reached)
+    spikes, analogue = (
+        units * float(mask.reshape(batch, elements, -1).sum(axis=(0, 2)) @ reached)
+        for mask in signals(call.inputs)
+    )
+    arriving += spikes
     macs_each, acs_each = (2, 2) if layer.normalization else (0, 1)  # normalisation, or the bias
     other = _per_value(batch * elements * units, 1, macs_each, acs_each)
     return Operations(
-        (0 if call.spiking else batch * each) + other.macs,
+        analogue + other.macs,
         arriving + other.acs,
         arriving,
         0,

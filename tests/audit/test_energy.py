@@ -1,6 +1,9 @@
 import functools
 import json
+import math
 
+import hypothesis
+import hypothesis.strategies as st
 import keras
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from keras_bsd.layers import (
     Readout,
     SequenceReadout,
     SpikingConv2D,
+    SpikingDense,
     SpikingLIF,
     SpikingRecurrent,
     SpikingStage,
@@ -45,20 +49,20 @@ def test_agrees_with_a_hand_count():
     report = energy(two_layers(), np.array([[0.5, 0.0]], "float32"))
     counted = {layer.name.split("/")[0] + " " + layer.kind: layer for layer in report.layers}
     by_hand = {  # MACs, ACs, synaptic operations, neuron updates, MACs and ACs of the ANN
-        "first Dense": (2 * 3, 0, 0, 0, 6, 0),  # a held current, once
+        "first Dense": (1 * 3, 0, 0, 0, 6, 0),  # one held current of two that is not zero, once
         "first SpikingLIF": (4 * 3, 4 * 3, 0, 4 * 3, 0, 3),
         "second Dense": (0, 4 * 2 + 4 * 2, 4 * 2, 0, 6, 2),  # one neuron fires 4 times on 2; 2 biases
         "second BatchNormalization": (4 * 2, 0, 0, 0, 2, 0),
         "second SpikingLIF": (4 * 2, 4 * 2, 0, 4 * 2, 0, 2),
         "value Readout": (2, 4, 0, 0, 0, 0),  # one neuron fired 4 times
-        "value Dense": (2, 1, 0, 0, 2, 1),
+        "value Dense": (0, 1 + 1, 1, 0, 2, 1),  # rates of 1 and 0
     }
     operations = {name: layer[-6:] for name, layer in counted.items()}
     assert operations == by_hand
     assert counted["first SpikingLIF"].neurons == 3
     assert counted["first SpikingLIF"].firing_rate == pytest.approx(1 / 3)
     assert counted["second Dense"].synapses == 6
-    macs, acs = 6 + 12 + 8 + 8 + 2 + 2, 12 + 16 + 8 + 4 + 1
+    macs, acs = 3 + 12 + 8 + 8 + 2, 12 + 16 + 8 + 4 + 2
     assert (report.total.macs, report.total.acs, report.total.neurons) == (macs, acs, 5)
     assert report.energy() == pytest.approx(4.6 * macs + 0.9 * acs)
     assert report.ann_energy() == pytest.approx(4.6 * (6 + 6 + 2 + 2) + 0.9 * (3 + 2 + 2 + 1))
@@ -184,7 +188,7 @@ def test_a_recurrent_network_by_hand():
         "second": (0, 5 * 2 * 2 + 6, 5 * 2 * 2, 0, 5 * 2 + 2 * 4, 6),
         spiking_lif[1]: (12, 12, 0, 12, 0, 6),
         "values": (2, 0, 0, 0, 0, 0),
-        report.layers[-1].name: (2 * 5, 5, 0, 0, 2 * 5, 5),
+        report.layers[-1].name: (0, 5, 0, 0, 2 * 5, 5),  # rates of 0
     }
     by_name = {layer.name: layer for layer in report.layers}
     assert [by_name[name].firing_rate for name in spiking_lif] == [1, 0]
@@ -205,6 +209,82 @@ def test_training_of_local_readouts_is_reported_as_not_counted():
     plain, with_readouts = (energy(pairs.dense_pair(local_readout_weight=weight), x) for weight in (0.0, 1.0))
     assert len(with_readouts.unknown) == len(plain.unknown) + 1
     assert with_readouts.unknown[-1] == "training of the local readouts"
+
+
+def _stage_of(shape, layer, **arguments):
+    return keras.Sequential([keras.Input(shape), SpikingStage(layer, name="only", **arguments)])
+
+
+def _counts(report):
+    layer = report.layers[0]
+    return layer.macs, layer.acs, layer.synaptic_operations
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_one_value_does_not_change_the_price_of_others(batch_size):
+    network, x = _stage_of((3, 4), keras.layers.Dense(3, use_bias=False)), np.ones((2, 3, 4), "float32")
+    assert _counts(energy(network, x, batch_size=batch_size)) == (0, 36, 36)
+    x[0, 0, 0] = 2
+    assert _counts(energy(network, x, batch_size=batch_size)) == (3 / 2, 36 - 3 / 2, 36 - 3 / 2)
+    x[0, 0, :3] = (-1, 0, 0.5)
+    assert _counts(energy(network, x, batch_size=batch_size)) == (3 / 2, 36 - 3, 36 - 3)
+
+
+def test_weights_of_zero_count_and_zeros_do_not():
+    dense = keras.layers.Dense(3, use_bias=False, kernel_initializer="zeros")
+    assert _counts(energy(_stage_of((3, 4), dense), np.ones((2, 3, 4)))) == (0, 36, 36)
+    assert (
+        _counts(energy(_stage_of((3, 4), keras.layers.Dense(3, use_bias=False)), np.zeros((2, 3, 4))))
+        == (0,) * 3
+    )
+
+
+def test_multiplications_are_unpriced_by_the_costs_of_loihi():
+    network, x = _stage_of((3, 4), keras.layers.Dense(3, use_bias=False)), np.ones((1, 3, 4), "float32")
+    x[0, 0, :2] = (2, 0.5)
+    report = energy(network, x, costs="loihi")
+    name = report.layers[0].name
+    assert report.energy(report.layers[0]) == pytest.approx(23.6 * 30)
+    assert report.unpriced == {name: 6}
+    assert f"Counted, but without a price in 'loihi': {name} (6)" in str(report)
+
+
+@functools.cache
+def _mixed(recurrent):
+    """A network whose neurons fire for some inputs, and stimuli of every kind of value."""
+    keras.utils.set_random_seed(0)
+    if recurrent:
+        layers = [keras.Input((3, 4)), SpikingRecurrent(3, delays=2, timesteps=2), SpikingRecurrent(2)]
+        return keras.Sequential([*layers, SequenceReadout(keras.layers.Dense(2))])
+    synapse = [keras.layers.Conv1D(3, 2, padding="same"), keras.layers.MaxPooling1D(2)]
+    layers = [keras.Input((2, 4, 2)), SpikingStage(synapse, normalization="batch"), SpikingDense(3)]
+    return keras.Sequential([*layers, Readout(keras.layers.Dense(2))])
+
+
+VALUES = [0, 0, 1, -1, 2, 0.5]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recurrent", [False, True])
+@hypothesis.settings(max_examples=15, deadline=None)
+@hypothesis.given(data=st.data())
+def test_counts_depend_neither_on_batches_nor_on_order(recurrent, data):
+    network = _mixed(recurrent)
+    shape = (data.draw(st.integers(1, 5)), *network.input_shape[1:])
+    size = math.prod(shape)
+    x = data.draw(st.lists(st.sampled_from(VALUES), min_size=size, max_size=size))
+    x = np.array(x, "float32").reshape(shape)
+    order = data.draw(st.permutations(range(len(x))))
+    whole = energy(network, x)
+    for part in (
+        energy(network, x[order], batch_size=data.draw(st.integers(1, 3))),
+        *(energy(network, x, batch_size=size) for size in (1, len(x))),
+    ):
+        assert len(part.layers) == len(whole.layers)
+        for one, other in zip(part.layers, whole.layers, strict=True):
+            assert one[6:] == pytest.approx(other[6:])
+    single = [energy(network, sample[None]).energy() for sample in x]
+    assert whole.energy() == pytest.approx(np.mean(single))
 
 
 def test_unknown_layers_are_named():
@@ -241,10 +321,10 @@ def test_unknown_layers_are_named():
 def test_costs():
     x = np.array([[0.5, 0.0]], "float32")
     loihi = energy(two_layers(), x, costs="loihi")
-    assert loihi.energy() == pytest.approx(23.6 * 8 + 81 * (12 + 8))
+    assert loihi.energy() == pytest.approx(23.6 * (8 + 1) + 81 * (12 + 8))
     assert loihi.ann_energy() is None
     unpriced = {name.split("/")[0]: count for name, count in loihi.unpriced.items() if "dense" in name}
-    assert unpriced == {"first": 6, "second": 8, "value": 3}
+    assert unpriced == {"first": 3, "second": 8, "value": 1}
     assert "without a price in 'loihi': first/dense" in str(loihi)
     assert "must not be compared" in str(loihi)
     own = Costs("mine", 2.0, 1.0, None, None, "measured here")
