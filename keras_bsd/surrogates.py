@@ -8,6 +8,7 @@ Magazine 2019).
 
 from __future__ import annotations
 
+import inspect
 import math
 from typing import Any
 
@@ -175,14 +176,16 @@ _BY_NAME: dict[str, Any] = {
     "rectangular": Rectangular,
     "straight_through": StraightThrough,
 }
+_BY_NAME |= {kind.__name__: kind for kind in _BY_NAME.values()}
 
 
-def get(identifier: str | Surrogate | Config | Function) -> Surrogate:
+def get(identifier: str | Surrogate | type[Surrogate] | Config | Function) -> Surrogate:
     """Return the `Surrogate` of an identifier.
 
     Args:
         identifier: a name (`"atan"`, `"sigmoid"`, `"fast_sigmoid"`, `"triangular"`, `"rectangular"`,
-            `"straight_through"`), a `Surrogate`, the config of one, or a function that returns the derivative.
+            `"straight_through"`) or the class of that name, a `Surrogate`, the config of one, or a function that
+            returns the derivative.
 
     Raises:
         ValueError: the name is unknown, or `identifier` is none of these.
@@ -196,9 +199,20 @@ def get(identifier: str | Surrogate | Config | Function) -> Surrogate:
         return identifier
     if isinstance(identifier, dict):
         return get(keras.saving.deserialize_keras_object(identifier))
-    if callable(identifier):
+    names = [name for name in _BY_NAME if name.islower()]  # those of classes are accepted too
+    if isinstance(identifier, str):
+        return _BY_NAME[
+            identifier if identifier in _BY_NAME else _checks.one_of("surrogate", identifier, names)
+        ]()
+    if inspect.isclass(identifier) and identifier in _BY_NAME.values():
+        return identifier()
+    if callable(identifier) and not inspect.isclass(identifier):
         return CustomSurrogate(identifier)
-    return _BY_NAME[_checks.one_of("surrogate", identifier, tuple(_BY_NAME))]()
+    raise ValueError(
+        f"`surrogate` must be one of {', '.join(map(repr, names))}, a keras_bsd.surrogates.Surrogate or a "
+        f"function of membrane - threshold. Received: surrogate={identifier!r}"
+        f"{'. Pass an instance of this class' if inspect.isclass(identifier) else ''}"
+    )
 
 
 def serialize(surrogate: Surrogate) -> Config:

@@ -57,3 +57,21 @@ def test_config_round_trip(surrogate):
 def test_bad_slope():
     with pytest.raises(ValueError, match="Received: slope=0"):
         surrogates.Atan(0)
+
+
+@pytest.mark.parametrize("identifier", [surrogates.FastSigmoid, "FastSigmoid", "fast_sigmoid"])
+def test_a_class_or_its_name(identifier):
+    surrogate = surrogates.get(identifier)
+    assert type(surrogate) is surrogates.FastSigmoid
+    assert surrogate.slope == 10.0
+
+
+@pytest.mark.parametrize("identifier", [surrogates.Surrogate, surrogates.CustomSurrogate, dict])
+def test_a_class_without_defaults(identifier):
+    with pytest.raises(ValueError, match="`surrogate` must be one of 'atan', .*Pass an instance of this class"):
+        surrogates.get(identifier)
+
+
+def test_no_surrogate():
+    with pytest.raises(ValueError, match="a function of membrane - threshold. Received: surrogate=3"):
+        surrogates.get(3)

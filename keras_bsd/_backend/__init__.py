@@ -14,6 +14,7 @@ _module = importlib.import_module(f"keras_bsd._backend.{keras.config.backend()}"
 
 TrainStep: Any = _module.TrainStep
 compiled = _module.compiled
+concrete = _module.concrete
 gradients = _module.gradients
 run_train_step = _module.run_train_step
 with_batch_size = _module.with_batch_size

@@ -59,6 +59,11 @@ def _values(scope, variables, before):
     return [value if scope.get_current_value(v) is None else scope.get_current_value(v) for v, value in pairs]
 
 
+def concrete(tensor):
+    """Return a tensor's values as a NumPy array, or None while a function is traced."""
+    return None if isinstance(tensor, jax.core.Tracer) else np.asarray(tensor)
+
+
 compiled = jax.jit  # eager execution would compile every operation separately
 
 

@@ -37,6 +37,11 @@ class TrainStep:
         return iter(tf.data.Dataset.from_generator(lambda: batches, output_signature=stream.element_spec))
 
 
+def concrete(tensor):
+    """Return a tensor's values as a NumPy array, or None while a graph is traced."""
+    return None if tf.is_symbolic_tensor(tensor) else np.asarray(tensor)
+
+
 def compiled(function):
     """Return the function itself: eager execution is fast enough."""
     return function

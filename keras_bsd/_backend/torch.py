@@ -31,6 +31,12 @@ class TrainStep:
         return iter(batches)
 
 
+def concrete(tensor):
+    """Return a tensor's values as a NumPy array, or None if it has none or is being compiled."""
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or tensor.is_meta
+    return None if traced else keras.ops.convert_to_numpy(tensor)
+
+
 def compiled(function):
     """Return the function itself: eager execution is fast enough."""
     return function

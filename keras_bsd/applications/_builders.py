@@ -155,8 +155,7 @@ def _remembered(passed, signature):
     arguments = {
         name: _plain(value)
         for name, value in passed.items()
-        if name not in _NOT_REMEMBERED
-        and (value is not None or signature.parameters[name].default is not None)
+        if name not in _NOT_REMEMBERED and (value is not None or signature.parameters[name].default is not None)
     }
     neuron = _neuron_arguments(passed["neuron"])
     if "surrogate" in neuron:

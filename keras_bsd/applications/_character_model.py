@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_bsd import _checks
 from keras_bsd._types import Array, Config, Model
+from keras_bsd.encoding._base import check_ids
 from keras_bsd.models._sequence import BSDSequenceModel
 from keras_bsd.models._streamer import Streamer
 
@@ -48,6 +49,8 @@ class CharacterModel(BSDSequenceModel):
         Raises:
             ValueError: the text has characters that are not in the alphabet.
         """
+        if not isinstance(text, str):
+            raise ValueError(f"`text` must be a string. Received: {type(text)}")
         unknown = sorted({*text} - {*self.alphabet})
         if unknown:
             raise ValueError(
@@ -57,8 +60,14 @@ class CharacterModel(BSDSequenceModel):
         return np.array([self._ids[character] for character in text], "int32")
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of token ids; the inverse of `encode`."""
-        return "".join(self.alphabet[i] for i in ids)
+        """Return the text of token ids; the inverse of `encode`.
+
+        Raises:
+            ValueError: an id is not that of a character.
+        """
+        ids = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
+        check_ids("`ids`", ids, len(self.alphabet))
+        return "".join(self.alphabet[int(i)] for i in ids.ravel())
 
     def streamer(self, streams: int | None = None) -> Streamer:
         """Return a `Streamer` from one token id at a time to the probabilities of the next character.

@@ -71,8 +71,7 @@ def decode_predictions(
         labels = _presets.record(labels).get("labels", ())
     if not isinstance(labels, Sequence | np.ndarray):
         raise ValueError(
-            "`labels` must be a preset, or a sequence of one label for each class. "
-            f"Received: labels={labels!r}"
+            f"`labels` must be a preset, or a sequence of one label for each class. Received: labels={labels!r}"
         )
     words = list(labels)
     if scores.ndim != 2 or scores.shape[1] != len(words):

@@ -73,4 +73,7 @@ def _scaled_maps(spikes):
     """
     if len(spikes.shape) == 3:
         return []
-    return [keras.layers.Flatten(data_format="channels_last"), keras.layers.Rescaling(8 / math.sqrt(math.prod(spikes.shape[2:])))]
+    return [
+        keras.layers.Flatten(data_format="channels_last"),
+        keras.layers.Rescaling(8 / math.sqrt(math.prod(spikes.shape[2:]))),
+    ]

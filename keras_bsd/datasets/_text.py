@@ -41,6 +41,8 @@ def load_text(name: Path, data_dir: Path | None = None) -> tuple[str, str, str]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be a text file in UTF-8. Received: {error}. Convert or copy it again.") from error
+        raise ValueError(
+            f"{path} must be a text file in UTF-8. Received: {error}. Convert or copy it again."
+        ) from error
     first, second = int(0.9 * len(text)), int(0.95 * len(text))
     return text[:first], text[first:second], text[second:]

@@ -34,6 +34,11 @@ def standardized_splits(series: Series, window: int, horizon: int) -> list[Array
     >>> [split.shape for split in splits]
     [(3600, 1), (1248, 1), (1248, 1)]
     """
+    if not isinstance(series, Series):
+        raise ValueError(
+            "`series` must be a `Series`, such as load_series returns; of an array `windows` are enough. "
+            f"Received: {type(series)}"
+        )
     values, lengths = series.values, series.split
     mean, deviation = values[: lengths[0]].mean(axis=0), values[: lengths[0]].std(axis=0)
     values = ((values - mean) / np.where(deviation > 0, deviation, 1)).astype("float32")
@@ -66,6 +71,12 @@ def windows(values: Array, window: int, horizon: int) -> tuple[Array, Array]:
     """
     window = _checks.integer("window", window, low=1)
     horizon = _checks.integer("horizon", horizon, low=1)
+    values = np.asarray(values)
+    if values.ndim != 2:
+        raise ValueError(
+            f"`values` must have shape (elements, variables). Received: shape={values.shape}. A single variable "
+            "is values[:, None]."
+        )
     _check_length(values, window, horizon)
     both = np.lib.stride_tricks.sliding_window_view(values, window + horizon, axis=0)
     both = np.moveaxis(both, -1, 1)
@@ -101,15 +112,28 @@ def chunks(ids: Sequence[int] | Array, length: int) -> tuple[Array, Array]:
     ([[0, 1], [2, 3]], [[1, 2], [3, 4]])
     """
     length = _checks.integer("length", length, low=1)
+    ids = _token_ids(ids)
     count = (len(ids) - 1) // length
     if not count:
         raise ValueError(
             f"`ids` must have at least {length + 1} characters: a chunk and the character after it. "
             f"Received: {len(ids)} characters, length={length}"
         )
-    ids = np.asarray(ids)
     x, y = (ids[begin : begin + count * length].reshape(count, length) for begin in (0, 1))
     return x, y
+
+
+def _token_ids(ids):
+    array = np.asarray(ids)
+    received = (
+        f"the string {ids[:20]!r}" if isinstance(ids, str) else f"shape={array.shape}, dtype={array.dtype}"
+    )
+    if array.ndim != 1 or array.dtype.kind not in "ui" or (array.size and array.min() < 0):
+        raise ValueError(
+            "`ids` must be token ids (characters,), integers from 0, such as the `encode` of a `CharacterModel` "
+            f"returns. Received: {received}"
+        )
+    return array
 
 
 class TextWindows(SeededBatches):
@@ -140,7 +164,7 @@ class TextWindows(SeededBatches):
 
     def __init__(self, ids: Sequence[int] | Array, window: int, batch_size: int, seed: int = 0) -> None:
         super().__init__(seed)
-        self.ids, self.batch_size = np.asarray(ids), batch_size
+        self.ids, self.batch_size = _token_ids(ids), _checks.integer("batch_size", batch_size, low=1)
         self.window = _checks.integer("window", window, low=1)
         self._count = (len(self.ids) - 1) // window - 1  # whatever the position of the first
         if self._count < batch_size:

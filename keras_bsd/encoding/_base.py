@@ -3,9 +3,11 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_bsd import _checks
+from keras_bsd._backend import concrete
 from keras_bsd._types import Config
 
 
@@ -13,6 +15,27 @@ def repeat_over_time(inputs, timesteps):
     """Return `(batch, ...)` repeated along a new time axis, `(batch, time, ...)`."""
     shape = ops.shape(inputs)
     return ops.broadcast_to(ops.expand_dims(inputs, 1), (shape[0], timesteps, *shape[1:]))
+
+
+def check_ids(name: str, ids: Any, count: int) -> None:
+    """Raise unless ids, if their values are known, are whole numbers in `[0, count - 1]`.
+
+    Args:
+        name: what the ids are, for errors.
+        ids: tensor or array; in a traced function it has no values, and is not checked.
+        count: int.
+    """
+    values = ids if isinstance(ids, np.ndarray) else None
+    if values is None and not keras.utils.is_keras_tensor(ids):
+        values = concrete(ids)
+    if values is None or not values.size:
+        return
+    if values.dtype.name == "bfloat16":  # no number to NumPy: its kind is "V"
+        values = values.astype("float32")
+    if values.dtype.kind not in "buif" or not np.array_equal(values, np.round(values)):
+        raise ValueError(f"{name} must be whole numbers. Received: {values.dtype} such as {values.flat[0]}")
+    if not (values.min() >= 0 and values.max() < count):
+        raise ValueError(f"{name} must lie in [0, {count - 1}]. Received: {values.min():g} to {values.max():g}")
 
 
 class TimeEncoder(keras.layers.Layer):

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Tensor
-from keras_bsd.encoding._base import TimeEncoder, repeat_over_time
+from keras_bsd.encoding._base import TimeEncoder, check_ids, repeat_over_time
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -47,7 +47,8 @@ class OneHotEncoder(keras.layers.Layer):
         inputs: token ids `(batch, elements)`. Returns `(batch, elements, classes)`.
 
     Raises:
-        ValueError: `classes` is out of range.
+        ValueError: `classes` is out of range, or an id is no token. Traced functions, which cannot tell, have
+            no spike for such an id; pairs check what they are given.
 
     Example:
 
@@ -61,6 +62,7 @@ class OneHotEncoder(keras.layers.Layer):
         self.classes = _checks.integer("classes", classes, low=2)
 
     def call(self, inputs: Tensor) -> Tensor:
+        check_ids("Token ids", inputs, self.classes)
         return ops.one_hot(ops.cast(inputs, "int32"), self.classes, dtype=self.compute_dtype)
 
     def get_config(self) -> Config:

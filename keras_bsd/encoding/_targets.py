@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Tensor
-from keras_bsd.encoding._base import RandomEncoder, repeat_over_time
+from keras_bsd.encoding._base import RandomEncoder, check_ids, repeat_over_time
 
 ClassCode = Literal["constant", "poisson", "population"]
 
@@ -30,7 +30,7 @@ class ClassEncoder(RandomEncoder):
             `(batch, time, classes * units_per_class)`; one unit per class but for `"population"`.
 
     Raises:
-        ValueError: an argument is out of range or unknown.
+        ValueError: an argument is out of range or unknown, or an input is no class.
 
     Example:
 
@@ -57,6 +57,7 @@ class ClassEncoder(RandomEncoder):
     def call(self, inputs: Tensor) -> Tensor:
         one_hot = inputs
         if len(inputs.shape) == 1:
+            check_ids("Classes", inputs, self.classes)
             one_hot = ops.one_hot(ops.cast(inputs, "int32"), self.classes, dtype=self.compute_dtype)
         if self.code == "constant":
             return repeat_over_time(one_hot, self.timesteps)

@@ -82,7 +82,9 @@ class SpikingRecurrent(ConfiguredStage):
         self.feedback_gain = _checks.real("feedback_gain", feedback_gain, low=0.0)
         self.normalization = _checks.one_of("normalization", normalization, ("layer", None))
         dtype, use_bias = kwargs.get("dtype"), normalization is None
-        synapse = [keras.layers.Conv1D(units, delays, data_format="channels_last", use_bias=use_bias, dtype=dtype)]
+        synapse = [
+            keras.layers.Conv1D(units, delays, data_format="channels_last", use_bias=use_bias, dtype=dtype)
+        ]
         if normalization == "layer":
             synapse.append(keras.layers.LayerNormalization(dtype=dtype))
         super().__init__(synapse, neuron, timesteps, **kwargs)

@@ -39,8 +39,10 @@ def pool_maps(values, grid):
     if grid is None or len(values.shape) != 4:
         return values
     cell = tuple(math.ceil(pixels / grid) for pixels in values.shape[1:3])
-    return values if cell == (1, 1) else ops.average_pool(
-        values, cell, strides=cell, padding="same", data_format="channels_last"
+    return (
+        values
+        if cell == (1, 1)
+        else ops.average_pool(values, cell, strides=cell, padding="same", data_format="channels_last")
     )
 
 

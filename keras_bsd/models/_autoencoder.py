@@ -68,7 +68,7 @@ class BSDAutoencoder(BSDModel):
         latent: str,
         concepts: int = 1,
         components: int = 1,
-        layer_loss: LayerLoss | None = None,
+        layer_loss: LayerLoss | str | None = None,
         rate_matching_weight: float = 100.0,
         **kwargs: Any,
     ) -> None:

@@ -8,6 +8,7 @@ from keras_bsd._types import Model
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
+from keras_bsd.models._structure import check_built
 
 
 def mirror(
@@ -45,6 +46,7 @@ def mirror(
     >>> decoder.input_shape, decoder.output_shape
     ((None, 10), (None, 8, 8, 1))
     """
+    check_built(encoder, "encoder")
     spiking, readouts = flatten_stages(encoder, SpikingStage), flatten_stages(encoder, Readout)
     held = [stage.name for stage in spiking if stage.timesteps is not None]
     if len(readouts) != 1 or held[1:]:

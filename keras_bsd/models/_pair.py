@@ -10,14 +10,14 @@ from keras_bsd import _checks, _rules
 from keras_bsd._backend import TrainStep
 from keras_bsd._observe import SpikeRecorder
 from keras_bsd._saving import rename_keys
-from keras_bsd._types import Array, ArrayLike, Config, Model, Shape, Tensor
+from keras_bsd._types import Array, ArrayLike, Config, Function, Model, Shape, Tensor
 from keras_bsd.layers._stage import stage_names
-from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, check_layer_loss
-from keras_bsd.losses._reco import ReCo
+from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives
 from keras_bsd.models._batch_guard import BatchGuard
 from keras_bsd.models._data_checks import DataChecks
 from keras_bsd.models._distillation import Distillation, expand_weights, run_locally, weighted_mean
 from keras_bsd.models._guarded_model import GuardedModel
+from keras_bsd.models._identifiers import layer_loss_of, recall_loss_of
 from keras_bsd.models._local_readout import LocalReadout
 from keras_bsd.models._saved_pair import Application, SavedPair
 from keras_bsd.models._stage_monitor import StageMonitor
@@ -52,9 +52,11 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             a class share a prototype. Only for classification, where it is the default.
         negatives: without a codebook, `"dissimilar"` weights negative pairs by the dissimilarity of their
             targets, `"all"` weights them equally, as in the paper.
-        layer_loss: `keras_bsd.losses.LayerLoss` between a stage and its teacher (default:
+        layer_loss: `keras_bsd.losses.LayerLoss` between a stage and its teacher, or `"reco"`,
+            `"frequency_reco"` or `"similarity_matching"` with their default arguments (default:
             `keras_bsd.losses.ReCo()`).
-        recall_loss: Keras loss between the stimulus and the decoder's output (default: mean squared error).
+        recall_loss: Keras loss between the stimulus and the decoder's output, its name or a function, as
+            `compile` takes them (default: mean squared error).
         local_readout_weight: non-negative float, the weight of an auxiliary loss of each encoder stage: a
             linear readout of its firing rates predicts the target (cross-entropy, or mean squared error divided
             by the targets' variance). The readouts are for training only, and their gradients stay within their
@@ -97,8 +99,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         rule: Rule = "rate",
         codebook: bool | None = None,
         negatives: Negatives = "dissimilar",
-        layer_loss: LayerLoss | None = None,
-        recall_loss: keras.losses.Loss | None = None,
+        layer_loss: LayerLoss | str | None = None,
+        recall_loss: keras.losses.Loss | str | Function | None = None,
         local_readout_weight: float = 0.0,
         stimulus_range: tuple[float, float] | None = None,
         check_numerics: bool = False,
@@ -111,8 +113,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         if self.codebook and not self._classifies:
             raise ValueError(f"A codebook needs classes. Received: codebook={codebook}, task={task!r}")
         self.negatives = _checks.one_of("negatives", negatives, NEGATIVES)
-        self.layer_loss = check_layer_loss(ReCo() if layer_loss is None else layer_loss)
-        self.recall_loss = keras.losses.MeanSquaredError() if recall_loss is None else recall_loss
+        self.layer_loss = layer_loss_of(layer_loss)
+        self.recall_loss = recall_loss_of(recall_loss)
         self.encoder, self.decoder = encoder, decoder
         self.encoder_stages, self.decoder_stages = paired_stages(encoder, decoder)
         self._check_ends()

@@ -6,6 +6,7 @@ import numpy as np
 from keras_bsd import _checks
 from keras_bsd._state_scope import StateScope
 from keras_bsd._types import Array, ArrayLike, Model
+from keras_bsd.encoding import OneHotEncoder
 from keras_bsd.layers._readout import SequenceReadout
 from keras_bsd.layers._stage import flatten_stages
 
@@ -17,10 +18,11 @@ class Streamer:
     encoder's weights.
 
     Args:
-        encoder: Keras model of sequences `(batch, elements, ...)`, each of whose layers either processes
+        encoder: a pair, or its encoder: Keras model of sequences `(batch, elements, ...)`, each of whose layers either processes
             elements independently or carries its state, as `SpikingRecurrent` does.
         streams: positive int, the number of parallel streams; `None` for one, without a stream axis.
-        classes: positive int, if elements are token ids: their number.
+        classes: positive int, if elements are token ids: their number (default: that of the encoder's
+            `OneHotEncoder`).
 
     Raises:
         ValueError: `streams` is out of range, or a stage takes all of its input's time steps at once.
@@ -36,6 +38,7 @@ class Streamer:
     """
 
     def __init__(self, encoder: Model, streams: int | None = None, classes: int | None = None) -> None:
+        encoder = getattr(encoder, "encoder", encoder)  # of a pair
         others = [stage.name for stage in flatten_stages(encoder) if not stage.takes_elements]
         if others:
             raise ValueError(
@@ -44,7 +47,10 @@ class Streamer:
                 "state by `StateScope(states, single_step=True)`."
             )
         self._streams = None if streams is None else _checks.integer("streams", streams, low=1)
-        self._count, self._classes = streams or 1, classes
+        self._count = streams or 1
+        self._classes = (
+            _count_tokens(encoder) if classes is None else _checks.integer("classes", classes, low=1)
+        )
         self._element_shape = tuple(encoder.input_shape[2:])
         self._dtype = encoder.inputs[0].dtype
         self._has_elements_axis = has_output_per_element(encoder)
@@ -87,16 +93,25 @@ class Streamer:
                 f"An element of the stream must have shape {expected}. Received: shape={element.shape}. "
                 "The stream's state is unchanged."
             )
+        if element.dtype.kind not in "buif":
+            raise ValueError(f"An element of the stream must be numbers. Received: dtype={element.dtype}")
         if not np.isfinite(element).all():
             raise ValueError(
                 f"An element of the stream must be finite. Received: {element}. The stream's state is "
                 "unchanged: fill the gap, for example with the last element, and continue."
             )
-        if self._classes and not (element.min() >= 0 and element.max() < self._classes):
+        if self._classes and not (
+            element.min() >= 0 and element.max() < self._classes and np.array_equal(element, np.round(element))
+        ):
             raise ValueError(
                 f"An element of the stream must be a token id in [0, {self._classes - 1}]. "
                 f"Received: {element}. The stream's state is unchanged."
             )
+
+
+def _count_tokens(encoder):
+    """Return the number of tokens that an encoder takes, or None if its elements are not token ids."""
+    return next((layer.classes for layer in encoder.layers if isinstance(layer, OneHotEncoder)), None)
 
 
 class _Step(keras.Model):

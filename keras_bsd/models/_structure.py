@@ -50,12 +50,17 @@ def _check_called_once(encoder, decoder):
         )
 
 
-def _check_model(model, role):
+def check_built(model, role):
+    """Raise unless a model has layers in a known order."""
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ValueError(
             f"`{role}` must be a built Sequential or functional keras.Model. Received: {role}={model!r}. "
             "Start a Sequential with keras.Input(shape)."
         )
+
+
+def _check_model(model, role):
+    check_built(model, role)
     stages = flatten_stages(model, Stage)
     if not any(isinstance(stage, SpikingStage) for stage in stages):
         raise ValueError(f"`{role}` has no spiking stage. Received: layers {[x.name for x in model.layers]}")

@@ -1,21 +1,26 @@
 """The same network with another number of timesteps."""
 
+import dataclasses
+
 import keras
 
 from keras_bsd import _checks
 from keras_bsd._types import Model
 from keras_bsd.layers._stage import SpikingStage
+from keras_bsd.models._saved_pair import SavedPair
+from keras_bsd.models._structure import check_built
 
 
 def with_timesteps(model: Model, timesteps: int) -> Model:
     """Return a copy of a network, weights included, that holds its stimulus for another number of timesteps.
 
     Args:
-        model: an encoder or a decoder: Sequential or functional `keras.Model` of stages.
+        model: an encoder or a decoder, a Sequential or functional `keras.Model` of stages; or a pair, of which
+            both networks are copied.
         timesteps: positive int.
 
     Returns:
-        `keras.Model` with variables of its own.
+        `keras.Model` with variables of its own, not compiled.
 
     Raises:
         ValueError: no stage of the model takes a stimulus, or `timesteps` is out of range.
@@ -28,6 +33,9 @@ def with_timesteps(model: Model, timesteps: int) -> Model:
     (None, 2, 8)
     """
     _checks.integer("timesteps", timesteps, low=1)
+    if isinstance(model, SavedPair):
+        return _pair_with_timesteps(model, timesteps)
+    check_built(model, "model")
     held = []
 
     def copy(layer):
@@ -44,4 +52,15 @@ def with_timesteps(model: Model, timesteps: int) -> Model:
             f"timesteps is that of the encoding. Received: timesteps={timesteps}"
         )
     copied.set_weights(model.get_weights())
+    return copied
+
+
+def _pair_with_timesteps(pair, timesteps):
+    networks = {role: with_timesteps(getattr(pair, role), timesteps) for role in ("encoder", "decoder")}
+    serialized = {role: keras.saving.serialize_keras_object(network) for role, network in networks.items()}
+    copied = pair.__class__.from_config({**pair.get_config(), **serialized})
+    copied.set_weights(pair.get_weights())
+    if copied._application is not None:
+        arguments = {**copied._application.arguments, "timesteps": timesteps}
+        copied._application = dataclasses.replace(copied._application, arguments=arguments)
     return copied

@@ -116,3 +116,14 @@ def test_saved_and_loaded(tmp_path):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_unknown_ids_and_texts():
+    model = SpikingCharRNN("abc", units=(4,))
+    for ids, message in (([0, -1], "Received: -1 to 0"), ([3], r"lie in \[0, 2\]"), ([0.5], "whole numbers")):
+        with pytest.raises(ValueError, match=message):
+            model.decode(ids)
+    with pytest.raises(ValueError, match="`text` must be a string. Received: <class 'list'>"):
+        model.encode(["a", "b"])
+    assert model.decode(np.array([2, 0])) == "ca"
+    assert model.decode([]) == ""

@@ -173,7 +173,10 @@ def test_decoder_is_independent_of_the_encoder():
             "at least one stage. Received: filters=()",
         ),
         (lambda: SpikingResNet((8, 8, 1), 3, filters=(4,)), "a number of blocks for each"),
-        (lambda: SpikingResNet((8, 8, 1), 3, filters=(), blocks=()), r"at least one stage. Received: filters=\(\)"),
+        (
+            lambda: SpikingResNet((8, 8, 1), 3, filters=(), blocks=()),
+            r"at least one stage. Received: filters=\(\)",
+        ),
         (lambda: SpikingMLP((4,), 3, stimulus_range=(1, 0)), r"`stimulus_range\[1\]` must be"),
     ],
 )

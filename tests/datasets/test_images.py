@@ -101,7 +101,10 @@ def test_a_file(tmp_path):
         ({"y_test": np.eye(2, dtype=int)}, r"\(2, 3, 4, 1\) and \(2, 2\)"),
         ({"y_test": np.array([0, -1])}, "an integer class from 0 for each"),
         ({"x_test": np.zeros((0, 3, 4), int), "y_test": np.zeros(0, int)}, "an integer class from 0 for each"),
-        ({"x_test": np.full((2, 3, 4), -1)}, r"floats in \[0, 1\], .*Received: dtype=int64, values from -1 to -1"),
+        (
+            {"x_test": np.full((2, 3, 4), -1)},
+            r"floats in \[0, 1\], .*Received: dtype=int64, values from -1 to -1",
+        ),
         ({"x_test": np.full((2, 3, 4), 1.5)}, "Received: dtype=float64, values from 1.5 to 1.5"),
         ({"x_test": np.full((2, 3, 4), 300)}, "from 300 to 300"),
     ],
@@ -115,7 +118,9 @@ def test_a_file_of_other_arrays(tmp_path, changes, message):
 @pytest.mark.parametrize("content", [b"123", b"PK\x03\x04 cut", b""])
 def test_a_damaged_file(tmp_path, content):
     (tmp_path / "own.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"own.npz must be a complete .npz file of arrays of numbers. Received"):
+    with pytest.raises(
+        ValueError, match=r"own.npz must be a complete .npz file of arrays of numbers. Received"
+    ):
         datasets.load_images(tmp_path / "own.npz")
 
 

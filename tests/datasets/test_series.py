@@ -104,7 +104,10 @@ def test_dates_in_order(tmp_path, dates):
 @pytest.mark.parametrize(
     ("dates", "message"),
     [
-        (["2020-01-01", "2020-01-03", "2020-01-02"], "in row 2 of the data a date before it, '2020-01-02' after"),
+        (
+            ["2020-01-01", "2020-01-03", "2020-01-02"],
+            "in row 2 of the data a date before it, '2020-01-02' after",
+        ),
         (["2020-01-01", "2020-01-02", "2020-01-02"], "in row 2 of the data the same date again, '2020-01-02'"),
         (["2020-01-03", "2020-01-02", "2020-01-01"], "in row 1 of the data a date before it"),
         (["31/12/2019", "30/12/2019", "01/01/2020"], "in row 1 of the data a date before it, '30/12/2019'"),

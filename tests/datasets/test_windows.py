@@ -75,3 +75,25 @@ def test_text_windows():
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("ids", "received"),
+    [
+        ("abcdef", "the string 'abcdef'"),
+        ([0.0, 1.0, 2.0], "dtype=float64"),
+        ([0, -1, 2], "int64"),
+        ([[1, 2]], "shape"),
+    ],
+)
+def test_ids_must_be_token_ids(ids, received):
+    for make in (lambda: datasets.chunks(ids, 1), lambda: datasets.TextWindows(ids, 1, 1)):
+        with pytest.raises(ValueError, match=f"`ids` must be token ids .* Received: .*{received}"):
+            make()
+
+
+def test_arrays_of_other_kinds():
+    with pytest.raises(ValueError, match=r"Received: shape=\(9,\). A single variable is values\[:, None\]"):
+        datasets.windows(np.arange(9), 2, 1)
+    with pytest.raises(ValueError, match="`series` must be a `Series`"):
+        datasets.standardized_splits(np.zeros((9, 1)), 2, 1)

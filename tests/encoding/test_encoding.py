@@ -113,3 +113,14 @@ def test_a_loaded_model_continues_the_random_sequence(tmp_path):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [([[0, 3]], r"lie in \[0, 2\]. Received: 0 to 3"), ([[-1, 0]], "Received: -1 to 0"), ([[0.5, 1]], "whole")],
+)
+def test_unknown_tokens_and_classes_are_errors(ids, message):
+    with pytest.raises(ValueError, match=f"Token ids must .*{message}"):
+        encoding.OneHotEncoder(3)(np.array(ids))
+    with pytest.raises(ValueError, match=f"Classes must .*{message}"):
+        encoding.ClassEncoder(3, timesteps=2)(np.array(ids)[0])

@@ -145,7 +145,10 @@ def test_stimuli_out_of_range(form):
 BAD_BATCHES = [
     (lambda x, y: [x], r"Training takes stimuli and targets, \(x, y\), or batches of both. Received: y=None"),
     (lambda x, y: [stream(x)], "Received: y=None"),
-    (lambda x, y: [stream(x, y).unbatch()], r"shape=\(4,\). A single sample needs the batch axis, .* batch a dataset"),
+    (
+        lambda x, y: [stream(x, y).unbatch()],
+        r"shape=\(4,\). A single sample needs the batch axis, .* batch a dataset",
+    ),
     (lambda x, y: [stream(x[:, :2], y)], r"\(batch, 4\). Received: shape=\(4, 2\)"),
     (lambda x, y: [stream(np.full_like(x, np.nan), y)], "`x` must be finite"),
     (lambda x, y: [stream(x, y + 1)], "Classes must lie in"),

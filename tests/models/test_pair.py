@@ -298,12 +298,121 @@ def test_trains_under_a_dtype_policy(policy):
     assert all(np.isfinite(np.asarray(v, "float32")).all() for v in weights(model))
 
 
-def test_batch_of_one():
-    model = pairs.dense_pair()
+def test_a_batch_of_one_teaches_nothing_that_is_centred_on_the_batch():
+    model = pairs.small_pair()
     model.compile(run_eagerly=True)
     x, y = pairs.samples(model)
-    model.fit(x[:1], y[:1], verbose=0)
-    assert all(np.isfinite(v).all() for v in weights(model))
+    message = r"must have at least 2 samples, because the layer loss .* Received: 1"
+    for call in (
+        lambda: model.fit(x[:1], y[:1], verbose=0),
+        lambda: model.fit(x, y, batch_size=1, verbose=0),
+        lambda: model.train_on_batch(x[:1], y[:1]),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    model.fit(x, y, batch_size=11, verbose=0)  # the last batch has one sample
+    single = pairs.small_pair(layer_loss=keras_bsd.losses.ReCo(centring=None))
+    single.compile(run_eagerly=True)
+    before = weights(single.encoder_stages[0])
+    single.train_on_batch(x[:1], y[:1])
+    assert not np.array_equal(weights(single.encoder_stages[0])[0], before[0])
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.7])
+def test_equal_targets_teach_nothing_without_a_codebook(constant):
+    model = pairs.regression_pair()
+    model.compile(run_eagerly=True)
+    x, y = pairs.samples(model)
+    with pytest.raises(ValueError, match=r"Targets must differ between samples: .* Received: 12 equal targets"):
+        model.fit(x, np.full_like(y, constant), verbose=0)
+    classifier = pairs.small_pair(codebook=False)
+    classifier.compile(run_eagerly=True)
+    with pytest.raises(ValueError, match="Targets must differ"):
+        classifier.fit(x, np.zeros(12), verbose=0)
+
+
+def one_output_pair(**kwargs):
+    """Return a pair of two classes with one output, the probability of the second."""
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            SpikingDense(24, timesteps=4),
+            SpikingDense(16),
+            Readout(keras.layers.Dense(1), "sigmoid"),
+        ]
+    )
+    return keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder), **kwargs)
+
+
+@pytest.mark.parametrize("options", [{}, {"codebook": False}, {"local_readout_weight": 0.5}])
+def test_one_output_learns_two_classes(options):
+    x, classes = pairs.clusters(400)
+    y = (classes > 0).astype("int32")
+    model = one_output_pair(**options)
+    kernels = [weights(stage)[0] for stage in model.encoder_stages]
+    model.compile(keras.optimizers.AdamW(0.01), metrics=["accuracy"])
+    history = model.fit(x, y[:, None], batch_size=64, epochs=10, verbose=0).history
+    assert history["accuracy"][-1] > 0.9
+    assert history[f"{model.encoder_stages[1].name}_alignment"][-1] > 0.3
+    for stage, kernel in zip(model.encoder_stages, kernels, strict=True):
+        assert abs(weights(stage)[0] - kernel).max() > 0.02
+    _, accuracy = model.evaluate(x, y, verbose=0)
+    assert accuracy == pytest.approx(((model.predict(x, verbose=0)[:, 0] > 0.5) == y).mean(), abs=1e-6)
+    recalled = model.recall([0, 1])
+    np.testing.assert_allclose(recalled, model.recall([[0.0], [1.0]]), atol=1e-6)
+    with pytest.raises(ValueError, match=r"Classes must lie in \[0, 1\]. Received: classes from 0 to 2"):
+        model.fit(x, classes, verbose=0)
+
+
+def test_targets_of_one_output_by_any_shape():
+    totals = []
+    for shaped in (lambda y: y, lambda y: y[:, None], lambda y: y.astype("float32")):
+        keras.utils.set_random_seed(0)
+        model = one_output_pair()
+        model.compile(run_eagerly=True)
+        x, y = pairs.samples(model)
+        y, sample_weight = shaped(y % 2), np.linspace(0, 2, len(y), dtype="float32")
+        step = model.distil(*map(ops.convert_to_tensor, (x, y, sample_weight)))
+        totals.append([scalar(step.total), scalar(step.task_loss)])
+        bce = keras.losses.binary_crossentropy(np.reshape(y, (-1, 1)), step.scores)
+        assert totals[-1][1] == pytest.approx(np.mean(ops.convert_to_numpy(bce) * sample_weight), rel=1e-5)
+    np.testing.assert_allclose(totals, [totals[0]] * 3, rtol=1e-6)
+
+
+def test_a_softmax_over_one_class():
+    encoder = keras.Sequential(
+        [keras.Input((4,)), SpikingDense(5, timesteps=3), Readout(keras.layers.Dense(1), "softmax")]
+    )
+    with pytest.raises(ValueError, match=r"A softmax over one class is always 1. .* activation=\"sigmoid\""):
+        keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
+
+
+def test_a_class_for_each_position_needs_another_pair():
+    synapse = [keras.layers.Dense(6), keras.layers.Reshape((3, 2))]
+    encoder = keras.Sequential([keras.Input((4,)), SpikingDense(5, timesteps=3), Readout(synapse, "softmax")])
+    with pytest.raises(ValueError, match=r"outputs \(batch, classes\); use keras_bsd.BSDSequenceModel"):
+        keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
+
+
+def test_a_stimulus_has_no_time_axis():
+    frames = keras.Sequential(
+        [
+            keras.Input((5, 8, 6, 2)),
+            keras_bsd.layers.SpikingConv2D(3),
+            Readout([keras.layers.Flatten(), keras.layers.Dense(3)], "softmax"),
+        ]
+    )
+    decoder = keras.Sequential(
+        [
+            keras.Input((3,)),
+            keras_bsd.layers.SpikingStage(
+                [keras.layers.Dense(8 * 6 * 3), keras.layers.Reshape((8, 6, 3))], timesteps=5
+            ),
+            Readout(keras.layers.Conv2D(2, 3, padding="same")),
+        ]
+    )
+    with pytest.raises(ValueError, match=r"The stimulus of a pair has no time axis: .* encoder.fit"):
+        keras_bsd.BSDModel(frames, decoder)
 
 
 def test_seed_makes_training_reproducible():

@@ -2,6 +2,8 @@ import keras
 import numpy as np
 import pytest
 
+import keras_bsd
+
 from tests.models import pairs
 
 
@@ -67,3 +69,10 @@ def test_bad_characters_and_streams():
             model.streamer().push(token_id)
     with pytest.raises(ValueError, match="Received: streams=0"):
         model.streamer(streams=0)
+
+
+@pytest.mark.parametrize("element", [3, -1, 0.5])
+def test_unknown_tokens(element):
+    for stream in (keras_bsd.Streamer(pairs.character_pair()), pairs.character_pair().streamer()):
+        with pytest.raises(ValueError, match=r"must be a token id in \[0, 2\]. Received: "):
+            stream.push(element)

@@ -39,3 +39,21 @@ def test_models_without_a_held_stimulus():
         keras_bsd.with_timesteps(model, 3)
     with pytest.raises(ValueError, match="Received: timesteps=0"):
         keras_bsd.with_timesteps(pairs.dense_pair().encoder, 0)
+
+
+@pytest.mark.parametrize("make", [pairs.dense_pair, pairs.autoencoder, pairs.character_pair])
+def test_a_pair(make):
+    model = make()
+    faster = keras_bsd.with_timesteps(model, 2)
+    assert type(faster) is type(model)
+    assert faster.encoder_stages[0].timesteps == faster.decoder_stages[-1].timesteps == 2
+    assert faster.encoder_stages[0].timesteps != model.encoder_stages[0].timesteps
+    for weight, expected in zip(faster.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_no_model():
+    with pytest.raises(
+        ValueError, match="`model` must be a built Sequential or functional keras.Model. Received: "
+    ):
+        keras_bsd.with_timesteps("encoder", 2)

@@ -146,24 +146,22 @@ def test_compiled_steps_are_checked_too(way):
     np.testing.assert_allclose(model.predict(X, verbose=0), model.encoder.predict(X, verbose=0), atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(list(FORMS)),
     st.sampled_from(["float16", "float32", "float64", "uint8", "bool", "int64"]),
-    st.integers(1, 12),
+    st.integers(1, 6),
     st.sampled_from([None, np.nan, np.inf, -0.5, 1.5]),
 )
-def test_predictions_are_those_of_the_encoder_or_an_error(form, dtype, count, fault):
-    model = small_model()
+def test_predictions_are_those_of_float32_arrays_or_an_error(model, form, dtype, count, fault):
     x = np.random.default_rng(count).uniform(0, 1.9, (count, 4)).clip(0, 1).astype(dtype)
     if fault is not None and x.dtype.kind == "f":
         x[-1, 2] = fault
-        if form in IN_MEMORY or count <= 6:  # of a stream, the first batch is checked
-            with pytest.raises(ValueError, match=r"`x` must be finite|Stimuli must lie in"):
-                model.predict(*FORMS[form](x), verbose=0)
+        with pytest.raises(ValueError, match=r"`x` must be finite|Stimuli must lie in"):
+            model.predict(*FORMS[form](x), verbose=0)
         return
-    expected = model.encoder.predict(x.astype("float32"), verbose=0)
-    np.testing.assert_allclose(model.predict(*FORMS[form](x), verbose=0), expected, atol=1e-3)
+    expected = model.predict(x.astype("float32"), verbose=0)
+    np.testing.assert_array_equal(model.predict(*FORMS[form](x), verbose=0), expected)
 
 
 @pytest.mark.parametrize(
