@@ -57,6 +57,6 @@ def _white(name, images):
 
 def _error(name, images):
     return ValueError(
-        f"{name} must be {_RULE}. Received: dtype={images.dtype}, values from {images.min()} to {images.max()}. "
-        "Pass or divide by the value of white, such as 255 or, for images of 16 bits, 65535."
+        f"{name} must be {_RULE}. Received: dtype={images.dtype}, values from {images.min()} to "
+        f"{images.max()}. Pass or divide by the value of white, such as 255 or, for images of 16 bits, 65535."
     )

@@ -184,8 +184,8 @@ def get(identifier: str | Surrogate | type[Surrogate] | Config | Function) -> Su
 
     Args:
         identifier: a name (`"atan"`, `"sigmoid"`, `"fast_sigmoid"`, `"triangular"`, `"rectangular"`,
-            `"straight_through"`) or the class of that name, a `Surrogate`, the config of one, or a function that
-            returns the derivative.
+            `"straight_through"`) or the class of that name, a `Surrogate`, the config of one, or a function
+            that returns the derivative.
 
     Raises:
         ValueError: the name is unknown, or `identifier` is none of these.

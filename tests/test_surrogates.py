@@ -68,10 +68,10 @@ def test_a_class_or_its_name(identifier):
 
 @pytest.mark.parametrize("identifier", [surrogates.Surrogate, surrogates.CustomSurrogate, dict])
 def test_a_class_without_defaults(identifier):
-    with pytest.raises(ValueError, match="`surrogate` must be one of 'atan', .*Pass an instance of this class"):
+    with pytest.raises(ValueError, match=r"`surrogate` must be one of 'atan', .*Pass an instance of this class"):
         surrogates.get(identifier)
 
 
 def test_no_surrogate():
-    with pytest.raises(ValueError, match="a function of membrane - threshold. Received: surrogate=3"):
+    with pytest.raises(ValueError, match=r"a function of membrane - threshold. Received: surrogate=3"):
         surrogates.get(3)

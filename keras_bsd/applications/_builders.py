@@ -234,8 +234,8 @@ def required(name: str, value: Any) -> Any:
     """Return an argument, or raise if neither the caller nor a preset or file provides it."""
     if value is None:
         raise ValueError(
-            f"`{name}` is required unless `weights` is a preset or a `.keras` file. Received: {name}=None. Pass "
-            f"it, or a preset: {_presets.quoted_names()}"
+            f"`{name}` is required unless `weights` is a preset or a `.keras` file. Received: {name}=None. "
+            f"Pass it, or a preset: {_presets.quoted_names()}"
         )
     return value
 

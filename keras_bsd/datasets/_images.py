@@ -95,9 +95,8 @@ def _from_file(path):
             "save it by numpy.savez."
         ) from error
     if len(found) < len(ARRAYS):
-        raise ValueError(
-            f"{path} must have the arrays {', '.join(ARRAYS)}. Received: {', '.join([*found, *others]) or 'none'}"
-        )
+        received = ", ".join([*found, *others]) or "none"
+        raise ValueError(f"{path} must have the arrays {', '.join(ARRAYS)}. Received: {received}")
     x_train, y_train, x_test, y_test = (found[name] for name in ARRAYS)
     return _checked(path, x_train, y_train), _checked(path, x_test, y_test)
 

@@ -61,7 +61,8 @@ def load_series(name: Path, data_dir: Path | None = None, missing: Missing = "er
         `Series`. ETTh1 is split into 12, 4 and 4 months of 30 days, all others 60:20:20.
 
     Raises:
-        ValueError: there is no such file, columns are not numeric, values are missing, or dates are not in order.
+        ValueError: there is no such file, columns are not numeric, values are missing, or dates are not in
+            order.
 
     Example:
 

@@ -17,7 +17,8 @@ def load_text(name: Path, data_dir: Path | None = None) -> tuple[str, str, str]:
         Three strings.
 
     Raises:
-        ValueError: there is no such file, it is not in UTF-8, or the data set is neither prepared nor downloadable.
+        ValueError: there is no such file, it is not in UTF-8, or the data set is neither prepared nor
+            downloadable.
 
     Example:
 

@@ -74,8 +74,8 @@ def windows(values: Array, window: int, horizon: int) -> tuple[Array, Array]:
     values = np.asarray(values)
     if values.ndim != 2:
         raise ValueError(
-            f"`values` must have shape (elements, variables). Received: shape={values.shape}. A single variable "
-            "is values[:, None]."
+            f"`values` must have shape (elements, variables). Received: shape={values.shape}. A single "
+            "variable is values[:, None]."
         )
     _check_length(values, window, horizon)
     both = np.lib.stride_tricks.sliding_window_view(values, window + horizon, axis=0)
@@ -130,7 +130,7 @@ def _token_ids(ids):
     )
     if array.ndim != 1 or array.dtype.kind not in "ui" or (array.size and array.min() < 0):
         raise ValueError(
-            "`ids` must be token ids (characters,), integers from 0, such as the `encode` of a `CharacterModel` "
+            "`ids` must be token ids (characters,), integers from 0, such as the `encode` of a CharacterModel "
             f"returns. Received: {received}"
         )
     return array

@@ -32,7 +32,7 @@ INPUT = "input"  # the place of the layers in front of the first stage
 
 
 def settings(serialized: Config) -> Config:
-    """Return the settings of a serialised pair by their places, such as `encoder.0.timesteps` of the first stage.
+    """Return the settings of a serialised pair by their places, such as `encoder.0.timesteps`.
 
     Raises:
         ValueError: the object is not a pair.

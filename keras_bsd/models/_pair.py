@@ -246,7 +246,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         return ops.reshape(ops.cast(y, "float32"), (-1, *shape))
 
     def _decoder_inputs(self, concepts):
-        """Return one-hot classes or values as the decoder takes them: one output has the last of two classes."""
+        """Return one-hot classes or values as the decoder takes them: one output is the second class."""
         return concepts[:, -self.decoder.input_shape[-1] :] if self._classifies else concepts
 
     def compute_loss(

@@ -18,8 +18,8 @@ class Streamer:
     encoder's weights.
 
     Args:
-        encoder: a pair, or its encoder: Keras model of sequences `(batch, elements, ...)`, each of whose layers either processes
-            elements independently or carries its state, as `SpikingRecurrent` does.
+        encoder: a pair, or its encoder: Keras model of sequences `(batch, elements, ...)`, each of whose layers
+            either processes elements independently or carries its state, as `SpikingRecurrent` does.
         streams: positive int, the number of parallel streams; `None` for one, without a stream axis.
         classes: positive int, if elements are token ids: their number (default: that of the encoder's
             `OneHotEncoder`).
@@ -42,8 +42,8 @@ class Streamer:
         others = [stage.name for stage in flatten_stages(encoder) if not stage.takes_elements]
         if others:
             raise ValueError(
-                "`encoder` must be of stages that take the elements of a sequence, such as SpikingRecurrent and "
-                f"SequenceReadout. Received: {', '.join(others)}, which take time steps. For these, carry the "
+                "`encoder` must be of stages that take the elements of a sequence, such as SpikingRecurrent "
+                f"and SequenceReadout. Received: {', '.join(others)}, which take time steps. For these, carry the "
                 "state by `StateScope(states, single_step=True)`."
             )
         self._streams = None if streams is None else _checks.integer("streams", streams, low=1)

@@ -22,7 +22,7 @@ MEMBERS = ("model.weights.h5", "config.json")  # of a `.keras` file
 _TRAINING = ("optimizer/", "layers/local_readout")  # arrays that only training needs
 _SHOWN = 6
 
-# A seal is what follows the HDF5 data, which readers of HDF5 ignore: JSON, and then 56 bytes, the SHA-256 of all
+# A seal follows the HDF5 data, where readers of HDF5 ignore it: JSON, and then 56 bytes, the SHA-256 of all
 # before them, the JSON's length and this mark. It is checked before HDF5, whose library trusts what it reads.
 _MARK = b"keras_bsd.seal.1"
 _DIGEST, _LENGTH = hashlib.sha256().digest_size, 8

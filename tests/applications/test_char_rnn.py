@@ -123,7 +123,7 @@ def test_unknown_ids_and_texts():
     for ids, message in (([0, -1], "Received: -1 to 0"), ([3], r"lie in \[0, 2\]"), ([0.5], "whole numbers")):
         with pytest.raises(ValueError, match=message):
             model.decode(ids)
-    with pytest.raises(ValueError, match="`text` must be a string. Received: <class 'list'>"):
+    with pytest.raises(ValueError, match=r"`text` must be a string. Received: <class 'list'>"):
         model.encode(["a", "b"])
     assert model.decode(np.array([2, 0])) == "ca"
     assert model.decode([]) == ""

@@ -126,7 +126,7 @@ def test_a_damaged_file(tmp_path, content):
 
 def test_a_file_of_objects_is_not_unpickled(tmp_path):
     np.savez(tmp_path / "own.npz", **arrays(x_test=np.array([print, print])))
-    with pytest.raises(ValueError, match="own.npz must be .* of numbers. Received: Object arrays cannot"):
+    with pytest.raises(ValueError, match=r"own.npz must be .* of numbers. Received: Object arrays cannot"):
         datasets.load_images(tmp_path / "own.npz")
 
 
@@ -136,7 +136,7 @@ def test_images_of_zeros_and_ones_and_of_16_bits(tmp_path):
         np.savez(tmp_path / "own.npz", **arrays(x_test=values))
         np.testing.assert_array_equal(datasets.load_images(tmp_path / "own.npz")[1][0][..., 0], ones)
     np.savez(tmp_path / "own.npz", **arrays(x_test=ones.astype("uint16")))
-    with pytest.raises(ValueError, match="Received: dtype=uint16, values from 0 to 1. Pass or divide by"):
+    with pytest.raises(ValueError, match=r"Received: dtype=uint16, values from 0 to 1. Pass or divide by"):
         datasets.load_images(tmp_path / "own.npz")
 
 

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 import keras_bsd
-
 from tests.models import pairs
 
 

@@ -54,6 +54,6 @@ def test_a_pair(make):
 
 def test_no_model():
     with pytest.raises(
-        ValueError, match="`model` must be a built Sequential or functional keras.Model. Received: "
+        ValueError, match=r"`model` must be a built Sequential or functional keras.Model. Received: "
     ):
         keras_bsd.with_timesteps("encoder", 2)
