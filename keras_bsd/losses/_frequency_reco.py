@@ -54,9 +54,9 @@ class FrequencyReCo(ReCo):
         self.high_weight = _checks.real("high_weight", high_weight, low=0.0)
         self.cutoff = _checks.real("cutoff", cutoff, low=0.0, low_open=True, high=0.5)
 
-    def dissimilarity(self, targets: Tensor) -> Tensor:
+    def dissimilarity(self, targets: Tensor, present: Tensor | None = None) -> Tensor:
         """Return the dissimilarity of a batch's continuous targets by band, `(2, batch, batch)` in [0, 1]."""
-        return ops.stack([1 - target_similarity(band) for band in self._bands(targets)])
+        return ops.stack([1 - target_similarity(band, present) for band in self._bands(targets)])
 
     def compare(self, representations: Tensor, teacher: Tensor, pairing: Pairing) -> tuple[Tensor, Tensor]:
         losses, affinities = [], []
@@ -64,7 +64,7 @@ class FrequencyReCo(ReCo):
         weights = (self.negative_weight, self.high_weight)
         for band, (view, weight) in enumerate(zip(views, weights, strict=True)):
             negatives = pairing.terms if len(pairing.terms.shape) == 2 else pairing.terms[band]
-            loss, affinity = self._compare(*view, pairing.positives, negatives, weight)
+            loss, affinity = self._compare(*view, pairing, negatives, weight)
             losses.append(loss)
             affinities.append(affinity)
         return sum(losses), sum(affinities) / 2

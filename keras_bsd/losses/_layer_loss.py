@@ -1,8 +1,10 @@
 """The contract between a layer loss and the pair that it trains."""
 
+import inspect
 from typing import Any, Literal, NamedTuple, get_args
 
 import keras
+from keras import ops
 
 from keras_bsd._types import Tensor
 
@@ -16,10 +18,15 @@ class Pairing(NamedTuple):
     Attributes:
         positives: `(batch, prototypes)` in [0, 1], 1 where sample and prototype have the same concept.
         terms: anything else that the layer loss has computed from the targets.
+        present: `(batch,)`, 1 for each sample and 0 for each row whose weight is 0, which is no sample: it must
+            not change the losses of others. `None`: all rows are samples.
+        present_prototypes: `(prototypes,)`, the same of the prototypes. `None`: all count, as in a codebook.
     """
 
     positives: Tensor
     terms: Any = None
+    present: Tensor | None = None
+    present_prototypes: Tensor | None = None
 
 
 class LayerLoss(keras.losses.Loss):
@@ -28,6 +35,10 @@ class LayerLoss(keras.losses.Loss):
     A subclass implements `pairing` and `compare`. A training step calls `pairing` once, with the targets, and
     `compare` with the result for every pair of stages. As a Keras loss, `loss(teacher, representations)`
     compares row by row, and every other row is a negative.
+
+    A row whose weight is 0 is no sample. A loss that compares samples with each other, or takes a mean over
+    them, leaves it out: in `pairing` by the argument `present`, in `compare` by `pairing.present` and
+    `pairing.present_prototypes`. A loss of single pairs, as in the example, need not know of it.
 
     Example:
 
@@ -56,6 +67,7 @@ class LayerLoss(keras.losses.Loss):
         concepts: Tensor | None = None,
         classes: bool = False,
         negatives: Negatives = "dissimilar",
+        present: Tensor | None = None,
     ) -> Pairing:
         """Relate samples to prototypes by their targets.
 
@@ -66,9 +78,11 @@ class LayerLoss(keras.losses.Loss):
             classes: bool, whether targets are one-hot classes.
             negatives: without a codebook, `"dissimilar"` weights negative pairs by the dissimilarity of their
                 targets, `"all"` weights them equally, as in the paper.
+            present: `(batch,)`, 0 for each row that is no sample, because its weight is 0, else 1. Passed if
+                samples have weights, to methods that take it.
 
         Returns:
-            `Pairing`.
+            `Pairing`, whose `present` and `present_prototypes` the caller fills in.
         """
         raise NotImplementedError
 
@@ -88,6 +102,37 @@ class LayerLoss(keras.losses.Loss):
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """Return the losses `(batch,)` of representations `y_pred`; `y_true` are the teacher's, row by row."""
         return self.compare(y_pred, y_true, self.pairing(y_true, negatives="all"))[0]
+
+    def __call__(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> Tensor:
+        if sample_weight is None:
+            return super().__call__(y_true, y_pred)
+        y_true, y_pred, weights = map(ops.convert_to_tensor, (y_true, y_pred, sample_weight))
+        present = present_samples(ops.reshape(weights, (-1,)))
+        pairing = pair_samples(self, y_true, negatives="all", present=present)
+        losses = self.compare(y_pred, y_true, pairing)[0]
+        return SampleLosses(reduction=self.reduction)(losses, losses, weights)
+
+
+class SampleLosses(keras.losses.Loss):
+    """Losses of samples, weighted and reduced as Keras does, also over replicas."""
+
+    def call(self, y_true, y_pred):
+        return y_pred
+
+
+def present_samples(weights):
+    """Return 1 for each row that has a weight and 0 for each without, `(batch,)`, or None for None."""
+    return None if weights is None else ops.cast(ops.not_equal(weights, 0), "float32")
+
+
+def pair_samples(layer_loss, targets, concepts=None, classes=False, negatives="dissimilar", present=None):
+    """Return the pairing of a layer loss, with the rows that are samples. See `LayerLoss.pairing`."""
+    if present is None:
+        return layer_loss.pairing(targets, concepts, classes, negatives)
+    takes_present = "present" in inspect.signature(layer_loss.pairing).parameters
+    options = {"present": present} if takes_present else {}
+    pairing = layer_loss.pairing(targets, concepts, classes, negatives, **options)
+    return pairing._replace(present=present, present_prototypes=present if concepts is None else None)
 
 
 def check_layer_loss(layer_loss):

@@ -9,17 +9,20 @@ from keras import ops
 from keras_bsd import _checks
 from keras_bsd._types import Array, Config, Tensor
 from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, Pairing
+from keras_bsd.losses._present import mean_of_present
 
 Centring = Literal["batch", "sample"] | None
 CENTRINGS = ("batch", "sample", None)
 GRID = 4  # cells in height and width to which maps are averaged
 
 
-def unit_rows(vectors, centring="batch"):
+def unit_rows(vectors, centring="batch", present=None):
     """Return flattened and centred vectors of length one, `(batch, features)`; see `cosine_affinity`."""
     vectors = _flatten_rows(vectors)
-    if centring is not None:
-        vectors = vectors - ops.mean(vectors, axis=0 if centring == "batch" else 1, keepdims=True)
+    if centring == "batch":
+        vectors = vectors - mean_of_present(vectors, present, keepdims=True)
+    elif centring == "sample":
+        vectors = vectors - ops.mean(vectors, axis=1, keepdims=True)
     squares = ops.sum(ops.square(vectors), axis=1, keepdims=True)
     # A silent stage has a zero vector, which stays one and has a finite gradient.
     return vectors / ops.sqrt(ops.where(squares > 1e-12, squares, ops.ones_like(squares)))
@@ -47,7 +50,11 @@ def pool_maps(values, grid):
 
 
 def cosine_affinity(
-    representations: Tensor | Array, prototypes: Tensor | Array, centring: Centring = "batch"
+    representations: Tensor | Array,
+    prototypes: Tensor | Array,
+    centring: Centring = "batch",
+    present: Tensor | Array | None = None,
+    present_prototypes: Tensor | Array | None = None,
 ) -> Tensor:
     """Return the cosine of every representation with every prototype, `(batch, prototypes)`, in float32.
 
@@ -59,6 +66,8 @@ def cosine_affinity(
         centring: what is subtracted first: `"batch"`, each feature's mean over the batch (for prototypes, over
             the prototypes); `"sample"`, each vector's own mean, which makes the cosine Pearson's correlation;
             `None`, nothing, as in the paper.
+        present, present_prototypes: `(batch,)` and `(prototypes,)`, 0 for rows that are no samples and not in
+            the mean, else 1; see `Pairing`.
 
     Raises:
         ValueError: `centring` is unknown.
@@ -71,7 +80,8 @@ def cosine_affinity(
     array([[1., 0.]], dtype=float32)
     """
     _checks.one_of("centring", centring, CENTRINGS)
-    rows, columns = unit_rows(representations, centring), unit_rows(prototypes, centring)
+    rows = unit_rows(representations, centring, present)
+    columns = unit_rows(prototypes, centring, present_prototypes)
     return ops.matmul(rows, ops.transpose(columns))
 
 
@@ -119,13 +129,19 @@ def squared_distances(rows, others):
     return ops.relu(distances)
 
 
-def target_similarity(targets: Tensor | Array) -> Tensor:
+def mean_of_present_pairs(values, present=None, others_present=None):
+    """Return the mean of values `(rows, others)` over the pairs of which both are present."""
+    return mean_of_present(mean_of_present(values, others_present, axis=1), present)
+
+
+def target_similarity(targets: Tensor | Array, present: Tensor | Array | None = None) -> Tensor:
     """Return the similarity of a batch's continuous targets, `(batch, batch)` in [0, 1].
 
     The similarity is a Gaussian of the distance, whose width is the batch's mean squared distance.
 
     Args:
         targets: `(batch, ...)`.
+        present: `(batch,)`, 0 for rows that are no samples and not in the mean, else 1.
 
     Example:
 
@@ -134,7 +150,7 @@ def target_similarity(targets: Tensor | Array) -> Tensor:
     [1.0, 1.0, 0.105]
     """
     distances = squared_distances(targets, targets)
-    return ops.exp(-distances / (ops.mean(distances) + 1e-12))
+    return ops.exp(-distances / (mean_of_present_pairs(distances, present, present) + 1e-12))
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -183,9 +199,9 @@ class ReCo(LayerLoss):
     def smallest_batch(self) -> int:
         return 2 if self.centring == "batch" else 1
 
-    def dissimilarity(self, targets: Tensor) -> Tensor:
+    def dissimilarity(self, targets: Tensor, present: Tensor | None = None) -> Tensor:
         """Return the dissimilarity of a batch's continuous targets, `(batch, batch)` in [0, 1]."""
-        return 1 - target_similarity(targets)
+        return 1 - target_similarity(targets, present)
 
     def pairing(
         self,
@@ -193,6 +209,7 @@ class ReCo(LayerLoss):
         concepts: Tensor | None = None,
         classes: bool = False,
         negatives: Negatives = "dissimilar",
+        present: Tensor | None = None,
     ) -> Pairing:
         """See `LayerLoss.pairing`; `terms` are the weights of the negative pairs, `(batch, prototypes)`."""
         _checks.one_of("negatives", negatives, NEGATIVES)
@@ -200,18 +217,21 @@ class ReCo(LayerLoss):
             return Pairing(targets, 1 - targets)
         positives = ops.eye(ops.shape(targets)[0])
         if negatives == "all":
-            return Pairing(positives, 1 - positives)
-        if classes:
-            return Pairing(positives, 1 - ops.matmul(targets, ops.transpose(targets)))
-        return Pairing(positives, self.dissimilarity(targets))
+            terms = 1 - positives
+        elif classes:
+            terms = 1 - ops.matmul(targets, ops.transpose(targets))
+        else:
+            terms = self.dissimilarity(targets, present)
+        return Pairing(positives, terms if present is None else terms * ops.cast(present, terms.dtype))
 
     def compare(self, representations: Tensor, teacher: Tensor, pairing: Pairing) -> tuple[Tensor, Tensor]:
         rows, columns = pool_maps(representations, self.grid), pool_maps(teacher, self.grid)
-        return self._compare(rows, columns, pairing.positives, pairing.terms, self.negative_weight)
+        return self._compare(rows, columns, pairing, pairing.terms, self.negative_weight)
 
-    def _compare(self, representations, teacher, positives, negatives, negative_weight):
-        affinity = cosine_affinity(representations, teacher, self.centring)
-        return reco(positives, affinity, negatives, self.margin, negative_weight), affinity
+    def _compare(self, representations, teacher, pairing, negatives, negative_weight):
+        present = pairing.present, pairing.present_prototypes
+        affinity = cosine_affinity(representations, teacher, self.centring, *present)
+        return reco(pairing.positives, affinity, negatives, self.margin, negative_weight), affinity
 
     def get_config(self) -> Config:
         return {

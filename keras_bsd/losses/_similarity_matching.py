@@ -8,7 +8,8 @@ from keras import ops
 from keras_bsd import _checks
 from keras_bsd._types import Config, Tensor
 from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, Pairing
-from keras_bsd.losses._reco import cosine_affinity, squared_distances, unit_rows
+from keras_bsd.losses._present import mean_of_present
+from keras_bsd.losses._reco import cosine_affinity, mean_of_present_pairs, squared_distances, unit_rows
 from keras_bsd.losses._spectra import is_map, radial_frequencies, weighted_spectrum
 
 Kernel = Literal["cosine", "gaussian"]
@@ -81,15 +82,26 @@ class SimilarityMatching(LayerLoss):
     def smallest_batch(self) -> int:
         return 2
 
-    def similarity(self, targets: Tensor, others: Tensor) -> Tensor:
+    def similarity(
+        self,
+        targets: Tensor,
+        others: Tensor,
+        present: Tensor | None = None,
+        others_present: Tensor | None = None,
+    ) -> Tensor:
         """Return the similarity of each of `targets` `(batch, ...)` to each of `others` `(prototypes, ...)`.
+
+        Args:
+            targets, others: two sets, or one set twice.
+            present, others_present: 0 for each row that is no sample, else 1; see `Pairing`.
 
         Returns:
             `(batch, prototypes)` in [-1, 1]. Each set is centred on its own mean.
         """
         if self.kernel == "gaussian":
-            return _centred_gaussian(targets, others)
-        return cosine_affinity(self._sharpen(targets), self._sharpen(others))
+            return _centred_gaussian(targets, others, present, others_present)
+        views = (self._sharpen(targets), self._sharpen(others))
+        return cosine_affinity(*views, present=present, present_prototypes=others_present)
 
     def _sharpen(self, targets):
         if not (self.sharpening and is_map(targets)):
@@ -104,25 +116,29 @@ class SimilarityMatching(LayerLoss):
         concepts: Tensor | None = None,
         classes: bool = False,
         negatives: Negatives = "dissimilar",
+        present: Tensor | None = None,
     ) -> Pairing:
         """See `LayerLoss.pairing`; `terms` are `S`, `T` and `U`. `classes` and `negatives` have no effect."""
         _checks.one_of("negatives", negatives, NEGATIVES)
         if concepts is None:
-            similarity = self.similarity(targets, targets)
+            similarity = self.similarity(targets, targets, present, present)
             return Pairing(ops.eye(ops.shape(targets)[0]), (similarity, similarity, similarity))
-        sets = ((targets, concepts), (targets, targets), (concepts, concepts))
-        return Pairing(targets, tuple(self.similarity(*two) for two in sets))
+        samples, codebook = (targets, present), (concepts, None)
+        sets = ((samples, codebook), (samples, samples), (codebook, codebook))
+        terms = [self.similarity(a, b, here, there) for (a, here), (b, there) in sets]
+        return Pairing(targets, tuple(terms))
 
     def compare(self, representations: Tensor, teacher: Tensor, pairing: Pairing) -> tuple[Tensor, Tensor]:
         across, among_samples, among_concepts = pairing.terms
         positives = ops.cast(pairing.positives, "float32")
-        rows, prototypes = unit_rows(representations), unit_rows(teacher)
+        present, known = pairing.present, pairing.present_prototypes
+        rows, prototypes = unit_rows(representations, present=present), unit_rows(teacher, present=known)
         affinity = _cosines(rows, prototypes)
         attraction = ops.sum(positives * ops.square(1 - affinity), axis=1)
-        loss = self.pair_weight * attraction + _mismatch(affinity, across)
+        loss = self.pair_weight * attraction + _mismatch(affinity, across, known)
         if self.own_weight:
-            loss += self.own_weight * _mismatch(_cosines(rows, rows), among_samples)
-            of_prototypes = _mismatch(_cosines(prototypes, prototypes), among_concepts)
+            loss += self.own_weight * _mismatch(_cosines(rows, rows), among_samples, present)
+            of_prototypes = _mismatch(_cosines(prototypes, prototypes), among_concepts, known)
             loss += self.own_weight * ops.sum(positives * of_prototypes, axis=1)
         return loss, affinity
 
@@ -140,31 +156,33 @@ def _cosines(rows, others):
     return ops.matmul(rows, ops.transpose(others))
 
 
-def _mismatch(cosines, similarities):
-    """Return the sum of squared differences of each row, `(rows,)`."""
-    return ops.sum(ops.square(cosines - ops.cast(similarities, "float32")), axis=1)
+def _mismatch(cosines, similarities, present=None):
+    """Return the sum of squared differences of each row over the columns that are present, `(rows,)`."""
+    squares = ops.square(cosines - ops.cast(similarities, "float32"))
+    return ops.sum(squares if present is None else squares * present, axis=1)
 
 
-def _centred_gaussian(targets, others):
+def _centred_gaussian(targets, others, present=None, others_present=None):
     """Return a Gaussian kernel of the distances between two sets, each centred on its mean in feature space.
 
     The result is normalised as cosines are: a target's similarity to itself is 1.
     """
     distances = squared_distances(targets, targets)
-    width = ops.mean(distances) + 1e-12
-    centred = _double_centre(ops.exp(-distances / width))
+    width = mean_of_present_pairs(distances, present, present) + 1e-12
+    centred = _double_centre(ops.exp(-distances / width), present, present)
     norms = other_norms = _norms(centred)
     if others is not targets:
-        centred = _double_centre(ops.exp(-squared_distances(targets, others) / width), symmetric=False)
-        other_norms = _norms(_double_centre(ops.exp(-squared_distances(others, others) / width)))
+        kernel, among_others = (ops.exp(-squared_distances(rows, others) / width) for rows in (targets, others))
+        centred = _double_centre(kernel, present, others_present)
+        other_norms = _norms(_double_centre(among_others, others_present, others_present))
     return centred / (norms[:, None] * other_norms[None, :])
 
 
-def _double_centre(kernel, symmetric=True):
+def _double_centre(kernel, present, others_present):
     """Return a kernel less its means over rows and over columns."""
-    rows = ops.mean(kernel, axis=1, keepdims=True)
-    columns = ops.transpose(rows) if symmetric else ops.mean(kernel, axis=0, keepdims=True)
-    return kernel - rows - columns + ops.mean(rows)
+    rows = mean_of_present(kernel, others_present, axis=1, keepdims=True)
+    columns = mean_of_present(kernel, present, axis=0, keepdims=True)
+    return kernel - rows - columns + mean_of_present(rows, present)
 
 
 def _norms(centred):

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-import keras
 from keras import ops
 
 from keras_bsd import _rules
 from keras_bsd._types import Tensor
+from keras_bsd.losses._layer_loss import SampleLosses
 
 
 class Distillation(NamedTuple):
@@ -49,14 +49,7 @@ def run_locally(network, inputs, rule):
     return outputs, scope.representations
 
 
-class _MeanOfSamples(keras.losses.Loss):
-    """Losses of samples, weighted and averaged as Keras does, also over replicas."""
-
-    def call(self, y_true, y_pred):
-        return y_pred
-
-
-_mean_of_samples = _MeanOfSamples(name="stage_loss")
+_mean_of_samples = SampleLosses(name="stage_loss")
 
 
 def weighted_mean(losses, weights):
@@ -65,5 +58,6 @@ def weighted_mean(losses, weights):
 
 
 def expand_weights(weights, stimuli):
-    """Return weights `(batch, 1, ...)` with the axes that a Keras loss of stimuli has, or None."""
-    return None if weights is None else ops.reshape(weights, (-1, *[1] * (len(stimuli.shape) - 2)))
+    """Return weights with all axes that a Keras loss of stimuli has, `(batch, ..., 1)`, or None."""
+    missing = 0 if weights is None else len(stimuli.shape) - 1 - len(weights.shape)
+    return ops.reshape(weights, (*ops.shape(weights), *[1] * missing)) if missing > 0 else weights

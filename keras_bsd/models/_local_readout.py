@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_bsd.losses._present import mean_of_present
 from keras_bsd.losses._reco import GRID, pool_maps
 
 
@@ -46,13 +47,21 @@ class LocalReadout(keras.layers.Layer):
             outputs = ops.matmul(cells, self.kernel)
         return ops.reshape(outputs + self.bias, (-1, *self._target))
 
-    def sample_losses(self, rates, targets):
-        """Return the losses `(batch,)`: cross-entropy, or squared error divided by the targets' variance."""
+    def sample_losses(self, rates, targets, present=None):
+        """Return the losses `(batch,)`: cross-entropy, or squared error divided by the targets' variance.
+
+        Args:
+            rates: `(batch, ...)`.
+            targets: `(batch, ...)`.
+            present: `(batch,)`, 0 for rows that are no samples and not in the variance, else 1; or None.
+        """
         predictions, targets = self(rates), ops.cast(targets, "float32")
         if self._classification:
             return keras.losses.categorical_crossentropy(targets, predictions, from_logits=True)
         errors = ops.mean(ops.square(predictions - targets), axis=tuple(range(1, len(targets.shape))))
-        return ops.divide_no_nan(errors, ops.mean(ops.var(targets, axis=0)))  # one sample has no variance
+        deviations = targets - mean_of_present(targets, present, keepdims=True)
+        variance = ops.mean(mean_of_present(ops.square(deviations), present))
+        return ops.divide_no_nan(errors, variance)  # one sample has no variance
 
     def load_own_variables(self, store):
         if store.keys():  # a pair saved without local readouts leaves their weights unchanged

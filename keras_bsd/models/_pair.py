@@ -12,7 +12,8 @@ from keras_bsd._observe import SpikeRecorder
 from keras_bsd._saving import rename_keys
 from keras_bsd._types import Array, ArrayLike, Config, Function, Model, Shape, Tensor
 from keras_bsd.layers._stage import stage_names
-from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives
+from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, pair_samples, present_samples
+from keras_bsd.losses._present import mean_of_present
 from keras_bsd.models._batch_guard import BatchGuard
 from keras_bsd.models._data_checks import DataChecks
 from keras_bsd.models._distillation import Distillation, expand_weights, run_locally, weighted_mean
@@ -184,21 +185,22 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         Args:
             x: stimuli `(batch, ...)`.
             y: targets: classes `(batch,)`, `(batch, 1)` or one-hot `(batch, classes)`, or continuous values.
-            sample_weight: `(batch,)`, weights in every loss.
+            sample_weight: `(batch,)`, weights in every loss. A row of weight 0 is no sample: nothing depends on
+                what it holds, except for the statistics of batch normalisation.
 
         Returns:
             `Distillation`. The gradient of each of its losses stays within one pair of stages.
         """
         self._guard.checks.check_axes(x, y)
         stimuli, targets = self._decoder_views(x, y)
-        weights = self._flatten_weights(sample_weight)
+        weights = self._flatten_weights(sample_weight, x)
+        present = present_samples(weights)
         concepts = ops.eye(targets.shape[-1], dtype=targets.dtype) if self.codebook else targets
         recalled, prototypes = run_locally(self.decoder, self._decoder_inputs(concepts), self.rule)
         scores, representations = run_locally(self.encoder, x, self.rule)
 
-        pairing = self.layer_loss.pairing(
-            targets, concepts if self.codebook else None, self._classifies, self.negatives
-        )
+        codebook = concepts if self.codebook else None
+        pairing = pair_samples(self.layer_loss, targets, codebook, self._classifies, self.negatives, present)
         if self.codebook:
             recalled = ops.tensordot(targets, recalled, axes=1)
         stage_losses, alignments, firing_rates = [], [], []
@@ -206,12 +208,11 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             rates = representations[stage]
             losses, affinity = self._compare(i, rates, prototypes[teacher], pairing)
             if self.stage_readouts:
-                losses = losses + self.local_readout_weight * self.stage_readouts[i].sample_losses(
-                    rates, targets
-                )
+                readout_losses = self.stage_readouts[i].sample_losses(rates, targets, present)
+                losses = losses + self.local_readout_weight * readout_losses
             stage_losses.append(weighted_mean(losses, weights))
-            alignments.append(ops.mean(ops.sum(pairing.positives * affinity, axis=-1)))
-            firing_rates.append(ops.mean(rates))
+            alignments.append(mean_of_present(ops.sum(pairing.positives * affinity, axis=-1), present))
+            firing_rates.append(ops.mean(mean_of_present(rates, present)))
         return Distillation(
             scores,
             self.compute_loss(x, y, scores, sample_weight, training=True),
@@ -234,9 +235,16 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         """Return stimuli and targets, one row per sample, as the decoder outputs and takes them."""
         return x, self._targets(y)
 
-    def _flatten_weights(self, sample_weight):
-        """Return the weights of the samples that the stages compare, or None."""
-        return sample_weight
+    def _flatten_weights(self, sample_weight, x):
+        """Return the weights `(batch,)` of the samples that the stages compare, or None."""
+        if sample_weight is None:
+            return None
+        if any(length != 1 for length in sample_weight.shape[1:]):
+            raise ValueError(
+                "`sample_weight` must have one weight for each sample, (batch,). "
+                f"Received: shape={tuple(sample_weight.shape)}"
+            )
+        return ops.reshape(sample_weight, (-1,))
 
     def _targets(self, y):
         """Return targets as stages compare them: one-hot classes, or values of the encoder's output shape."""
@@ -252,7 +260,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
-        return super().compute_loss(x, _with_axes_of(y_pred, y), y_pred, sample_weight, training)
+        weights = expand_weights(sample_weight, y_pred)
+        return super().compute_loss(x, _with_axes_of(y_pred, y), y_pred, weights, training)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         return super().compute_metrics(x, _with_axes_of(y_pred, y), y_pred, sample_weight)

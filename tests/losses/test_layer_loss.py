@@ -73,7 +73,7 @@ def test_as_a_keras_loss_it_compares_rows(name):
     expected, _ = loss.compare(rates, teacher, loss.pairing(teacher, negatives="all"))
     expected = ops.convert_to_numpy(expected)
     assert float(loss(teacher, rates)) == pytest.approx(expected.mean(), rel=1e-5)
-    weights = np.arange(6, dtype="float32")
+    weights = np.arange(1, 7, dtype="float32")
     assert float(loss(teacher, rates, weights)) == pytest.approx((weights * expected).mean(), rel=1e-5)
 
 
