@@ -193,7 +193,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         """
         self._guard.checks.check_axes(x, y)
         stimuli, targets = self._decoder_views(x, y)
-        weights = self._flatten_weights(sample_weight, x)
+        weights = self._flatten_weights(sample_weight)
         present = present_samples(weights)
         concepts = ops.eye(targets.shape[-1], dtype=targets.dtype) if self.codebook else targets
         recalled, prototypes = run_locally(self.decoder, self._decoder_inputs(concepts), self.rule)
@@ -235,7 +235,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         """Return stimuli and targets, one row per sample, as the decoder outputs and takes them."""
         return x, self._targets(y)
 
-    def _flatten_weights(self, sample_weight, x):
+    def _flatten_weights(self, sample_weight):
         """Return the weights `(batch,)` of the samples that the stages compare, or None."""
         if sample_weight is None:
             return None

@@ -15,8 +15,7 @@ class BSDSequenceModel(BSDModel):
 
     Every element of a sequence is a sample: the encoder's representation of each element is trained to match
     the decoder's representation of its class; the decoder has no axis of elements. Arguments, training and logs
-    are those of `BSDModel`, except for the shapes; sample weights are `(batch, elements)`, or
-    `(batch,)` for whole sequences.
+    are those of `BSDModel`, except for the shapes; sample weights are `(batch, elements)`.
 
     Args:
         encoder: built Keras model from token ids `(batch, elements)` to class probabilities
@@ -68,10 +67,5 @@ class BSDSequenceModel(BSDModel):
             return ops.reshape(ops.cast(y, "float32"), (-1, classes))
         return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
 
-    def _flatten_weights(self, sample_weight, x):
-        """Return a weight for each element; those `(batch,)` of whole sequences hold for all their elements."""
-        if sample_weight is None:
-            return None
-        if len(sample_weight.shape) == 1:
-            sample_weight = ops.repeat(sample_weight[:, None], ops.shape(x)[1], axis=1)
-        return ops.reshape(sample_weight, (-1,))
+    def _flatten_weights(self, sample_weight):
+        return None if sample_weight is None else ops.reshape(sample_weight, (-1,))
