@@ -58,7 +58,7 @@ def draw_membranes(model, spikes, x, axis):
 def draw_affinity(model, spikes, y, axis):
     """Draw the affinities of the top stage's representations and its teacher's prototypes."""
     top, teacher = model.encoder_stages[-1].name, model.decoder_stages[-1].name
-    prototypes = audit.spikes(model.decoder, np.eye(model.encoder.output_shape[-1]))[teacher].mean(axis=1)
+    prototypes = audit.spikes(model.decoder, model.class_concepts)[teacher].mean(axis=1)
     affinity = keras_bsd.losses.cosine_affinity(spikes[top].mean(axis=1), prototypes)
     shown = np.argsort(y[:20], kind="stable")
     rows = keras.ops.convert_to_numpy(affinity)[shown]

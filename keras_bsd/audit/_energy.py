@@ -65,8 +65,9 @@ def energy(
     training, unknown = {}, encoder.unknown()
     if isinstance(model, BSDModel) and not flatten_stages(network, SpikingRecurrent):
         decoder = Counter(model.decoder)
-        decoder.run(np.eye(outputs.shape[-1], dtype="float32") if model.codebook else outputs, batch_size)
-        runs = outputs.shape[-1] / batch_size if model.codebook else 1
+        concepts = model.class_concepts if model.codebook else outputs
+        decoder.run(concepts, batch_size)
+        runs = len(concepts) / batch_size if model.codebook else 1
         training = count_training(encoder.layers(), decoder.layers(), runs)
         if model.local_readout_weight:
             unknown = (*unknown, "training of the local readouts")

@@ -76,8 +76,7 @@ class StimulusGrid(keras.callbacks.Callback):
             write_image(self.log_dir, "stimuli", image, epoch)
 
     def _recalled(self, model):
-        concepts = np.eye(model.decoder.input_shape[-1], dtype="float32")
-        return tile_images(model.decoder.predict_on_batch(concepts), self.columns)[0]
+        return tile_images(model.decoder.predict_on_batch(model.class_concepts), self.columns)[0]
 
     def _reconstructed(self, model):
         reconstructions = model.decoder.predict_on_batch(model.encoder.predict_on_batch(self.x))
