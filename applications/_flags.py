@@ -4,7 +4,7 @@ import json
 import pathlib
 from typing import NamedTuple
 
-import _run  # noqa: F401, before Keras, to keep imports quiet
+import _run  # before Keras, to keep imports quiet
 import keras
 from absl import flags
 
@@ -150,7 +150,7 @@ def load_models() -> dict:
 
 def check_weights(folder):
     """Raise if a run in `folder` would remove the file of its initial weights."""
-    path = pathlib.Path(FLAGS.weights or "")
+    path = _run.expand(FLAGS.weights or "")
     if path.is_file() and path.resolve().parent == folder.resolve():
         raise ValueError(
             "A run removes the files of an earlier run in its folder: give another --output_dir than that of "
@@ -162,7 +162,7 @@ def origin() -> dict:
     """Return a record's entry for `--weights`: the record of the preset, or of the run that saved the file."""
     if FLAGS.weights is None:
         return {}
-    path = pathlib.Path(FLAGS.weights)
+    path = _run.expand(FLAGS.weights)
     record = path if path.suffix == ".json" else path.with_name("metrics.json")
     record = record if path.suffix else PRESETS / f"{path}.json"
     return {"fine_tuned_from": json.loads(record.read_text()) if record.is_file() else None}

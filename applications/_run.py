@@ -46,7 +46,7 @@ with _without_noise():
     import keras
 
     import keras_bsd
-    from keras_bsd._files import atomic_write, write_json  # the one private module that recipes use
+    from keras_bsd._files import atomic_write, expand, write_json  # the one private module that recipes use
 
 for name in (
     "absl",
@@ -167,7 +167,7 @@ class Run:
     """
 
     def __init__(self, folder, names):
-        self.folder, self.names = pathlib.Path(folder), names
+        self.folder, self.names = expand(folder), names
         self._unfinished = self.folder / "unfinished.json"
 
     def __enter__(self):

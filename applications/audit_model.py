@@ -6,8 +6,6 @@
 Writes both reports as text, all results in JSON, and a picture to `--output_dir`.
 """
 
-import pathlib
-
 import _flags
 import _run
 import keras
@@ -67,7 +65,7 @@ def draw_affinity(model, spikes, y, axis):
 
 
 def main(_):
-    folder = pathlib.Path(FLAGS.output_dir)
+    folder = _run.expand(FLAGS.output_dir)
     x, y = (values[: FLAGS.samples] for values in Recognition(FLAGS.dataset, FLAGS.data_dir).test)
     model = load_compiled(FLAGS.model)
     plausibility = audit.plausibility(model, x, y)

@@ -94,7 +94,7 @@ class Judge:
 
     def _inception_features(self, images):
         colours = np.broadcast_to(images, (*images.shape[:3], 3))
-        large = keras.ops.image.resize(255 * colours, (299, 299))
+        large = keras.ops.image.resize(255 * colours, (299, 299), data_format="channels_last")
         maps = self._inception(keras.applications.inception_v3.preprocess_input(large))
         return keras.ops.convert_to_numpy(keras.ops.mean(maps, axis=(1, 2)))
 
@@ -181,7 +181,7 @@ def draw(model, strips, x) -> Figure:
 
 
 def main(_):
-    folder = pathlib.Path(FLAGS.output_dir)
+    folder = _run.expand(FLAGS.output_dir)
     task = Generation(FLAGS.dataset, FLAGS.data_dir)
     x, y = (values[: FLAGS.samples] for values in task.test)
     judge, models, results = Judge(FLAGS.classifier), _flags.load_models(), {}

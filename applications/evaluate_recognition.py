@@ -6,8 +6,6 @@
 Writes pictures, tables in Markdown and all results in JSON to `--output_dir`.
 """
 
-import pathlib
-
 import _flags
 import _run
 import numpy as np
@@ -186,7 +184,7 @@ def table(header, rows) -> str:
 
 
 def main(_):
-    folder = pathlib.Path(FLAGS.output_dir)
+    folder = _run.expand(FLAGS.output_dir)
     task = Recognition(FLAGS.dataset, FLAGS.data_dir)
     x, y = (values[: FLAGS.samples] for values in task.test)
     networks = {name: getattr(model, "encoder", model) for name, model in _flags.load_models().items()}

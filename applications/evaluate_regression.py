@@ -6,8 +6,6 @@
 Writes tables in Markdown, pictures, sample text and all results in JSON to `--output_dir`.
 """
 
-import pathlib
-
 import _flags
 import _run
 from absl import app, flags
@@ -73,7 +71,7 @@ def _table(header, rows):
 
 
 def main(_):
-    folder = pathlib.Path(FLAGS.output_dir)
+    folder = _run.expand(FLAGS.output_dir)
     models = _flags.load_models()
     model = next(iter(models.values()))
     task = load_task(model)

@@ -8,7 +8,6 @@ network's arguments, its score, the weights' SHA-256, and command, scores and en
 
 import hashlib
 import json
-import pathlib
 
 import _flags
 import _run
@@ -119,7 +118,7 @@ def training_record(metrics, method) -> dict:
 
 
 def main(_):
-    run, folder = pathlib.Path(FLAGS.run), pathlib.Path(FLAGS.output_dir)
+    run, folder = _run.expand(FLAGS.run), _run.expand(FLAGS.output_dir)
     metrics = json.loads((run / "metrics.json").read_text())
     method = next((method for method in metrics["methods"] if method in METHODS), None)
     if method is None:

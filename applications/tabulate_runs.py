@@ -15,7 +15,7 @@ flags.DEFINE_integer("digits", 4, "Digits after the decimal point.", lower_bound
 
 
 def read(folder) -> dict:
-    path = pathlib.Path(folder) / "metrics.json"
+    path = pathlib.Path(folder).expanduser() / "metrics.json"
     if not path.is_file():
         raise app.UsageError(
             f"Each folder must hold a finished training run. Received: {folder}, where {path} is missing."

@@ -144,7 +144,7 @@ def train(method, task, run) -> dict:
 
 def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
-    folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}-generation")
+    folder = _run.expand(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}-generation")
     task = Generation(FLAGS.dataset, FLAGS.data_dir, FLAGS.samples)
     _flags.check_weights(folder)
     build(FLAGS.method[0], task)  # raises before the files of an earlier run are removed

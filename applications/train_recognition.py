@@ -163,7 +163,7 @@ def draw_report(results, task, folder):
 
 def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
-    folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}")
+    folder = _run.expand(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}")
     task = Recognition(FLAGS.dataset, FLAGS.data_dir, FLAGS.samples)
     _flags.check_weights(folder)
     build(FLAGS.method[0], task)  # raises before the files of an earlier run are removed

@@ -140,7 +140,7 @@ def write_report(results, baselines, task, folder) -> list:
 def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
     task = load_task()
-    folder = pathlib.Path(FLAGS.output_dir or f"runs/{pathlib.Path(dataset()).stem}")
+    folder = _run.expand(FLAGS.output_dir or f"runs/{pathlib.Path(dataset()).stem}")
     build(FLAGS.method[0], task)  # raises before the files of an earlier run are removed
     with _run.Run(folder, METHODS) as run:
         results = {

@@ -66,7 +66,7 @@ def metadata(model):
     """Return the file's labels and preprocessing, where the model has them, as arguments of `export_onnx`."""
     shape = getattr(model, "encoder", model).input_shape
     preprocess = (0, 255) if len(shape) == 4 else None
-    path = pathlib.Path(FLAGS.model)
+    path = pathlib.Path(FLAGS.model).expanduser()
     if path.suffix == ".json" or not path.is_file():
         return {"labels": FLAGS.model, "preprocess": preprocess}  # a preset
     if hasattr(model, "alphabet"):
@@ -125,7 +125,7 @@ def write_report(path, report):
 
 
 def main(_):
-    path = pathlib.Path(FLAGS.output or pathlib.Path(FLAGS.model).with_suffix(".onnx"))
+    path = pathlib.Path(FLAGS.output or pathlib.Path(FLAGS.model).with_suffix(".onnx")).expanduser()
     model = load_preset(FLAGS.model)
     x_train, x, y = load_data(model)
     write_onnx(model, path, x_train)
@@ -134,7 +134,7 @@ def main(_):
     for name, comparison in sorted(report["outputs"].items()):
         print(format_comparison(name, comparison))
     if FLAGS.report:
-        write_report(pathlib.Path(FLAGS.report), report)
+        write_report(pathlib.Path(FLAGS.report).expanduser(), report)
     if FLAGS.precision == "float32" and report["outputs"].get("scores", {}).get("same", 1.0) < 1:
         raise SystemExit("The file's decisions differ from those of Keras.")
 

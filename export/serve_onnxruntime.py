@@ -3,10 +3,10 @@
     python export/serve_onnxruntime.py digits.onnx digit.png samples.npz
     python export/serve_onnxruntime.py digits.onnx - --json < samples.csv
 
-Inputs are images; .npy and .npz arrays of shape (samples, ...), of an .npz the array named `x`, or its
-only one; and .csv files or standard input with one sample per line. Images, integer arrays and, with --raw,
-all inputs are raw data: they are preprocessed as the network's file specifies. Other inputs are stimuli and
-go to the network unchanged. Prints one line per sample.
+Inputs are images of 1, 8 or 16 bits; .npy and .npz arrays of shape (samples, ...), of an .npz the array named
+`x`, or its only one; and .csv files or standard input with one sample per line. Images, integer arrays and,
+with --raw, all inputs are raw data: they are preprocessed as the network's file specifies. Other inputs are
+stimuli and go to the network unchanged. Prints one line per sample.
 """
 
 import argparse
@@ -14,8 +14,11 @@ import json
 import math
 import os
 import pathlib
+import struct
 import sys
+import warnings
 import zipfile
+import zlib
 
 import numpy as np
 import onnxruntime
@@ -56,7 +59,9 @@ class Network:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         try:
-            self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(
+                os.path.expanduser(path), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # ONNX Runtime's exceptions have no base class of their own
             raise BadInput(f"{path} is not an ONNX file that can be run. Export it again. ({error})") from error
         metadata = self.session.get_modelmeta().custom_metadata_map
@@ -71,6 +76,10 @@ class Network:
             raise BadInput(f"{path} is one timestep of a network. Export it without `streaming` to serve it.")
         self.shape = tuple(stimulus.shape[1:])
         self.dtype = "float32" if stimulus.type == "tensor(float)" else "int32"
+        self.tokens = (
+            None if self.dtype == "float32" else self.session.get_outputs()[outputs.index("scores")].shape[-1]
+        )
+        self.range = json.loads(metadata.get("stimulus_range", "null"))
         self.labels = json.loads(metadata["labels"]) if "labels" in metadata else None
         self.preprocess = json.loads(metadata["preprocess"]) if "preprocess" in metadata else None
 
@@ -94,9 +103,35 @@ class Network:
                 "`preprocess`, or pass floats without --raw."
             )
         values = values.reshape(-1, *self.shape)
+        if self.tokens is not None:
+            return self._check_tokens(name, values)
+        received = values
         if raw and self.preprocess is not None:
             subtract, divide = (np.array(operand, "float32") for operand in self.preprocess)
             values = (values.astype("float32") - subtract) / divide
+        low, high = self.range or (-math.inf, math.inf)
+        slack = 1e-3 * (high - low) if self.range else 0  # rounding
+        if raw and self.range is None and self.preprocess == [0, 255]:
+            low, high = 0, 1
+        if values.size and not low - slack <= values.min() <= values.max() <= high + slack:
+            raise BadInput(
+                f"{name} must hold stimuli in [{low:g}, {high:g}]{self._raw_range(raw)}. Received: "
+                f"{received.dtype} from {received.min():g} to {received.max():g}. Scale them as in training."
+            )
+        return values.astype("float32")
+
+    def _raw_range(self, raw):
+        return (
+            f", raw data (x - {self.preprocess[0]}) / {self.preprocess[1]}" if raw and self.preprocess else ""
+        )
+
+    def _check_tokens(self, name, values):
+        known = (values == np.round(values)) & (values >= 0) & (values < self.tokens)
+        if not known.all():
+            raise BadInput(
+                f"{name} must hold token ids, integers in [0, {self.tokens - 1}]. "
+                f"Received: {values.dtype} from {values.min():g} to {values.max():g}"
+            )
         return values.astype(self.dtype)
 
     def scores(self, stimuli):
@@ -113,17 +148,30 @@ def read_samples(network, arguments):
                     where = f"line {number}"
                     yield where, network.to_stimuli(where, _parse_line(where, line)[None], arguments.raw)[0]
             continue
-        path = pathlib.Path(name)
+        path = pathlib.Path(os.path.expanduser(name))
         read = READERS.get(path.suffix.lower())
         if read is None:
             raise BadInput(f"Files must end in one of {', '.join(READERS)}. Received: {name}")
         try:
             values, raw = read(path, network.shape)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGED as error:
             raise BadInput(f"{name} cannot be read: {error}") from error
         stimuli = network.to_stimuli(name, values, raw or arguments.raw)
         for i, stimulus in enumerate(stimuli):
             yield f"{name}[{i}]" if len(stimuli) > 1 else name, stimulus
+
+
+# What readers raise on damaged files. Images of a size that only an attack has raise a plain Exception.
+DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+    MemoryError,
+)
 
 
 def _parse_line(where, line):
@@ -141,13 +189,29 @@ def _read_image(path, shape):
     modes = {1: "L", 3: "RGB", 4: "RGBA"}
     if len(shape) != 3 or shape[-1] not in modes:
         raise BadInput(f"{path} is an image, but the network takes stimuli of shape {shape}")
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert(modes[shape[-1]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(path) as image:
+                pixels = _pixels(image, modes[shape[-1]])
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise ValueError(error) from error
     return pixels.reshape(1, *pixels.shape[:2], shape[-1]), True
 
 
+def _pixels(image, mode):
+    """Return an image's pixels, of any depth on the scale from 0 to 255."""
+    if image.mode.startswith("I"):  # gray, of 16 bits
+        gray = np.asarray(image).astype("float32") / 257
+        return np.stack([*[gray] * min(len(mode), 3), np.full_like(gray, 255)], axis=-1)[..., : len(mode)]
+    has_alpha = "transparency" in image.info or image.mode in ("LA", "PA", "RGBA")
+    if has_alpha and mode != "RGBA" and image.convert("RGBA").getextrema()[3][0] < 255:
+        raise ValueError("it has transparent pixels, which have no colour: put it on a background first")
+    return np.asarray(image.convert(mode))
+
+
 def _read_array(path, shape):
-    values = np.load(path)
+    values = np.load(path, allow_pickle=False)
     if not isinstance(values, np.ndarray):
         with values as arrays:
             name = "x" if "x" in arrays else arrays.files[0] if len(arrays.files) == 1 else None

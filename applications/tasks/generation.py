@@ -10,6 +10,7 @@ from tasks.images import ImageTask
 
 BATCH = 500
 SHOWN = 10
+LAST = {"data_format": "channels_last"}  # whatever Keras's configuration
 
 
 class Generation(ImageTask):
@@ -60,5 +61,5 @@ def augmentation(noise=0.0, hide=0.0) -> list:
     if noise:
         layers.append(keras_bsd.datasets.RandomNoise(noise))
     if hide:
-        layers.append(keras.layers.RandomErasing((hide, hide), scale=(0.1, 0.5), fill_value=0.0))
+        layers.append(keras.layers.RandomErasing((hide, hide), scale=(0.1, 0.5), fill_value=0.0, **LAST))
     return layers

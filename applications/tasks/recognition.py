@@ -8,6 +8,7 @@ from keras_bsd import plots
 from tasks.images import ImageTask
 
 BATCH = 500
+LAST = {"data_format": "channels_last"}  # whatever Keras's configuration
 
 
 class Recognition(ImageTask):
@@ -39,18 +40,20 @@ def augmentation(flip=False, rotate=0.0, shift=0.0, blur=0.0, contrast=0.0, eras
     """Return Keras's preprocessing layers for these strengths."""
     layers = []
     if flip:
-        layers.append(keras.layers.RandomFlip("horizontal"))
+        layers.append(keras.layers.RandomFlip("horizontal", **LAST))
     if rotate:
-        layers.append(keras.layers.RandomRotation(rotate, fill_mode="constant"))
+        layers.append(keras.layers.RandomRotation(rotate, fill_mode="constant", **LAST))
     if shift:  # by whole pixels: trained on blurred images alone, a network is worse at sharp ones
         factors = (shift, shift)
-        layers.append(keras.layers.RandomTranslation(*factors, fill_mode="constant", interpolation="nearest"))
+        layers.append(
+            keras.layers.RandomTranslation(*factors, fill_mode="constant", interpolation="nearest", **LAST)
+        )
     if blur:
-        layers.append(keras.layers.RandomGaussianBlur((blur, blur), kernel_size=5, value_range=(0, 1)))
+        layers.append(keras.layers.RandomGaussianBlur((blur, blur), kernel_size=5, value_range=(0, 1), **LAST))
     if contrast:
-        layers.append(keras.layers.RandomContrast(contrast, value_range=(0, 1)))
+        layers.append(keras.layers.RandomContrast(contrast, value_range=(0, 1), **LAST))
     if erase:
-        layers.append(keras.layers.RandomErasing((erase, erase), scale=(0.02, 0.2), value_range=(0, 1)))
+        layers.append(keras.layers.RandomErasing((erase, erase), scale=(0.02, 0.2), value_range=(0, 1), **LAST))
     return layers
 
 

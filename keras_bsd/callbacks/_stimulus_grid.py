@@ -1,12 +1,10 @@
 """Images of recalled or reconstructed stimuli, epoch by epoch."""
 
-import pathlib
-
 import keras
 import numpy as np
 
 from keras_bsd import _checks
-from keras_bsd._files import atomic_write
+from keras_bsd._files import atomic_write, expand
 from keras_bsd._tiles import tile_images
 from keras_bsd._types import ArrayLike, Path
 from keras_bsd.callbacks._progress import Logs
@@ -51,7 +49,7 @@ class StimulusGrid(keras.callbacks.Callback):
         columns: int = 10,
     ) -> None:
         super().__init__()
-        self.folder, self.log_dir = pathlib.Path(folder), log_dir
+        self.folder, self.log_dir = expand(folder), None if log_dir is None else expand(log_dir)
         self.x = None if x is None else np.asarray(x)
         self.every = _checks.integer("every", every, low=1)
         self.columns = _checks.integer("columns", columns, low=1)

@@ -2,9 +2,8 @@
 
 import contextlib
 import os
-import pathlib
 
-from keras_bsd._files import atomic_write
+from keras_bsd._files import atomic_write, expand
 
 
 @contextlib.contextmanager
@@ -14,7 +13,7 @@ def atomic_export(filepath, suffix):
     Raises:
         ValueError: `filepath` has another suffix, is a folder, or lies in a folder that cannot be written to.
     """
-    path = pathlib.Path(filepath)
+    path = expand(filepath)
     if path.suffix != suffix or path.is_dir():
         raise ValueError(
             f"`filepath` must be the path of a file ending in {suffix}. Received: filepath={str(path)!r}"

@@ -43,8 +43,8 @@ class Streamer:
         if others:
             raise ValueError(
                 "`encoder` must be of stages that take the elements of a sequence, such as SpikingRecurrent "
-                f"and SequenceReadout. Received: {', '.join(others)}, which take time steps. For these, carry the "
-                "state by `StateScope(states, single_step=True)`."
+                f"and SequenceReadout. Received: {', '.join(others)}, which take time steps. For these, carry "
+                "the state by `StateScope(states, single_step=True)`."
             )
         self._streams = None if streams is None else _checks.integer("streams", streams, low=1)
         self._count = streams or 1

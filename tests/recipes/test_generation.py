@@ -126,7 +126,7 @@ def test_flags_of_augmentation():
     [
         ("--method=readouts --local_readout_weight=0", "method rate is the same without local readouts"),
         ("--latent_units=0", "not a positive integer"),
-        ("--filters=0", "Received filters=0"),
+        ("--filters=0", "Received: filters=0"),
         ("--weights=mnist_dense", "Received: "),
         ("--weights=mnist_autoencoder --method=frozen", "method frozen cannot start from them"),
     ],

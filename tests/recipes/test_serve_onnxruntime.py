@@ -131,6 +131,72 @@ def test_bad_input(network, file, message, bad):
     assert not done.stdout
 
 
+def images_of_other_depths(pixels):
+    """Return one image in formats that hold it, by the names of files, and others that no network takes."""
+    bits = Image.fromarray(np.where(pixels > 127, 255, 0).astype("uint8"))
+    palette = Image.fromarray(pixels).convert("P")
+    half = Image.merge("LA", [Image.fromarray(pixels), Image.fromarray(np.full_like(pixels, 128))])
+    return {
+        "gray.png": Image.fromarray(pixels),
+        "deep.png": Image.fromarray(pixels.astype("uint16") * 257),
+        "palette.png": palette,
+        "colour.png": Image.fromarray(pixels).convert("RGB"),
+        "opaque.png": Image.fromarray(pixels).convert("RGBA"),
+        "bit.png": bits.convert("1"),
+        "bits.png": bits,
+        "half.png": half,
+    }
+
+
+def test_images_of_any_depth_are_scaled_alike(served, tmp_path):
+    folder, _ = served
+    for name, image in images_of_other_depths(np.load(folder / "whole.npz")["x"][0, ..., 0]).items():
+        image.save(tmp_path / name)
+    names = ["gray.png", "deep.png", "palette.png", "colour.png", "opaque.png", "bit.png", "bits.png"]
+    done = serve(folder / "network.onnx", *(tmp_path / name for name in names), "--json", "--top=3")
+    assert done.returncode == 0, done.stderr
+    *same, bit, bits = [json.loads(line)["scores"] for line in done.stdout.splitlines()]
+    for scores in same:
+        assert scores == pytest.approx(same[0], abs=1e-5)
+    assert bit == pytest.approx(bits, abs=1e-5)
+    assert bit != pytest.approx(same[0], abs=1e-3)
+    done = serve(folder / "network.onnx", tmp_path / "half.png")
+    assert "half.png cannot be read: it has transparent pixels" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            np.full((6, 5, 1), 4096, "uint16"),
+            r"stimuli in \[0, 1\], raw data .* Received: uint16 from 4096 to 4096",
+        ),
+        (np.full((6, 5, 1), -1), "Received: int64 from -1 to -1"),
+        (np.full((6, 5, 1), 255.0), r"stimuli in \[0, 1\]. Received: float64 from 255 to 255"),
+    ],
+)
+def test_stimuli_out_of_range(served, tmp_path, values, message):
+    np.save(tmp_path / "x.npy", values)
+    done = serve(served[0] / "network.onnx", tmp_path / "x.npy")
+    assert done.returncode == 1
+    assert re.search(message, done.stderr), done.stderr
+
+
+def test_token_ids(tmp_path):
+    export_onnx(pairs.character_pair(), tmp_path / "text.onnx", length=3, labels=["a", "b", "c"])
+    assert serve(tmp_path / "text.onnx", "-", input="0,1,2\n").returncode == 0
+    for line in ("0,1,3", "-1,0,0", "0,0.5,1"):
+        done = serve(tmp_path / "text.onnx", "-", input=f"{line}\n")
+        assert re.search(r"line 1 must hold token ids, integers in \[0, 2\]. Received: ", done.stderr), (
+            done.stderr
+        )
+
+
+def test_paths_in_the_home_folder(served, monkeypatch):
+    monkeypatch.setenv("HOME", str(served[0]))
+    assert serve("~/network.onnx", "~/first.png").returncode == 0
+
+
 def test_bad_line(served):
     done = serve(served[0] / "network.onnx", "-", input="1,2,three\n")
     assert done.returncode == 1
