@@ -10,7 +10,7 @@ from keras_bsd import _checks, _rules
 from keras_bsd._backend import TrainStep
 from keras_bsd._observe import SpikeRecorder
 from keras_bsd._saving import rename_keys
-from keras_bsd._types import Array, ArrayLike, Config, Function, Model, Shape, Tensor
+from keras_bsd._types import Array, ArrayLike, Config, Function, Model, Path, Shape, Tensor
 from keras_bsd.layers._stage import stage_names
 from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, pair_samples, present_samples
 from keras_bsd.losses._present import mean_of_present
@@ -311,6 +311,20 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
     def spikes(self, x: Any) -> dict[str, Array]:
         """Return the spikes of every stage of the encoder, NumPy arrays `(batch, time, ...)` by name."""
         return SpikeRecorder(self.encoder).predict(self._guard.check_first(x), verbose=0)
+
+    def export(
+        self,
+        filepath: Path,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Export the encoder for inference; see `keras.Model.export`. The input is named `stimulus`."""
+        if input_signature is None:
+            (stimulus,) = self.encoder.inputs
+            input_signature = [keras.InputSpec(stimulus.dtype, stimulus.shape, name="stimulus")]
+        self.encoder.export(filepath, format, verbose, input_signature, **kwargs)
 
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
