@@ -10,11 +10,9 @@ from tests.models import pairs
 
 MAKERS = {
     "small": pairs.small_pair,
-    "dense": pairs.dense_pair,
+    "paper's negatives": lambda: pairs.small_pair(codebook=False, negatives="all"),
     "conv": pairs.conv_pair,
     "own layers": pairs.own_layers_pair,
-    "no codebook": lambda **kwargs: pairs.dense_pair(codebook=False, **kwargs),
-    "paper's negatives": lambda **kwargs: pairs.dense_pair(codebook=False, negatives="all", **kwargs),
     "regression": pairs.regression_pair,
 }
 
@@ -33,16 +31,22 @@ def assert_same(one, other, **tolerance):
 
 
 # With torch.compile a model and its copy need not be equal to the last bit.
-COMPILED = [] if keras.config.backend() == "torch" else [pytest.param("dense", True, marks=pytest.mark.slow)]
-NOT_COMPILED = [pytest.param(name, False, marks=() if name == "small" else pytest.mark.slow) for name in MAKERS]
+MODES = {"eager": {"run_eagerly": True}, "graph": {"jit_compile": False}, "XLA": {"jit_compile": True}}
+COMPILED = [] if keras.config.backend() == "torch" else ["graph", "XLA"]
 
 
-@pytest.mark.parametrize(("name", "jit_compile"), [*NOT_COMPILED, *COMPILED])
-def test_a_saved_pair_trains_on_bit_for_bit(name, jit_compile, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        *(pytest.param(name, "eager", marks=pytest.mark.slow) for name in MAKERS if name != "small"),
+        *(pytest.param("small", mode, marks=[pytest.mark.slow] * (mode == "XLA")) for mode in COMPILED),
+    ],
+)
+def test_a_saved_pair_trains_on_bit_for_bit(name, mode, tmp_path):
     model = MAKERS[name]()
     metrics = ["mae"] if model.task == "regression" else ["accuracy"]
     schedule = keras.optimizers.schedules.CosineDecay(0.01, 20)
-    model.compile(keras.optimizers.AdamW(schedule), metrics=metrics, jit_compile=jit_compile)
+    model.compile(keras.optimizers.AdamW(schedule), metrics=metrics, **MODES[mode])
     x, y = pairs.samples(model)
     model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
     model.save(tmp_path / "pair.keras")
