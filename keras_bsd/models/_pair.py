@@ -43,8 +43,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
     `encoder.fit(...)` train the same network by backpropagation through time with surrogate gradients.
 
     Args:
-        encoder: built Keras model from stimuli `(batch, ...)` to class probabilities `(batch, classes)` or
-            values `(batch, ...)`.
+        encoder: built Keras model from stimuli `(batch, ...)` to class probabilities `(batch, classes)`, to that
+            of the second of two classes `(batch, 1)`, or to values `(batch, ...)`.
         decoder: built Keras model from the shape of the encoder's output to the shape of its input.
         task: `"classification"` (targets are classes or one-hot) or `"regression"` (continuous targets).
         rule: how a stage's gradient is computed: `"rate"`, at the mean current, or `"surrogate"`, through the
@@ -62,10 +62,10 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             linear readout of its firing rates predicts the target (cross-entropy, or mean squared error divided
             by the targets' variance). The readouts are for training only, and their gradients stay within their
             stage.
-        stimulus_range: `(low, high)` in which stimuli must lie; arrays and the first batch of a stream are
-            checked. Default: not checked.
-        check_numerics: raise at any batch with NaN, infinity or an unknown class, before it changes a weight.
-            Without it arrays are checked once before training, and of a stream the first batch. Every batch
+        stimulus_range: `(low, high)` in which stimuli must lie; data in memory and the first batch of a stream
+            are checked, by all methods that take stimuli. Default: not checked.
+        check_numerics: raise at any batch of a stream with NaN, infinity or an unknown class, before it changes
+            a weight. Without it the first batch is checked; data in memory always is, as a whole. Every batch
             then passes through the host, which takes time.
         **kwargs: arguments of `keras.Model`.
 
