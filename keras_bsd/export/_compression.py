@@ -16,7 +16,7 @@ from keras_bsd.export._conversion import require_onnx
 from keras_bsd.export._logs import muted
 from keras_bsd.export._names import shorten_names
 from keras_bsd.export._onnx_file import atomic_onnx
-from keras_bsd.export._parity import open_session, require_finite
+from keras_bsd.export._parity import open_session, readable, require_finite
 
 PRECISIONS = ("float16", "int8")
 SMALLEST_HALVED = 256  # values of a tensor; below it a node more costs as much
@@ -65,20 +65,23 @@ def compress_onnx(
     """
     _checks.one_of("precision", precision, PRECISIONS)
     session = open_session(source)
-    metadata = session.get_modelmeta().custom_metadata_map
+    with readable(source):
+        metadata, proto = session.get_modelmeta().custom_metadata_map, require_onnx().load(source)
     if "keras_bsd" not in metadata:
         names = [entry.name for entry in session.get_inputs()]
         raise ValueError(
             f"`source` must be a file of keras_bsd.export.export_onnx. Received: {source}, with the inputs "
             f"{names} and without its metadata. Export the network by export_onnx."
         )
-    proto = require_onnx().load(source)
     if precision == "int8":
         _check_single_precision(proto, source)
         stimuli = _calibration(x, session.get_inputs(), metadata, source)
     with atomic_onnx(filepath) as written:
-        smaller = _halved(proto) if precision == "float16" else _quantized(source, stimuli, keep_currents)
-        shorten_names(smaller)
+        with readable(source):
+            smaller = _halved(proto) if precision == "float16" else _quantized(source, stimuli, keep_currents)
+            shorten_names(smaller)
+        if precision == "int8":
+            _check_quantized(smaller, source)
         require_onnx().save(smaller, written)
 
 
@@ -121,7 +124,8 @@ def _calibration(x, inputs, metadata, source):
             f"Received: {'None' if x is None else f'shape={np.shape(x)}'}"
         )
     x = require_finite("x", x)
-    low, high = json.loads(metadata.get("stimulus_range", "[-Infinity, Infinity]"))
+    with readable(source):
+        low, high = map(float, json.loads(metadata.get("stimulus_range", "[-Infinity, Infinity]")))
     if x.min() < low or x.max() > high:
         raise ValueError(
             f"`x` must lie in the range of stimuli that {source} expects, {low:g} to {high:g}. Received: "
@@ -152,10 +156,12 @@ def _quantized(source, x, keep_currents):
                 per_channel=True,
                 extra_options={"OpTypesToExcludeOutputQuantization": exact},
             )
-        proto = require_onnx().load(path)
+        return require_onnx().load(path)
+
+
+def _check_quantized(proto, source):
     if not any(value.data_type == require_onnx().TensorProto.INT8 for value in proto.graph.initializer):
         raise ValueError(
             f"`source` must have weights of dense layers or convolutions for int8. Received: {source}, which "
             'has none. Choose precision="float16".'
         )
-    return proto

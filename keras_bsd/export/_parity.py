@@ -1,6 +1,7 @@
 """Comparison of an exported file with Keras."""
 
 import collections
+import contextlib
 import functools
 from typing import Any
 
@@ -132,9 +133,22 @@ def open_session(filepath):
         ValueError: it is not a complete ONNX file.
     """
     onnxruntime = require("onnxruntime", "Running ONNX files", "serving")
-    try:
+    with readable(filepath):
         return onnxruntime.InferenceSession(str(filepath), providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+
+
+@contextlib.contextmanager
+def readable(filepath):
+    """Turn any error within the block into one that names the file.
+
+    Raises:
+        ValueError: the block raised an error.
+    """
+    try:
+        yield
+    except ImportError:
+        raise
+    except Exception as error:  # those of ONNX and ONNX Runtime have no base class of their own
         raise ValueError(
             f"{filepath} must be an ONNX file, but it is missing, incomplete or damaged. Received: {error}. "
             "Export it again."

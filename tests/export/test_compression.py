@@ -1,5 +1,7 @@
 import json
 
+import hypothesis
+import hypothesis.strategies as st
 import keras
 import numpy as np
 import onnx
@@ -193,6 +195,30 @@ def test_files_and_stimuli_that_cannot_be_compressed(ranged_file, source, precis
         compress_onnx(ranged_file / f"{source}.onnx", target, precision, x)
     assert target.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.slow
+@hypothesis.settings(max_examples=40, deadline=None)
+@hypothesis.given(data=st.data())
+def test_a_damaged_file_is_named_and_the_file_before_stays(ranged_file, data):
+    content = bytearray((ranged_file / "network.onnx").read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    damaged, target = ranged_file / "damaged.onnx", ranged_file / "target.onnx"
+    damaged.write_bytes(content)
+    target.write_bytes(b"before")
+    for arguments in (("float16",), ("int8", np.eye(4))):
+        message = ""
+        try:
+            compress_onnx(damaged, target, *arguments)
+        except ValueError as error:
+            message = str(error)
+        if message:
+            assert message.startswith("`x` must") or ".onnx" in message
+            assert target.read_bytes() == b"before"
+        target.write_bytes(b"before")
 
 
 def test_float16_of_compressed_files(ranged_file, tmp_path):
