@@ -1,6 +1,8 @@
 """The same network with another number of timesteps."""
 
 import dataclasses
+import pathlib
+import tempfile
 
 import keras
 
@@ -51,15 +53,23 @@ def with_timesteps(model: Model, timesteps: int) -> Model:
             f"No stage of {model.name!r} holds a stimulus: its inputs have a time axis, and their number of "
             f"timesteps is that of the encoding. Received: timesteps={timesteps}"
         )
-    copied.set_weights(model.get_weights())
+    _copy_weights(model, copied)
     return copied
+
+
+def _copy_weights(source, target):
+    """Copy weights by their places: their order is another where layers have been quantised."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "copied.weights.h5")
+        keras.Model.save_weights(source, path)
+        keras.Model.load_weights(target, path)
 
 
 def _pair_with_timesteps(pair, timesteps):
     networks = {role: with_timesteps(getattr(pair, role), timesteps) for role in ("encoder", "decoder")}
     serialized = {role: keras.saving.serialize_keras_object(network) for role, network in networks.items()}
     copied = pair.__class__.from_config({**pair.get_config(), **serialized})
-    copied.set_weights(pair.get_weights())
+    _copy_weights(pair, copied)
     if copied._application is not None:
         arguments = {**copied._application.arguments, "timesteps": timesteps}
         copied._application = dataclasses.replace(copied._application, arguments=arguments)
