@@ -16,6 +16,7 @@ import os
 import pathlib
 import struct
 import sys
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -161,7 +162,7 @@ def read_samples(network, arguments):
             yield f"{name}[{i}]" if len(stimuli) > 1 else name, stimulus
 
 
-# What readers raise on damaged files. Images of a size that only an attack has raise a plain Exception.
+# What readers raise on damaged files.
 DAMAGED = (
     OSError,
     ValueError,
@@ -171,6 +172,7 @@ DAMAGED = (
     zlib.error,
     zipfile.BadZipFile,
     MemoryError,
+    tokenize.TokenError,
 )
 
 
@@ -222,7 +224,12 @@ def _read_array(path, shape):
 
 
 def _read_table(path, shape):
-    return np.loadtxt(path, delimiter=",", ndmin=2), False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a file without lines
+        values = np.loadtxt(path, delimiter=",", ndmin=2)
+    if not values.size:
+        raise ValueError("it holds no numbers")
+    return values, False
 
 
 # Functions from a path and the stimulus's shape to values, `(samples, ...)`, and whether they are raw data.

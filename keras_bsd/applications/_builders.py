@@ -67,6 +67,10 @@ def from_weights(builder: _Builder) -> _Builder:
                 for name, value in passed.items()
                 if value is not None or signature.parameters[name].default is not None
             }
+            if unknown := sorted({*known.arguments} - {*signature.parameters}):
+                raise ValueError(
+                    f"{passed['weights']} must have arguments of {builder.__name__}. Received: {', '.join(unknown)}"
+                )
             passed |= _known_arguments(passed["weights"], known, builder.__name__, explicit)
             further = {**known.options, **further}
         passed = {**defaults, **passed}
@@ -227,7 +231,10 @@ def load_preset(name: Path, compile: bool = False) -> Model:
         )
     with complete(path):
         check_zip(path)
-        return keras.saving.load_model(path, compile=compile)
+        try:
+            return keras.saving.load_model(path, compile=compile)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} must hold a model that can be loaded. Received: {error}") from error
 
 
 def required(name: str, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import tokenize
 import zipfile
 
 import numpy as np
@@ -89,7 +90,7 @@ def _from_file(path):
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays if name in ARRAYS}
             others = [name for name in arrays if name not in ARRAYS]
-    except (zipfile.BadZipFile, OSError, ValueError, SyntaxError, TypeError, MemoryError) as error:
+    except (zipfile.BadZipFile, tokenize.TokenError, OSError, ValueError, SyntaxError, MemoryError) as error:
         raise ValueError(
             f"{path} must be a complete .npz file of arrays of numbers. Received: {error}. Copy it again, or "
             "save it by numpy.savez."
