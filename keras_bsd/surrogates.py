@@ -205,7 +205,7 @@ def get(identifier: str | Surrogate | type[Surrogate] | Config | Function) -> Su
             identifier if identifier in _BY_NAME else _checks.one_of("surrogate", identifier, names)
         ]()
     if inspect.isclass(identifier) and identifier in _BY_NAME.values():
-        return identifier()
+        return _BY_NAME[identifier.__name__]()
     if callable(identifier) and not inspect.isclass(identifier):
         return CustomSurrogate(identifier)
     raise ValueError(

@@ -37,8 +37,8 @@ def SpikingAutoencoder(
     The decoder has the same structure and its own weights; its input is the target.
 
     Args:
-        input_shape: tuple, shape of one stimulus. Required unless `weights` is a preset, which provides this
-            and the next six arguments.
+        input_shape: tuple, shape of one stimulus. Required unless `weights` is a preset or a
+            `.keras` file, which provides this and the next six arguments.
         latent_units: positive int, number of latent neurons.
         timesteps: positive int, time steps for which a stimulus is held as a constant current.
         filters: positive ints, channels of each stage of 3x3 convolutions between stimulus and latent neurons;
@@ -47,8 +47,8 @@ def SpikingAutoencoder(
         concepts: positive int, number of concepts, each with its own distribution in the prior.
         components: positive int, Gaussians in the prior of each concept.
         weights: name of a preset (`list_presets` prints them), path of a preset's `.json` record, path of a
-            `.weights.h5` or `.keras` file of the same network, or `None` for random weights. Arguments passed
-            beside a preset must equal the preset's.
+            `.keras` file that such a pair has saved, or of a `.weights.h5` file, or `None` for random weights.
+            A preset and a `.keras` file provide the arguments above; those passed beside them must be equal.
         neuron: dict of `SpikingLIF` arguments, or `None` for its defaults.
         name: name of the model.
         **kwargs: further arguments of `keras_bsd.BSDAutoencoder`. Its `stimulus_range` is `(0, 1)` by default

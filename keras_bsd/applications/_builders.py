@@ -69,7 +69,8 @@ def from_weights(builder: _Builder) -> _Builder:
             }
             if unknown := sorted({*known.arguments} - {*signature.parameters}):
                 raise ValueError(
-                    f"{passed['weights']} must have arguments of {builder.__name__}. Received: {', '.join(unknown)}"
+                    f"{passed['weights']} must have arguments of {builder.__name__}. "
+                    f"Received: {', '.join(unknown)}"
                 )
             passed |= _known_arguments(passed["weights"], known, builder.__name__, explicit)
             further = {**known.options, **further}

@@ -29,7 +29,7 @@ def SpikingCharRNN(
 
     Args:
         alphabet: string of at least 2 different characters, the network's classes. Required unless `weights`
-            is a preset, which provides this and the next three arguments.
+            is a preset or a `.keras` file, which provides this and the next three arguments.
         units: positive ints, neurons of each stage.
         delays: positive int, number of past elements whose input synapses deliver, see
             `keras_bsd.layers.SpikingRecurrent`.

@@ -28,8 +28,8 @@ def SpikingConvNet(
     """Build a convolutional spiking classifier and the decoder that mirrors it.
 
     Args:
-        input_shape: tuple `(height, width, channels)`. Required unless `weights` is a preset, which provides
-            this and the next four arguments.
+        input_shape: tuple `(height, width, channels)`. Required unless `weights` is a preset or
+            a `.keras` file, which provides this and the next four arguments.
         classes: int, at least 2. Required unless `weights` is a preset.
         timesteps: positive int, time steps for which a stimulus is held as a constant current.
         filters: positive ints, channels of each stage of 3x3 convolutions.

@@ -33,7 +33,7 @@ def SpikingForecaster(
 
     Args:
         window: int, at least 2, elements that a forecast is computed from. Required unless `weights` is a
-            preset, which provides this and the arguments up to `normalization`.
+            preset or a `.keras` file, which provides this and the arguments up to `normalization`.
         horizon: positive int, elements to forecast, all at once. Required unless `weights` is a preset.
         variables: positive int, values of an element; all are forecast. Required unless `weights` is a preset.
         units: positive ints, neurons of each stage.
@@ -44,8 +44,8 @@ def SpikingForecaster(
             it, divided by their standard deviation; its output is a difference from the last element in units
             of that deviation. `None` (or `"none"`): no scaling, for series of order one whose level matters.
         weights: name of a preset (`list_presets` prints them), path of a preset's `.json` record, path of a
-            `.weights.h5` or `.keras` file of the same network, or `None` for random weights. Arguments passed
-            beside a preset must equal the preset's.
+            `.keras` file that such a pair has saved, or of a `.weights.h5` file, or `None` for random weights.
+            A preset and a `.keras` file provide the arguments above; those passed beside them must be equal.
         neuron: dict of `SpikingLIF` arguments, or `None` for its defaults.
         name: name of the model.
         **kwargs: further arguments of `keras_bsd.BSDForecastModel`. Its `layer_loss` is

@@ -27,8 +27,8 @@ def SpikingMLP(
     """Build a fully connected spiking classifier and the decoder that mirrors it.
 
     Args:
-        input_shape: tuple, shape of one stimulus. Required unless `weights` is a preset, which provides this
-            and the next three arguments.
+        input_shape: tuple, shape of one stimulus. Required unless `weights` is a preset or a
+            `.keras` file, which provides this and the next three arguments.
         classes: int, at least 2. Required unless `weights` is a preset.
         timesteps: positive int, time steps for which a stimulus is held as a constant current.
         units: positive ints, neurons of each stage.
@@ -38,8 +38,8 @@ def SpikingMLP(
         input_tensor: Keras tensor of stimuli to use instead of a new input, such as the output of layers
             without weights on a `keras.Input`.
         weights: name of a preset (`list_presets` prints them), path of a preset's `.json` record, path of a
-            `.weights.h5` or `.keras` file of the same network, or `None` for random weights. Arguments passed
-            beside a preset must equal the preset's.
+            `.keras` file that such a pair has saved, or of a `.weights.h5` file, or `None` for random weights.
+            A preset and a `.keras` file provide the arguments above; those passed beside them must be equal.
         neuron: dict of `SpikingLIF` arguments, or `None` for its defaults.
         name: name of the model.
         **kwargs: further arguments of `keras_bsd.BSDModel`. Its `stimulus_range` is `(0, 1)` by default here;

@@ -112,14 +112,14 @@ def chunks(ids: Sequence[int] | Array, length: int) -> tuple[Array, Array]:
     ([[0, 1], [2, 3]], [[1, 2], [3, 4]])
     """
     length = _checks.integer("length", length, low=1)
-    ids = _token_ids(ids)
-    count = (len(ids) - 1) // length
+    tokens = _token_ids(ids)
+    count = (len(tokens) - 1) // length
     if not count:
         raise ValueError(
             f"`ids` must have at least {length + 1} characters: a chunk and the character after it. "
             f"Received: {len(ids)} characters, length={length}"
         )
-    x, y = (ids[begin : begin + count * length].reshape(count, length) for begin in (0, 1))
+    x, y = (tokens[begin : begin + count * length].reshape(count, length) for begin in (0, 1))
     return x, y
 
 

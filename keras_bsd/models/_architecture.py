@@ -76,7 +76,8 @@ def differences(saved: Config, present: Config) -> list[str]:
     A setting that only one of the two has, such as one that an earlier version did not save, is no difference,
     unless a whole layer is missing.
     """
-    lines, alone = [], []
+    lines: list[str] = []
+    alone: list[str] = []
     for place in {**present, **saved}:
         if place in saved and place in present:
             if not _equal(place, saved[place], present[place]):

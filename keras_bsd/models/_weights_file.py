@@ -100,7 +100,7 @@ def read_inventory(path: pathlib.Path) -> Inventory:
     """Return the arrays of a `.weights.h5` file, or of all the files that a `.weights.json` file names."""
     if path.suffix != ".json":
         return _inventory(path)
-    files = set()
+    files: set[str] = set()
     for names in json.loads(path.read_text())["weight_map"].values():
         files.update([names] if isinstance(names, str) else names)
     found: Inventory = {}
@@ -139,12 +139,12 @@ def mismatches(saved: Inventory, present: Inventory) -> list[str]:
     ):
         if alone := list(dict.fromkeys(path.split("/vars/")[0] for path in arrays if path not in others)):
             lines.append(f"weights of {_shortened(alone)} are {verdict}")
-    others = [
+    reshaped = [
         f"{path} {shape} in the file, {present[path]} in the model"
         for path, shape in saved.items()
         if path in present and present[path] != shape
     ]
-    return lines + ([f"other shapes: {_shortened(others)}"] if others else [])
+    return lines + ([f"other shapes: {_shortened(reshaped)}"] if reshaped else [])
 
 
 def _have_readouts(arrays):
