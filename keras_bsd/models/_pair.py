@@ -43,8 +43,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
     `encoder.fit(...)` train the same network by backpropagation through time with surrogate gradients.
 
     Args:
-        encoder: built Keras model from stimuli `(batch, ...)` to class probabilities `(batch, classes)`, to that
-            of the second of two classes `(batch, 1)`, or to values `(batch, ...)`.
+        encoder: built Keras model from stimuli `(batch, ...)` to class probabilities `(batch, classes)`, to
+            that of the second of two classes `(batch, 1)`, or to values `(batch, ...)`.
         decoder: built Keras model from the shape of the encoder's output to the shape of its input.
         task: `"classification"` (targets are classes or one-hot) or `"regression"` (continuous targets).
         rule: how a stage's gradient is computed: `"rate"`, at the mean current, or `"surrogate"`, through the
