@@ -38,7 +38,7 @@ class LayerLoss(keras.losses.Loss):
 
     A row whose weight is 0 is no sample. A loss that compares samples with each other, or takes a mean over
     them, leaves it out: in `pairing` by the argument `present`, in `compare` by `pairing.present` and
-    `pairing.present_prototypes`. A loss of single pairs, as in the example, need not know of it.
+    `pairing.present_prototypes`. A loss of single pairs, as in the example, need not use it.
 
     Example:
 

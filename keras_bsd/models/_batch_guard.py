@@ -43,7 +43,9 @@ class BatchGuard:
         if not is_stream(x):
             samples = self._check(way, x, y, sample_weight)
             if way == "train":
-                self.checks.check_size(samples._replace(count=min(batch_size or samples.count, samples.count)))
+                self.checks.check_size(
+                    samples._replace(number=min(batch_size or samples.number, samples.number))
+                )
                 for targets in self._arrays("y", y):
                     self.checks.check_differences(targets)
         elif _length(x) == 0:
@@ -146,7 +148,7 @@ class BatchGuard:
         for part in stimuli:
             self.checks.check_stimuli(part)
         samples = Samples(sum(map(len, stimuli)), stimuli[0].shape[1:])
-        if not samples.count:
+        if not samples.number:
             raise ValueError(f"{NO_DATA} Received: x of length 0")
         if way == "predict":
             return samples
@@ -155,12 +157,12 @@ class BatchGuard:
                 f"{WAYS[way]} takes stimuli and targets, (x, y), or batches of both. Received: y=None"
             )
         targets = self._arrays("y", y)
-        samples.check_count("target", targets)
+        samples.check_number("target", targets)
         for part in targets:
             self.checks.check_targets(part)
         if sample_weight is not None:
             weights = self._arrays("sample_weight", sample_weight)
-            samples.check_count("weight", weights)
+            samples.check_number("weight", weights)
             for part in weights:
                 self.checks.check_weights(part, samples)
         return samples

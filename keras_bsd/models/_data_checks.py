@@ -109,7 +109,7 @@ class DataChecks:
 
     def check_size(self, samples):
         """Raise if a training batch is too small for the stages to learn from it."""
-        count = samples.count * math.prod(samples.shape[: len(self._elements)])
+        count = samples.number * math.prod(samples.shape[: len(self._elements)])
         if 0 < count < self._smallest_batch:
             raise ValueError(
                 f"A training batch must have at least {self._smallest_batch} samples, because the layer loss "
@@ -160,16 +160,16 @@ class DataChecks:
 class Samples(NamedTuple):
     """Number of samples, and the shape of one."""
 
-    count: int
+    number: int
     shape: tuple[int, ...]
 
-    def check_count(self, name, arrays):
+    def check_number(self, name, arrays):
         """Raise unless arrays together have one entry for each sample."""
         received = sum(map(len, arrays))
-        if received != self.count:
+        if received != self.number:
             swapped = ". The first axis is the batch: np.swapaxes(x, 0, 1) exchanges it with that of time"
             raise ValueError(
-                f"Each stimulus needs a {name}. Received: {self.count} stimuli and {received} {name}s"
+                f"Each stimulus needs a {name}. Received: {self.number} stimuli and {received} {name}s"
                 f"{swapped if self.shape[:1] == (received,) else ''}"
             )
 
