@@ -67,7 +67,8 @@ def from_weights(builder: _Builder) -> _Builder:
                 for name, value in passed.items()
                 if value is not None or signature.parameters[name].default is not None
             }
-            if unknown := sorted({*known.arguments} - {*signature.parameters}):
+            unknown = sorted({*known.arguments} - {*signature.parameters})
+            if unknown and known.application == builder.__name__:
                 raise ValueError(
                     f"{passed['weights']} must have arguments of {builder.__name__}. "
                     f"Received: {', '.join(unknown)}"
