@@ -68,7 +68,7 @@ def test_a_class_or_its_name(identifier):
 
 @pytest.mark.parametrize("identifier", [surrogates.Surrogate, surrogates.CustomSurrogate, dict])
 def test_a_class_without_defaults(identifier):
-    with pytest.raises(ValueError, match=r"`surrogate` must be one of 'atan', .*Pass an instance of this class"):
+    with pytest.raises(ValueError, match=r"`surrogate` must be one of .*Pass an instance of this class"):
         surrogates.get(identifier)
 
 
