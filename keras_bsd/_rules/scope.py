@@ -29,11 +29,13 @@ class LocalLearning:
     Attributes:
         representations: dict from each stage called within the scope to its firing rates `(batch, ...)`, in
             calling order.
+        masks: dict from each stage whose input is masked, readouts included, to its mask.
     """
 
     def __init__(self, rule: Function) -> None:
         self._rule = rule
         self.representations: dict[Layer, Tensor] = {}
+        self.masks: dict[Layer, Tensor] = {}
 
     def __enter__(self) -> LocalLearning:
         self._token = _active.set(self)
@@ -56,6 +58,13 @@ class LocalLearning:
 def active_scope() -> LocalLearning | None:
     """Return the innermost `LocalLearning` scope, or None."""
     return _active.get()
+
+
+def record_mask(stage: Layer, mask: Tensor) -> None:
+    """Record the mask of a stage's input in the innermost scope, if there is one."""
+    scope = active_scope()
+    if scope is not None:
+        scope.masks[stage] = mask
 
 
 def cut_gradient(inputs: Tensor) -> Tensor:

@@ -11,9 +11,27 @@ from keras import ops
 from keras_bsd import _rules, _state_scope
 from keras_bsd._types import Config, Layer, Shape, Tensor
 from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._masks import expand_like, masked
 from keras_bsd.layers._quantization import quantized_layers, restore_quantization
 
 Targets = Literal["all", "last"]  # the elements of a sequence that have a target
+
+
+def apply_layers(layers, inputs, training, rows=None):
+    """Return the output of layers, one after the other.
+
+    Args:
+        layers: Keras layers.
+        inputs: tensor `(rows, ...)`.
+        training: bool.
+        rows: booleans `(rows,)`, false for padding, which statistics of batches leave out; or None.
+    """
+    for layer in layers:
+        options = {"training": training}
+        if rows is not None and isinstance(layer, keras.layers.BatchNormalization):
+            options["mask"] = ops.broadcast_to(expand_like(rows, inputs[..., 0]), ops.shape(inputs)[:-1])
+        inputs = layer(inputs, **options)
+    return inputs
 
 
 class Stage(keras.layers.Layer):
@@ -38,6 +56,8 @@ class Stage(keras.layers.Layer):
     Call arguments:
         inputs: spikes `(batch, time, ...)`. Returns what `call_local` returns; in a `keras_bsd.StateScope` with
             `single_step`, what `step` returns.
+        mask: booleans `(batch, time)`, or `(batch, elements)` of a stage that takes elements; false where a
+            sequence is padded. An error unless the stage sets `supports_masking`, as those of this package do.
 
     Attributes:
         takes_elements: bool, whether inputs are sequences of elements that have time steps of their own.
@@ -89,11 +109,28 @@ class Stage(keras.layers.Layer):
         if not self.trainable:  # Keras does not pass a `trainable=False` of the constructor on to inner layers
             self.synapse.trainable = False
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+    def call(self, inputs: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
         inputs = _rules.cut_gradient(inputs)
-        if _state_scope.is_single_step():
-            return self._call_single_step(inputs, training)
-        return self.call_local(inputs, training)
+        if mask is not None:
+            self._check_mask(mask)
+            mask = ops.cast(mask, "bool")
+            _rules.record_mask(self, mask)
+        with masked(mask):
+            if _state_scope.is_single_step():
+                return self._call_single_step(inputs, training)
+            return self.call_local(inputs, training)
+
+    def _check_mask(self, mask):
+        """Raise unless this stage can process inputs with this mask."""
+        if not self.supports_masking or len(mask.shape) != 2:
+            axes = "(batch, elements)" if self.takes_elements else "(batch, time)"
+            reason = (
+                f"its mask must have shape {axes}" if self.supports_masking else "it does not support masking"
+            )
+            raise ValueError(
+                f"Stage '{self.name}' cannot process masked inputs: {reason}. Received: a mask of shape "
+                f"{tuple(mask.shape)}. Remove what makes it, such as Masking or Embedding(mask_zero=True)."
+            )
 
     def call_local(self, inputs: Tensor, training: bool) -> Tensor:
         """Return the stage's output for inputs that are detached during local learning."""

@@ -9,6 +9,7 @@ from keras_bsd import _checks
 from keras_bsd._backend import with_batch_size
 from keras_bsd._types import Config, Shape, Tensor
 from keras_bsd.layers._lif_cell import Reset, SpikingLIFCell, SurrogateLike
+from keras_bsd.layers._masks import mask_of
 from keras_bsd.layers._time_loop import batch_size_at_rest, scan_over_time
 
 
@@ -158,13 +159,17 @@ class SpikingLIF(keras.layers.Layer):
 
     def _run(self, currents, states, mask):
         def step(states, inputs):
-            spikes, states = self._step(inputs[0], states, inputs[1] if mask is not None else None)
+            spikes, states = self.masked_step(inputs[0], states, inputs[1] if mask is not None else None)
             return [spikes, *states[1:]], states
 
-        outputs, states = scan_over_time(step, states, [currents] if mask is None else [currents, mask])
+        sequences = [currents] if mask is None else [currents, mask_of(currents, mask)]
+        outputs, states = scan_over_time(step, states, sequences)
         return outputs[0], states
 
-    def _step(self, currents, states, mask):
+    def masked_step(
+        self, currents: Tensor, states: list[Tensor], mask: Tensor | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return what the cell does, with no spikes and the old states where a mask `(batch,)` is false."""
         spikes, new_states = self.cell(currents, states)
         if mask is None:
             return spikes, new_states

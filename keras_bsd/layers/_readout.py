@@ -10,7 +10,8 @@ from keras import ops
 from keras_bsd import _checks
 from keras_bsd._saving import rename_keys
 from keras_bsd._types import Config, Function, Layer, Shape, Tensor
-from keras_bsd.layers._base import Stage, Targets
+from keras_bsd.layers._base import Stage, Targets, apply_layers
+from keras_bsd.layers._masks import active_mask, expand_like, masked, mean_over_time, take_last
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -26,6 +27,7 @@ class Readout(Stage):
 
     Call arguments:
         inputs: spikes `(batch, time, ...)`. Returns `(batch, ...)`.
+        mask: booleans `(batch, time)`, false for time steps that are not in the mean.
 
     Example:
 
@@ -41,6 +43,11 @@ class Readout(Stage):
     ) -> None:
         super().__init__(synapse, **kwargs)
         self.activation = keras.activations.get(activation)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None) -> Tensor | None:
+        """Return None: the output has no time axis."""
+        return None
 
     def build(self, input_shape: Shape) -> None:
         _checks.require_time_axis(f"Readout '{self.name}'", input_shape)
@@ -59,13 +66,23 @@ class Readout(Stage):
 
     def step(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         """Return the output for the firing rates so far, and the new states; see `Stage.step`."""
-        steps, spikes = states[0] + 1, states[1] + inputs
-        rates = spikes / ops.reshape(steps, (-1, *[1] * (len(spikes.shape) - 1)))
-        return self.call_local(ops.expand_dims(rates, 1), training), [steps, spikes]
+        mask, (steps, spikes) = active_mask(), states
+        if mask is None:
+            steps, spikes = steps + 1, spikes + inputs
+        else:
+            present = ops.cast(mask[:, 0], steps.dtype)
+            steps, spikes = steps + present, spikes + inputs * expand_like(present, inputs)
+        rates = spikes / expand_like(steps if mask is None else ops.maximum(steps, 1), spikes)
+        with masked(None):
+            return self.call_local(ops.expand_dims(rates, 1), training), [steps, spikes]
 
     def call_local(self, inputs: Tensor, training: bool) -> Tensor:
-        rates = ops.mean(inputs, axis=1)
-        return self.activation(self.synapse(rates, training=training))
+        return self._scores(mean_over_time(inputs), training)
+
+    def _scores(self, rates, training, rows=None):
+        if rows is None:
+            return self.activation(self.synapse(rates, training=training))
+        return self.activation(apply_layers(self.synapse.layers, rates, training, rows))
 
     def backward_synapse(self) -> list[Layer]:
         units = math.prod(self.input_features)
@@ -86,6 +103,8 @@ class SequenceReadout(Readout):
     Call arguments:
         inputs: spikes `(batch, elements, time, features)`. Returns `(batch, elements, ...)` or, for the last
             element, `(batch, ...)`.
+        mask: booleans `(batch, elements)`, false for padding. The last element is the last that is none. The
+            mask goes on to losses and metrics, which leave padding out.
 
     Raises:
         ValueError: an argument is unknown, the input has other axes, or the call is in a `keras_bsd.StateScope`
@@ -124,11 +143,16 @@ class SequenceReadout(Readout):
             "input has all of its time steps. Use a StateScope without `single_step`."
         )
 
+    def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None) -> Tensor | None:
+        """Return the mask of the elements if each has an output."""
+        return previous_mask if self.targets == "all" else None
+
     def call_local(self, inputs: Tensor, training: bool) -> Tensor:
-        shape = ops.shape(inputs)
+        mask, shape = active_mask(), ops.shape(inputs)
         if self.targets == "last":
-            return super().call_local(inputs[:, -1], training)
-        outputs = super().call_local(ops.reshape(inputs, (-1, *inputs.shape[2:])), training)
+            return self._scores(ops.mean(take_last(inputs, mask), axis=1), training)
+        rates = ops.mean(ops.reshape(inputs, (-1, *inputs.shape[2:])), axis=1)
+        outputs = self._scores(rates, training, None if mask is None else ops.reshape(mask, (-1,)))
         return ops.reshape(outputs, (-1, shape[1], *outputs.shape[1:]))
 
     def get_config(self) -> Config:

@@ -11,6 +11,7 @@ from keras_bsd._saving import rename_keys
 from keras_bsd._types import Config, Shape, Tensor
 from keras_bsd.layers._base import Stage, Targets
 from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._masks import active_mask, expand_like, gather, mask_of, take_last, unmasked_first
 from keras_bsd.layers._stage import ConfiguredStage
 from keras_bsd.layers._time_loop import scan_over_time
 
@@ -47,6 +48,8 @@ class SpikingRecurrent(ConfiguredStage):
     Call arguments:
         inputs: spikes `(batch, elements, time, features)`, or with `timesteps` stimuli
             `(batch, elements, features)`. Returns spikes `(batch, elements, time, units)`.
+        mask: booleans `(batch, elements)`; elements where it is false are skipped, as if they were not there:
+            their neurons do not spike, and no state changes. The last element is the last that is not skipped.
 
     Raises:
         ValueError: an argument is out of range or unknown, or the input has other axes.
@@ -148,21 +151,38 @@ class SpikingRecurrent(ConfiguredStage):
         return trace.spikes[:, 0], states
 
     def spikes(self, inputs: Tensor, training: bool) -> Tensor:
-        return self._carried_loop(inputs, training).spikes
+        trace = self._carried_loop(inputs, training)
+        return trace.in_place(trace.spikes)
 
     def spikes_and_mean_current(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor]:
-        trace = keras.tree.map_structure(ops.stop_gradient, self._carried_loop(inputs, training))
+        trace = self._carried_loop(inputs, training)
+        tensors = {
+            name: ops.stop_gradient(tensor) for name, tensor in trace._asdict().items() if name != "order"
+        }
+        trace = trace._replace(**tensors)
         before = ops.concatenate([trace.previous_spikes, trace.spikes[:, :-1]], axis=1)
         inputs, affine, feedback = trace.inputs, trace.affine, trace.feedback
         if self.targets == "last":
-            inputs, before = inputs[:, -self.delays :], before[:, -1:]
-            affine, feedback = affine[:, -1:], feedback[:, -1:]
+            first, mask = -self.delays, active_mask()
+            if mask is None:
+                inputs, before, affine, feedback = (
+                    inputs[:, first:],
+                    before[:, -1:],
+                    affine[:, -1:],
+                    feedback[:, -1:],
+                )
+            else:
+                last = ops.maximum(_count(mask) - 1, 0)
+                inputs = gather(inputs, last + ops.arange(self.delays, dtype="int32")[None])
+                before, affine, feedback = (gather(values, last) for values in (before, affine, feedback))
         current = with_value(self._apply_affine(inputs, training), affine)
         current = current + with_value(self.recurrent(ops.mean(before, axis=2)), feedback)
-        return trace.spikes, self._samples(self._apply_remaining(current, training))
+        current = self._apply_remaining(current, training)
+        current = current if self.targets == "last" else trace.in_place(current)
+        return trace.in_place(trace.spikes), self._samples(current)
 
     def firing_rates(self, spikes: Tensor) -> Tensor:
-        spikes = spikes[:, -1:] if self.targets == "last" else spikes
+        spikes = take_last(spikes, active_mask())[:, None] if self.targets == "last" else spikes
         return self._samples(ops.mean(ops.cast(spikes, "float32"), axis=2))
 
     def _samples(self, values):
@@ -184,11 +204,15 @@ class SpikingRecurrent(ConfiguredStage):
         past, *states = states
         rates = inputs if self.timesteps else ops.mean(inputs, axis=2)
         rates = ops.cast(rates, self.compute_dtype)
+        mask, order = active_mask(), None
+        if mask is not None:  # skipped elements go behind the others, and change nothing there
+            order = unmasked_first(mask)
+            rates, skipping = gather(rates, order), gather(mask, order)
         inputs = ops.concatenate([past, rates], axis=1)
         affine = self._apply_affine(inputs, training)
 
         def element(states, inputs):
-            *membranes, spikes = states
+            *membranes, spikes = before = states
             feedback = self.recurrent(ops.mean(spikes, axis=1))
             current = self._apply_remaining(inputs[0] + feedback, training)
             steps = []
@@ -196,11 +220,21 @@ class SpikingRecurrent(ConfiguredStage):
                 spikes, membranes = self.neuron.cell(current, membranes)
                 steps.append(spikes)
             spikes = ops.stack(steps, axis=1)
-            return [feedback, *membranes[1:], spikes], [*membranes, spikes]
+            after = [*membranes, spikes]
+            if mask is not None:
+                after = [
+                    ops.where(expand_like(inputs[1], new), new, old)
+                    for new, old in zip(after, before, strict=True)
+                ]
+                spikes = spikes * ops.cast(expand_like(inputs[1], spikes), spikes.dtype)
+            return [feedback, *membranes[1:], spikes], after
 
-        (feedback, *_, spikes), final = scan_over_time(element, states, [affine], unroll=1)
-        final = [inputs[:, ops.shape(inputs)[1] - self.delays + 1 :], *final]
-        return _Trace(inputs, affine, feedback, spikes, states[-1][:, None]), final
+        sequences = [affine] if mask is None else [affine, mask_of(affine, skipping)]
+        (feedback, *_, spikes), final = scan_over_time(element, states, sequences, unroll=1)
+        past = inputs[:, ops.shape(inputs)[1] - self.delays + 1 :]
+        if mask is not None and self.delays > 1:
+            past = gather(inputs, _count(mask) + ops.arange(self.delays - 1, dtype="int32")[None])
+        return _Trace(inputs, affine, feedback, spikes, states[-1][:, None], order), [past, *final]
 
     def _inner_layers(self):
         return [*super()._inner_layers(), self.recurrent]
@@ -208,6 +242,11 @@ class SpikingRecurrent(ConfiguredStage):
     @classmethod
     def from_config(cls, config: Config) -> Stage:
         return super().from_config(rename_keys(config, {"learns_from": "targets"}))  # named so in version 0.1
+
+
+def _count(mask):
+    """Return the number of elements of each sample, `(batch, 1)`."""
+    return ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
 
 
 class _Trace(NamedTuple):
@@ -218,3 +257,8 @@ class _Trace(NamedTuple):
     feedback: Tensor  # the recurrent share, (batch, elements, units)
     spikes: Tensor  # (batch, elements, time, units)
     previous_spikes: Tensor  # of the element before the sequence, (batch, 1, time, units)
+    order: Tensor | None  # indices of the elements, those that are skipped last; None without a mask
+
+    def in_place(self, values):
+        """Return values `(batch, elements, ...)` in the order of the inputs."""
+        return values if self.order is None else gather(values, ops.argsort(self.order, axis=1))

@@ -12,17 +12,12 @@ from keras import ops
 from keras_bsd import _checks, _rules
 from keras_bsd._backend.custom_gradient import with_value
 from keras_bsd._types import Config, Layer, Model, Shape, Tensor
-from keras_bsd.layers._base import Stage
+from keras_bsd.layers._base import Stage, apply_layers
 from keras_bsd.layers._kinds import count_leading_affine
 from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._masks import active_mask, mean_over_time
 from keras_bsd.layers._normalization import Normalization, normalization_layers
 from keras_bsd.layers._time_loop import hold
-
-
-def _apply(layers, inputs, training):
-    for layer in layers:
-        inputs = layer(inputs, training=training)
-    return inputs
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -41,6 +36,8 @@ class SpikingStage(Stage):
     Call arguments:
         inputs: spikes `(batch, time, ...)`, or with `timesteps` a stimulus `(batch, ...)`. Returns spikes
             `(batch, time, ...)`.
+        mask: booleans `(batch, time)`; where it is false, neurons do not spike, their state does not change,
+            and the time step is in no mean and in no statistics of the synapse's `BatchNormalization`.
 
     Attributes:
         input_features: shape of one time step's input, without the batch.
@@ -71,6 +68,7 @@ class SpikingStage(Stage):
         layers = list(synapse) if isinstance(synapse, (list, tuple)) else [synapse]
         dtype = kwargs.get("dtype")
         super().__init__([*layers, *normalization_layers(normalization, dtype)], **kwargs)
+        self.supports_masking = True
         self._affine_count = count_leading_affine(self.synapse.layers)
         self.neuron = SpikingLIF(dtype=dtype) if neuron is None else neuron
         if not isinstance(self.neuron, SpikingLIF) or self.neuron.return_state:
@@ -79,6 +77,15 @@ class SpikingStage(Stage):
                 f"Received: neuron={neuron!r}. Layers with analogue outputs go into `synapse`."
             )
         self.timesteps = None if timesteps is None else _checks.integer("timesteps", timesteps, low=1)
+
+    def _check_mask(self, mask):
+        super()._check_mask(mask)
+        if self.timesteps is not None and not self.takes_elements:
+            raise ValueError(
+                f"Stage '{self.name}' holds a stimulus, which has no time axis that a mask could be of. "
+                f"Received: a mask of shape {tuple(mask.shape)}. Remove what makes it, such as Masking or "
+                "Embedding(mask_zero=True)."
+            )
 
     def build(self, input_shape: Shape) -> None:
         features: list[Any]
@@ -145,7 +152,8 @@ class SpikingStage(Stage):
 
     def step(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         inputs = inputs if self.timesteps is not None else ops.expand_dims(inputs, 1)
-        return self.neuron.cell(self.currents(inputs, training)[:, 0], states)
+        currents, mask = self.currents(inputs, training)[:, 0], active_mask()
+        return self.neuron.masked_step(currents, states, None if mask is None else mask[:, 0])
 
     def _call_single_step(self, inputs, training):
         if self.neuron.stateful:
@@ -179,11 +187,12 @@ class SpikingStage(Stage):
         """Return the neurons' spikes `(batch, time, ...)` for the currents of `currents`."""
         if self.timesteps is not None:
             currents = hold(currents, self.timesteps)
-        return self.neuron(currents)
+        mask = active_mask()
+        return self.neuron(currents) if mask is None else self.neuron(currents, mask=mask)
 
     def firing_rates(self, spikes: Tensor) -> Tensor:
         """Return the representation of each sample: spikes per time step, `(batch, ...)`, in float32."""
-        return ops.mean(ops.cast(spikes, "float32"), axis=1)
+        return mean_over_time(ops.cast(spikes, "float32"))
 
     def spikes_and_mean_current(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor]:
         """Return detached spikes and the differentiable mean current, for the rate rule."""
@@ -199,28 +208,29 @@ class SpikingStage(Stage):
         applied to the averaged input: one product for each weight in place of one for each time step. Compilers
         drop the unused value of that product.
         """
-        averaged = ops.mean(inputs, axis=1) if self.timesteps is None else inputs
+        averaged = mean_over_time(inputs) if self.timesteps is None else inputs
         state = [(variable, variable.value) for variable in self.synapse.variables]
         with keras.StatelessScope(state):  # an activity regulariser must not count twice, either
             averaged = self._apply_affine(averaged, training)
-            averaged = with_value(averaged, ops.stop_gradient(ops.mean(affine, axis=1)))
+            averaged = with_value(averaged, ops.stop_gradient(mean_over_time(affine)))
             return self._apply_remaining(averaged, training)
 
-    def _apply_all(self, inputs, training):
-        return _apply(self.synapse.layers, inputs, training)
+    def _apply_all(self, inputs, training, rows=None):
+        return apply_layers(self.synapse.layers, inputs, training, rows)
 
-    def _apply_affine(self, inputs, training):
-        return _apply(self.synapse.layers[: self._affine_count], inputs, training)
+    def _apply_affine(self, inputs, training, rows=None):
+        return apply_layers(self.synapse.layers[: self._affine_count], inputs, training, rows)
 
-    def _apply_remaining(self, inputs, training):
-        return _apply(self.synapse.layers[self._affine_count :], inputs, training)
+    def _apply_remaining(self, inputs, training, rows=None):
+        return apply_layers(self.synapse.layers[self._affine_count :], inputs, training, rows)
 
     def _with_time(self, inputs):
         return inputs if self.timesteps is None else ops.expand_dims(inputs, 1)
 
     def _each_step(self, function, inputs, training):
-        shape, steps = inputs.shape, ops.shape(inputs)[1]
-        outputs = function(ops.reshape(inputs, (-1, *shape[2:])), training)
+        shape, steps, mask = inputs.shape, ops.shape(inputs)[1], active_mask()
+        rows = None if mask is None else ops.reshape(mask, (-1,))
+        outputs = function(ops.reshape(inputs, (-1, *shape[2:])), training, rows)
         return ops.reshape(outputs, (-1, steps, *outputs.shape[1:]))
 
     def get_config(self) -> Config:

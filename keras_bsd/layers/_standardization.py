@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_bsd import _checks, _state_scope
 from keras_bsd._types import Config, Shape, Tensor
+from keras_bsd.layers._masks import mask_of, take_last
 from keras_bsd.layers._time_loop import scan_over_time
 
 EPSILON = 1e-5
@@ -28,6 +29,8 @@ class CausalStandardization(keras.layers.Layer):
     Call arguments:
         inputs: series `(batch, elements, variables)`. Returns the standardised series and the deviations, both
             of that shape, the latter in the units of the inputs.
+        mask: booleans `(batch, elements)`; elements where it is false are skipped: their output is zero, and
+            the statistics do not change.
 
     Raises:
         ValueError: `window` is out of range.
@@ -48,6 +51,10 @@ class CausalStandardization(keras.layers.Layer):
     def __init__(self, window: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.window = _checks.integer("window", window, low=1)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None) -> list[Tensor | None]:
+        return [previous_mask, previous_mask]
 
     def build(self, input_shape: Shape) -> None:
         self._variable_count = input_shape[-1]
@@ -56,22 +63,28 @@ class CausalStandardization(keras.layers.Layer):
         """Return the state before the first element: count of elements, mean and variance of each variable."""
         return [ops.zeros((batch_size, self._variable_count), self.compute_dtype) for _ in range(3)]
 
-    def call(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         states = _state_scope.initial_state(self, ops.shape(inputs)[0])
-        (standardized, deviations, _), states = scan_over_time(self._step, states, [inputs], unroll=1)
+        sequences = [inputs] if mask is None else [inputs, mask_of(inputs, mask)]
+        (standardized, deviations, _), states = scan_over_time(self._step, states, sequences, unroll=1)
         _state_scope.store_state(self, states)
         return standardized, deviations
 
     def _step(self, states, inputs):
-        (count, mean, variance), (value,) = states, inputs
+        (count, mean, variance), (value, *mask) = states, inputs
         count = ops.minimum(count + 1, self.window)
         difference = value - mean
         mean = mean + difference / count
         variance = (1 - 1 / count) * (variance + ops.square(difference) / count)
         deviation = ops.sqrt(variance + EPSILON)
-        return [(value - mean) / deviation, deviation, count], [count, mean, variance]
+        standardized, after = (value - mean) / deviation, [count, mean, variance]
+        if mask:
+            (present,) = (ops.expand_dims(entry, -1) for entry in mask)
+            standardized = ops.where(present, standardized, ops.zeros_like(standardized))
+            after = [ops.where(present, new, old) for new, old in zip(after, states, strict=True)]
+        return [standardized, deviation, count], after
 
-    def compute_output_spec(self, inputs: Tensor) -> tuple[Tensor, ...]:
+    def compute_output_spec(self, inputs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, ...]:
         return tuple(keras.KerasTensor(inputs.shape, self.compute_dtype) for _ in range(2))
 
     def get_config(self) -> Config:
@@ -85,6 +98,8 @@ class Destandardize(keras.layers.Layer):
     Call arguments:
         inputs: list of the multiples `(batch, horizon, variables)`, the series and its deviations, both
             `(batch, elements, variables)`. Returns `(batch, horizon, variables)`.
+        mask: list of None and the two masks of the latter, `(batch, elements)` or None: the last element is the
+            last where they are true.
 
     Example:
 
@@ -94,6 +109,17 @@ class Destandardize(keras.layers.Layer):
     [7.5, 6.0]
     """
 
-    def call(self, inputs: list[Tensor]) -> Tensor:
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, inputs: list[Tensor], previous_mask: Any) -> None:
+        """Return None: forecasts are whole."""
+
+    def call(self, inputs: list[Tensor], mask: list[Tensor | None] | None = None) -> Tensor:
         multiples, series, deviations = inputs
-        return series[:, -1:] + deviations[:, -1:] * multiples
+        of_series, of_deviations = (mask or [None] * 3)[1:]
+        mask = of_series if of_deviations is None else of_deviations
+        mask = None if mask is None else ops.cast(mask, "bool")
+        level, deviation = (take_last(values, mask)[:, None] for values in (series, deviations))
+        return level + deviation * multiples

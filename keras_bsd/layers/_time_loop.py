@@ -46,7 +46,7 @@ def scan_over_time(step, states, sequences, unroll=None):
         step: function `(states, inputs) -> (outputs, states)` of lists of tensors without the time axis. There
             are as many outputs as states and of the same shapes, which every backend's loop can stack.
         states: list of tensors `(batch, ...)`.
-        sequences: list of tensors `(batch, time, ...)`.
+        sequences: list of values `(batch, time, ...)`, and with a mask its booleans `(batch, time)`.
         unroll: int, the length of the longest loop to unroll (default 32).
 
     Returns:
@@ -60,10 +60,24 @@ def scan_over_time(step, states, sequences, unroll=None):
             output, states = step(states, [sequence[:, t] for sequence in sequences])
             outputs.append(output)
         return [ops.stack(output, axis=1) for output in zip(*outputs, strict=True)], states
+    packed, unpack = _pack(*sequences)
     states, outputs = ops.scan(
-        lambda states, inputs: step(states, inputs)[::-1],
+        lambda states, inputs: step(states, unpack(inputs))[::-1],
         states,
-        [ops.swapaxes(sequence, 0, 1) for sequence in sequences],
+        ops.swapaxes(packed, 0, 1),
         length=steps,
     )
     return [ops.swapaxes(output, 0, 1) for output in outputs], states
+
+
+def _pack(values, mask=None):
+    """Return values and their mask as one tensor, and a function that returns both of one time step.
+
+    Keras's loop on TensorFlow takes several sequences only if their length is known.
+    """
+    if mask is None:
+        return values, lambda step: [step]
+    shape = ops.shape(values)
+    flat = ops.reshape(values, (shape[0], shape[1], math.prod(values.shape[2:])))
+    packed = ops.concatenate([flat, ops.cast(mask, values.dtype)[:, :, None]], axis=-1)
+    return packed, lambda step: [ops.reshape(step[:, :-1], (-1, *values.shape[2:])), step[:, -1] > 0.5]

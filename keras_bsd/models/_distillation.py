@@ -43,10 +43,10 @@ class Distillation(NamedTuple):
 
 
 def run_locally(network, inputs, rule):
-    """Run a network in training by a local rule; return its outputs and the representations of its stages."""
+    """Run a network in training by a local rule; return its outputs and the scope of its stages."""
     with _rules.LocalLearning(_rules.RULES[rule]) as scope:
         outputs = network(inputs, training=True)
-    return outputs, scope.representations
+    return outputs, scope
 
 
 _mean_of_samples = SampleLosses(name="stage_loss")

@@ -193,11 +193,11 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         """
         self._guard.checks.check_axes(x, y)
         stimuli, targets = self._decoder_views(x, y)
-        weights = self._flatten_weights(sample_weight)
-        present = present_samples(weights)
         concepts = ops.eye(targets.shape[-1], dtype=targets.dtype) if self.codebook else targets
-        recalled, prototypes = run_locally(self.decoder, self._decoder_inputs(concepts), self.rule)
-        scores, representations = run_locally(self.encoder, x, self.rule)
+        recalled, decoding = run_locally(self.decoder, self._decoder_inputs(concepts), self.rule)
+        scores, encoding = run_locally(self.encoder, x, self.rule)
+        weights = self._weights_of_samples(sample_weight, encoding.masks)
+        present = present_samples(weights)
 
         codebook = concepts if self.codebook else None
         pairing = pair_samples(self.layer_loss, targets, codebook, self._classifies, self.negatives, present)
@@ -205,8 +205,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             recalled = ops.tensordot(targets, recalled, axes=1)
         stage_losses, alignments, firing_rates = [], [], []
         for i, (stage, teacher) in enumerate(zip(self.encoder_stages, self.decoder_stages, strict=True)):
-            rates = representations[stage]
-            losses, affinity = self._compare(i, rates, prototypes[teacher], pairing)
+            rates = encoding.representations[stage]
+            losses, affinity = self._compare(i, rates, decoding.representations[teacher], pairing)
             if self.stage_readouts:
                 readout_losses = self.stage_readouts[i].sample_losses(rates, targets, present)
                 losses = losses + self.local_readout_weight * readout_losses
@@ -235,8 +235,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         """Return stimuli and targets, one row per sample, as the decoder outputs and takes them."""
         return x, self._targets(y)
 
-    def _flatten_weights(self, sample_weight):
-        """Return the weights `(batch,)` of the samples that the stages compare, or None."""
+    def _weights_of_samples(self, sample_weight, masks):
+        """Return the weights `(batch,)` of the samples that stages compare, or None; `masks` are by stage."""
         if sample_weight is None:
             return None
         if any(length != 1 for length in sample_weight.shape[1:]):

@@ -6,6 +6,8 @@ import keras
 from keras import ops
 
 from keras_bsd._types import Model
+from keras_bsd.layers._readout import SequenceReadout
+from keras_bsd.layers._stage import flatten_stages
 from keras_bsd.models._pair import BSDModel
 
 
@@ -15,7 +17,8 @@ class BSDSequenceModel(BSDModel):
 
     Every element of a sequence is a sample: the encoder's representation of each element is trained to match
     the decoder's representation of its class; the decoder has no axis of elements. Arguments, training and logs
-    are those of `BSDModel`, except for the shapes; sample weights are `(batch, elements)`.
+    are those of `BSDModel`, except for the shapes; sample weights are `(batch, elements)`. Elements that the
+    encoder masks, such as padding, are no samples.
 
     Args:
         encoder: built Keras model from token ids `(batch, elements)` to class probabilities
@@ -67,5 +70,12 @@ class BSDSequenceModel(BSDModel):
             return ops.reshape(ops.cast(y, "float32"), (-1, classes))
         return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
 
-    def _flatten_weights(self, sample_weight):
-        return None if sample_weight is None else ops.reshape(sample_weight, (-1,))
+    def _weights_of_samples(self, sample_weight, masks):
+        """Masked elements are no samples: the losses are means over the others, as Keras takes them."""
+        weights = None if sample_weight is None else ops.reshape(sample_weight, (-1,))
+        mask = masks.get(flatten_stages(self.encoder, SequenceReadout)[-1])
+        if mask is None:
+            return weights
+        mask = ops.reshape(ops.cast(mask, "float32"), (-1,))
+        mask = mask / ops.maximum(ops.mean(mask), keras.config.epsilon())
+        return mask if weights is None else mask * ops.cast(weights, mask.dtype)
