@@ -104,7 +104,7 @@ class SequenceReadout(Readout):
         inputs: spikes `(batch, elements, time, features)`. Returns `(batch, elements, ...)` or, for the last
             element, `(batch, ...)`.
         mask: booleans `(batch, elements)`, false for padding. The last element is the last that is none. The
-            mask goes on to losses and metrics, which leave padding out.
+            mask is passed to losses and metrics, which leave padding out.
 
     Raises:
         ValueError: an argument is unknown, the input has other axes, or the call is in a `keras_bsd.StateScope`
