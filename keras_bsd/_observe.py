@@ -21,16 +21,19 @@ def observe(layers, observer):
             returns the outputs to continue with.
     """
     layers = list({id(layer): layer for layer in layers}.values())
-    previous = [layer.__dict__.get("call") for layer in layers]
-    for layer in layers:
-        layer.__dict__["call"] = _observed(layer, layer.call, observer)
+    names = [
+        "call" if getattr(layer, "quantization_mode", None) is None else "quantized_call" for layer in layers
+    ]
+    previous = [layer.__dict__.get(name) for layer, name in zip(layers, names, strict=True)]
+    for layer, name in zip(layers, names, strict=True):
+        layer.__dict__[name] = _observed(layer, getattr(layer, name), observer)
     try:
         yield
     finally:
-        for layer, call in zip(layers, previous, strict=True):
-            del layer.__dict__["call"]
+        for layer, name, call in zip(layers, names, previous, strict=True):
+            del layer.__dict__[name]
             if call is not None:
-                layer.__dict__["call"] = call
+                layer.__dict__[name] = call
 
 
 def _observed(layer, call, observer):

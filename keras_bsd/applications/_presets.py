@@ -30,7 +30,8 @@ def is_preset(weights: Any) -> bool:
     if not isinstance(weights, str | os.PathLike):
         return False
     path = expand(weights)
-    return weights in names() or (path.suffix == ".json" and path.is_file())
+    is_record = path.suffix == ".json" and not path.name.endswith(".weights.json")
+    return weights in names() or (is_record and path.is_file())
 
 
 def record(name: Path) -> Config:

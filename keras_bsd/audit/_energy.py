@@ -10,7 +10,7 @@ from keras_bsd._types import ArrayLike, Model
 from keras_bsd.audit._costs import Costs, get_costs
 from keras_bsd.audit._counter import Counter
 from keras_bsd.audit._energy_report import EnergyReport
-from keras_bsd.audit._networks import fits
+from keras_bsd.audit._networks import check_stimuli, fits
 from keras_bsd.audit._training_costs import count_training
 from keras_bsd.layers import SpikingRecurrent, SpikingStage, flatten_stages
 from keras_bsd.models import BSDModel
@@ -60,6 +60,7 @@ def energy(
     _checks.integer("batch_size", batch_size, low=1)
     network: Model = getattr(model, "encoder", model)
     stimuli = _checked(network, x)
+    check_stimuli(stimuli, model)
     encoder = Counter(network)
     outputs = encoder.run(stimuli, batch_size)
     training, unknown = {}, encoder.unknown()

@@ -7,11 +7,21 @@ import numpy as np
 from keras_bsd import _checks
 from keras_bsd._observe import arrays
 from keras_bsd.layers._stage import stage_names
+from keras_bsd.models._data_checks import check_finite
 
 
 def fits(x, network):
     """Return whether an array is a batch of the network's inputs; axes of size None may have any length."""
     return x.ndim > 0 and _checks.shape_matches(x.shape[1:], network.input_shape[1:])
+
+
+def check_stimuli(x, model):
+    """Raise unless an array can be stimuli of a model: finite, and in the range of a pair."""
+    guard = getattr(model, "_guard", None)
+    if guard is None:
+        check_finite("x", x)
+    else:
+        guard.checks.check_stimuli(x)
 
 
 def stages_by_network(model):

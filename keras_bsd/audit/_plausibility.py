@@ -5,7 +5,7 @@ import numpy as np
 from keras_bsd._types import ArrayLike
 from keras_bsd.audit._criteria import CRITERIA
 from keras_bsd.audit._evidence import gather_evidence
-from keras_bsd.audit._networks import fits
+from keras_bsd.audit._networks import check_stimuli, fits
 from keras_bsd.audit._report import PlausibilityReport
 from keras_bsd.models import BSDModel
 
@@ -75,4 +75,5 @@ def _checked(model, x, y):
         )
     if len(x) < 2:
         raise ValueError(f"`x` must be at least two samples, to be compared. Received: {len(x)} samples")
+    check_stimuli(x, model)
     return x, y

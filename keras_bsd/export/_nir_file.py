@@ -97,6 +97,13 @@ def _chain(network):
     Raises:
         ValueError: the network is not a chain of stages that NIR can express.
     """
+    operations = getattr(network, "operations", ())  # of a functional model
+    others = [operation for operation in operations if not isinstance(operation, keras.layers.Layer)]
+    if others:
+        raise ValueError(
+            "`model` must consist of layers to be written to NIR. Received: the operations "
+            f"{', '.join(repr(operation.name) for operation in others)}. Put them into a stage, as layers."
+        )
     layers = [layer for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)]
     layers = [layer for layer in layers if type(layer) not in IDENTITIES]
     encoder = layers.pop(0) if layers and type(layers[0]) is DirectEncoder else None

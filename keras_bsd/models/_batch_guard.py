@@ -29,25 +29,24 @@ class BatchGuard:
         self._is_checked = dict.fromkeys(WAYS, False)  # what comes in that way needs no check
         self._has_seen_batch = self._has_trained = False
 
-    def admit(self, way, x, y=None, sample_weight=None, batch_size=None):
+    def admit(self, way, x, y=None, sample_weight=None, class_weight=None, batch_size=None):
         """Check data in memory as a whole, and return `x`; the first batch of a stream is checked by `wrap`.
 
         Args:
             way: one of `WAYS`.
-            x, y, sample_weight: arguments of the Keras method. A generator is replaced by another.
+            x, y, sample_weight, class_weight: arguments of the Keras method. A generator is replaced.
             batch_size: int, for training in several batches.
         """
+        if isinstance(x, list | tuple) and len(x) == 1:  # as Keras takes the inputs of any model
+            (x,) = x
         if way == "train":
+            self.checks.check_class_weight(class_weight)
             self._has_seen_batch = self._has_trained = False
         self._is_checked[way] = not is_stream(x)
         if not is_stream(x):
-            samples = self._check(way, x, y, sample_weight)
+            samples, *targets_and_weights = self._check(way, x, y, sample_weight)
             if way == "train":
-                self.checks.check_size(
-                    samples._replace(number=min(batch_size or samples.number, samples.number))
-                )
-                for targets in self._arrays("y", y):
-                    self.checks.check_differences(targets)
+                self.checks.check_lesson(samples, *targets_and_weights, class_weight, batch_size)
         elif _length(x) == 0:
             raise ValueError(f"{NO_DATA} Received: x of length 0")
         elif isinstance(x, types.GeneratorType):  # Keras takes its first batch before any step, for good
@@ -136,14 +135,16 @@ class BatchGuard:
         return iter(batches) if self.every_batch else self._stream_like(stream, batches)
 
     def _check_batch(self, way, batch):
+        data = keras.utils.unpack_x_y_sample_weight(batch)
+        trains_first = way == "train" and not self._has_seen_batch  # later, small batches have done no harm
         self._has_seen_batch |= way == "train"
-        samples = self._check(way, *keras.utils.unpack_x_y_sample_weight(batch))
-        if way == "train":
-            self.checks.check_size(samples)
+        samples, *targets_and_weights = self._check(way, *data)
+        if trains_first:
+            self.checks.check_lesson(samples, *targets_and_weights)
         return batch
 
     def _check(self, way, x, y, sample_weight):
-        """Check stimuli, and unless for prediction targets and weights; return `Samples`."""
+        """Check stimuli, and unless for prediction targets and weights; return `Samples` and arrays of both."""
         stimuli = self._arrays("x", x)
         for part in stimuli:
             self.checks.check_stimuli(part)
@@ -151,7 +152,7 @@ class BatchGuard:
         if not samples.number:
             raise ValueError(f"{NO_DATA} Received: x of length 0")
         if way == "predict":
-            return samples
+            return samples, None, None
         if y is None:
             raise ValueError(
                 f"{WAYS[way]} takes stimuli and targets, (x, y), or batches of both. Received: y=None"
@@ -160,12 +161,12 @@ class BatchGuard:
         samples.check_number("target", targets)
         for part in targets:
             self.checks.check_targets(part)
-        if sample_weight is not None:
-            weights = self._arrays("sample_weight", sample_weight)
+        weights = [] if sample_weight is None else self._arrays("sample_weight", sample_weight)
+        if weights:
             samples.check_number("weight", weights)
-            for part in weights:
-                self.checks.check_weights(part, samples)
-        return samples
+        for part in weights:
+            self.checks.check_weights(part, samples)
+        return samples, _whole(targets), _whole(weights)
 
     def _arrays(self, name, data):
         """Return the NumPy arrays of data's parts on this process's devices."""
@@ -193,6 +194,13 @@ def _describe(data):
     if isinstance(data, dict):
         return f"a dict of {', '.join(map(repr, data))}"
     return f"a {type(data).__name__} of {len(data)}" if isinstance(data, list | tuple) else repr(data)
+
+
+def _whole(parts):
+    """Return the parts of an array as one, without a copy of a single part, or None if there are none."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return np.concatenate(parts)
 
 
 def _length(x):

@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_bsd import _checks
 
+_GREATEST = 1e18
+
 
 class DataChecks:
     """Checks of stimuli, targets and weights: of arrays as a whole, or of one batch.
@@ -15,18 +17,21 @@ class DataChecks:
         encoder: the model whose input and output shapes the data must have.
         classes: int, number of classes, or None if targets are continuous.
         stimulus_range: `(low, high)` in which stimuli must lie, or None.
+        exclusive: bool, whether the probabilities of classes add up to 1.
         tokens: bool, whether stimuli are token ids, numbered as the classes are.
         targets_must_differ: bool, whether equal targets of all samples would teach the stages nothing.
         smallest_batch: int, samples that a batch needs for the stages to learn from it.
     """
 
-    def __init__(self, encoder, classes, stimulus_range, tokens, targets_must_differ, smallest_batch):
+    def __init__(
+        self, encoder, classes, exclusive, stimulus_range, tokens, targets_must_differ, smallest_batch
+    ):
         self.stimulus_range = _interval(stimulus_range)
         self._input_shape = encoder.input_shape[1:]
         self._output_shape = encoder.output_shape[1:]
         self._classes = classes
         self._elements = self._output_shape[:-1] if classes else ()  # of a sequence, with a class each
-        self._tokens = tokens
+        self._exclusive, self._tokens = exclusive, tokens
         self._targets_must_differ = targets_must_differ
         self._smallest_batch = smallest_batch
 
@@ -45,7 +50,7 @@ class DataChecks:
                 "events in frames first, (batch, time, height, width, polarity)."
             )
         self._check_shape(x)
-        least, greatest = _check_finite("x", x)
+        least, greatest = check_finite("x", x)
         if self._tokens:
             self._check_tokens(x, least, greatest)
         self._check_range(least, greatest)
@@ -55,7 +60,7 @@ class DataChecks:
         if self._classes:
             self.check_classes(y)
             return
-        _check_finite("y", y)
+        check_finite("y", y)
         is_column = y.ndim == 1 and self._output_shape == (1,)
         if not is_column and not _checks.shape_matches(y.shape[1:], self._output_shape):
             expected = ", ".join(map(str, self._output_shape))
@@ -72,14 +77,14 @@ class DataChecks:
                 f"Received: shape={y.shape}"
             )
         if classes == one_hot and self._classes == one_hot[0]:
-            _check_finite("y", y)
+            _check_probabilities(y, self._exclusive)
         else:
             self.check_known(y)
 
     def check_known(self, classes):
         """Raise unless these are integers from 0 to the number of classes less 1."""
         if classes.dtype.kind == "f":
-            _check_finite("y", classes)
+            check_finite("y", classes)
         if classes.dtype.kind not in "buif" or not np.array_equal(classes, classes.astype("int64")):
             raise ValueError(
                 'Classes must be integers; continuous targets take `task="regression"`. '
@@ -92,8 +97,10 @@ class DataChecks:
             )
 
     def check_weights(self, weights, samples):
-        """Raise unless an array has a finite weight for each sample, or for each element of each sequence."""
-        _check_finite("sample_weight", weights)
+        """Raise unless an array has a weight of at least 0 for each sample, or each element of a sequence."""
+        least, _ = check_finite("sample_weight", weights)
+        if least is not None and least < 0:
+            raise ValueError(f"`sample_weight` must be at least 0. Received: a weight of {least:g}")
         elements = samples.shape[: len(self._elements)]
         if weights.shape[1:] not in ([elements] if elements else [(), (1,)]):
             expected = ", ".join(["batch", *map(str, elements)])
@@ -101,24 +108,44 @@ class DataChecks:
 
     def check_class_weight(self, class_weight):
         """Raise unless weights of classes can be weights of samples."""
-        if class_weight is not None and self._elements:
+        if class_weight is None:
+            return
+        if not self._classes or self._elements:
             raise ValueError(
-                "`class_weight` is for one class per sample, and here every element has one. Pass "
-                f"`sample_weight` (batch, elements). Received: class_weight={class_weight}"
+                "`class_weight` is for one class per sample, and here every element has one or none. Pass "
+                f"`sample_weight`{' (batch, elements)' if self._elements else ''}. "
+                f"Received: class_weight={class_weight}"
+            )
+        known = set(range(self._classes)).issuperset(class_weight)
+        if not known or not all(0 <= weight < math.inf for weight in class_weight.values()):
+            raise ValueError(
+                f"`class_weight` must be a dict from classes in [0, {self._classes - 1}] to finite weights "
+                f"of at least 0. Received: class_weight={class_weight}"
             )
 
-    def check_size(self, samples):
-        """Raise if a training batch is too small for the stages to learn from it."""
-        count = samples.number * math.prod(samples.shape[: len(self._elements)])
-        if 0 < count < self._smallest_batch:
-            raise ValueError(
-                f"A training batch must have at least {self._smallest_batch} samples, because the layer loss "
-                "compares each with the mean of its batch: from fewer the stages learn nothing. "
-                f"Received: {count}"
-            )
+    def check_lesson(self, samples, y, weights=None, class_weight=None, batch_size=None):
+        """Raise if stages would learn nothing: too few samples have a weight, or their targets are equal.
 
-    def check_differences(self, y):
-        """Raise if no target differs from another, and the stages would learn nothing."""
+        Args:
+            samples: `Samples`.
+            y, weights: arrays of targets and weights, or None.
+            class_weight: dict from classes to weights, or None.
+            batch_size: int, or None for one batch.
+        """
+        present = np.ones(len(y), bool) if weights is None else weights.reshape(len(y), -1).any(axis=1)
+        for label, weight in (class_weight or {}).items():
+            if not weight:
+                present &= (y.argmax(axis=-1) if y.shape[1:] == (self._classes,) else y.reshape(-1)) != label
+        if weights is not None or class_weight:
+            y = y[present]
+        number = len(y) * math.prod(samples.shape[: len(self._elements)])
+        batch = number if batch_size is None else min(number, batch_size)
+        if batch < self._smallest_batch:
+            raise ValueError(
+                f"A training batch must have at least {self._smallest_batch} samples whose weight is not 0, "
+                "because the layer loss compares each with the mean of its batch: from fewer the stages learn "
+                f"nothing. Received: {batch}"
+            )
         ends_differ = len(y) < 2 or not np.array_equal(y[0], y[-1])  # which spares most arrays the whole look
         if self._targets_must_differ and not ends_differ and np.array_equal(y[1:], y[:-1]):
             raise ValueError(
@@ -183,7 +210,7 @@ def _interval(bounds):
     return low, _checks.real("stimulus_range[1]", high, low=low, low_open=True)
 
 
-def _check_finite(name, values):
+def check_finite(name, values):
     """Return the least and the greatest value as floats (None if there is none), or raise unless finite."""
     if values.dtype.name == "bfloat16":  # not a number to NumPy: its kind is "V"
         values = values.astype("float32")
@@ -199,7 +226,27 @@ def _check_finite(name, values):
             f"{len(finite)} samples, the first at index {np.argmin(finite)}. "
             "These samples have not changed any weight: remove or replace them, and resume."
         )
+    if max(-least, greatest) > _GREATEST:
+        raise ValueError(
+            f"`{name}` must lie within {_GREATEST:g}, so that its square is finite in single precision. "
+            f"Received: values from {least:g} to {greatest:g}"
+        )
     return least, greatest
+
+
+def _check_probabilities(y, exclusive):
+    """Raise unless vectors along the last axis are one-hot or probabilities, which add up to 1 if exclusive."""
+    least, greatest = check_finite("y", y)
+    if least is None:
+        return
+    sums = y.sum(axis=-1, dtype="float64") if exclusive else np.ones(1)
+    if least < -1e-3 or greatest > 1 + 1e-3 or abs(sums - 1).max() > 1e-2:
+        total = f", and a vector that adds up to {sums.flat[abs(sums - 1).argmax()]:g}" if exclusive else ""
+        raise ValueError(
+            "Targets of classes as vectors must be one-hot, or probabilities"
+            f"{' that add up to 1' if exclusive else ' in [0, 1]'}. Received: values from {least:g} to "
+            f"{greatest:g}{total}"
+        )
 
 
 def _reordering(shape, expected):

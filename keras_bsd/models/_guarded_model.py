@@ -31,11 +31,9 @@ class GuardedModel(keras.Model):
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         call = _FIT.bind(self, *args, **kwargs)
         given = call.arguments
-        self._guard.checks.check_class_weight(given.get("class_weight"))
-        x, validation = given.get("x"), given.get("validation_data")
-        given["x"] = self._guard.admit(
-            "train", x, given.get("y"), given.get("sample_weight"), given.get("batch_size") or 32
-        )
+        x, y, validation = given.get("x"), given.get("y"), given.get("validation_data")
+        weights = given.get("sample_weight"), given.get("class_weight")
+        given["x"] = self._guard.admit("train", x, y, *weights, given.get("batch_size") or 32)
         if validation is not None:
             given["validation_data"] = self._guard.admit_validation(validation)
         try:
@@ -64,19 +62,17 @@ class GuardedModel(keras.Model):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, **kwargs: Any
     ) -> Any:
-        self._guard.checks.check_class_weight(class_weight)
-        self._guard.admit("train", x, y, sample_weight)
+        x = self._guard.admit("train", x, y, sample_weight, class_weight)
         return super().train_on_batch(x, y, sample_weight, class_weight, **kwargs)
 
     @_wraps(keras.Model.test_on_batch)
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
-        self._guard.admit("test", x, y, sample_weight)
+        x = self._guard.admit("test", x, y, sample_weight)
         return super().test_on_batch(x, y, sample_weight, **kwargs)
 
     @_wraps(keras.Model.predict_on_batch)
     def predict_on_batch(self, x: Any) -> Any:
-        self._guard.admit("predict", x)
-        return super().predict_on_batch(x)
+        return super().predict_on_batch(self._guard.admit("predict", x))
 
     def make_train_function(self, force: bool = False) -> None:
         if not self.optimizer.built:

@@ -22,7 +22,13 @@ from keras_bsd.models._identifiers import layer_loss_of, recall_loss_of
 from keras_bsd.models._local_readout import LocalReadout
 from keras_bsd.models._saved_pair import Application, SavedPair
 from keras_bsd.models._stage_monitor import StageMonitor
-from keras_bsd.models._structure import check_classifier, check_ends, check_outputs_probabilities, paired_stages
+from keras_bsd.models._structure import (
+    check_classifier,
+    check_ends,
+    check_outputs_probabilities,
+    has_activation,
+    paired_stages,
+)
 
 Task = Literal["classification", "regression"]
 Rule = Literal["rate", "surrogate"]
@@ -125,6 +131,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         checks = DataChecks(
             encoder,
             self._class_count,
+            has_activation(encoder, keras.activations.softmax),
             stimulus_range,
             self._takes_tokens,
             targets_must_differ=not self.codebook,

@@ -6,6 +6,11 @@ import keras
 
 from keras_bsd.layers._stage import SpikingStage, Stage, flatten_stages, repeated_stages, walk
 
+_UNBOUNDED = tuple(
+    getattr(keras.activations, name)
+    for name in ("linear", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "tanh", "softsign")
+)
+
 
 def paired_stages(encoder, decoder):
     """Return the encoder's spiking stages and the decoder's that mirror them, both in the encoder's order."""
@@ -71,6 +76,20 @@ def _check_model(model, role):
             f"Weights of the {role} lie outside its stages, where no local loss reaches them: "
             f"{', '.join(stray)}. Put those layers into a SpikingStage or Readout."
         )
+    _check_weights_of_one_stage(model, role)
+
+
+def _check_weights_of_one_stage(model, role):
+    """Raise if a weight belongs to two stages, whose local losses would both change it."""
+    owners = {}
+    for stage in flatten_stages(model, Stage):
+        for weight in stage.trainable_weights:
+            owner = owners.setdefault(id(weight), stage)
+            if owner is not stage:
+                raise ValueError(
+                    f"Stages of the {role} must have layers of their own, since each learns from its own loss. "
+                    f"Received: '{weight.path}' in '{owner.name}' and '{stage.name}'. Make a layer for each."
+                )
 
 
 def check_ends(encoder, decoder):
@@ -112,14 +131,23 @@ def check_classifier(encoder):
 
 
 def check_outputs_probabilities(encoder):
-    """Raise if the encoder's last layer is linear."""
-    last = list(walk(encoder))[-1]
-    if getattr(last, "activation", None) is keras.activations.linear:
+    """Raise if the activation of the encoder's last layer does not give probabilities."""
+    if has_activation(encoder, *_UNBOUNDED):
+        last = _last(encoder)
         raise ValueError(
-            f"The default loss takes probabilities, but the encoder's last layer '{last.name}' is linear. "
-            'End it in Readout(..., activation="softmax"), or "sigmoid" for one output, or compile with a loss '
-            "of `from_logits=True`."
+            f"The default loss takes probabilities, but the encoder's last layer '{last.name}' is "
+            f'{last.activation.__name__}. End the encoder in Readout(..., activation="softmax"), or "sigmoid" '
+            "for one output, or compile with a loss of `from_logits=True`."
         )
+
+
+def has_activation(encoder, *activations):
+    """Return whether the last layer has one of these activation functions."""
+    return getattr(_last(encoder), "activation", None) in activations
+
+
+def _last(encoder):
+    return list(walk(encoder))[-1]
 
 
 def split_after(encoder, stage):

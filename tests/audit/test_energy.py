@@ -395,3 +395,21 @@ def test_a_stage_that_does_not_call_its_neurons():
     report = energy(keras.Sequential([keras.Input((2,)), stage]), np.ones((1, 2), "float32"))
     assert report.total.firing_rate is None
     assert "'own' (Silent): operations besides its synapse and its neurons" in str(report)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+def test_quantised_layers_are_counted():
+    model = keras_bsd.applications.SpikingMLP((12,), 3, units=(8,))
+    x = np.random.default_rng(0).random((6, 12), "float32")
+    names = [layer.name for layer in energy(model, x).layers]
+    model.quantize("int8")
+    assert [layer.name for layer in energy(model, x).layers] == names
+
+
+@pytest.mark.parametrize(("factor", "message"), [(np.nan, "`x` must be finite"), (255, "Stimuli must lie in")])
+def test_stimuli_are_checked_as_those_of_the_pair(factor, message):
+    model = keras_bsd.applications.SpikingMLP((12,), 3, units=(8,))
+    with pytest.raises(ValueError, match=message):
+        energy(model, np.full((2, 12), factor))
+    with pytest.raises(ValueError, match="`x` must be finite"):
+        energy(model.encoder, np.full((2, 12), np.nan))

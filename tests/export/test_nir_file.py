@@ -495,3 +495,12 @@ def test_bad_arguments(tmp_path):
     with pytest.raises(ValueError, match="`dt` must be a finite number"):
         to_nir(_dense(), tmp_path / "network.nir", dt=0)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_operation_that_is_no_layer_is_refused(tmp_path):
+    stimulus = keras.Input((12,))
+    spikes = SpikingStage(keras.layers.Dense(8), timesteps=4)(2 * stimulus)
+    network = keras.Model(stimulus, Readout(keras.layers.Dense(3))(spikes))
+    with pytest.raises(ValueError, match=r"must consist of layers .* Received: the operations 'multiply"):
+        to_nir(network, tmp_path / "network.nir")
+    assert not (tmp_path / "network.nir").exists()

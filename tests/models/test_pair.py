@@ -306,7 +306,7 @@ def test_a_batch_of_one_teaches_nothing_that_is_centred_on_the_batch():
     model = pairs.small_pair()
     model.compile(run_eagerly=True)
     x, y = pairs.samples(model)
-    message = r"must have at least 2 samples, because the layer loss .* Received: 1"
+    message = r"must have at least 2 samples whose weight is not 0, because the layer loss .* Received: 1"
     for call in (
         lambda: model.fit(x[:1], y[:1], verbose=0),
         lambda: model.fit(x, y, batch_size=1, verbose=0),
@@ -552,3 +552,27 @@ def test_sample_weights_of_stimuli_with_several_axes():
         model.distil(*map(ops.convert_to_tensor, (stimuli, y, weights))).recall_loss for stimuli in (x, other)
     ]
     assert scalar(losses[0]) == pytest.approx(scalar(losses[1]))
+
+
+def test_stages_share_no_weight():
+    dense = keras.layers.Dense(4)
+    stages = [keras_bsd.layers.SpikingStage(dense, timesteps=3), keras_bsd.layers.SpikingStage(dense)]
+    encoder = keras.Sequential([keras.Input((4,)), *stages, Readout(keras.layers.Dense(3), "softmax")])
+    backward = [SpikingDense(4, timesteps=3), SpikingDense(4), Readout(keras.layers.Dense(4))]
+    decoder = keras.Sequential([keras.Input((3,)), *backward])
+    with pytest.raises(
+        ValueError, match=r"Stages of the encoder must have layers of their own, .*Make a layer for each"
+    ):
+        keras_bsd.BSDModel(encoder, decoder)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_scores_that_are_no_probabilities(activation):
+    encoder = keras.Sequential(
+        [keras.Input((4,)), SpikingDense(5, timesteps=3), Readout(keras.layers.Dense(3), activation)]
+    )
+    model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
+    with pytest.raises(
+        ValueError, match=f"default loss takes probabilities, .* is {activation}. End the encoder"
+    ):
+        model.compile()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 import keras_bsd
+from keras_bsd.layers import Readout
 from tests.models import pairs
 
 X, Y = pairs.samples(pairs.small_pair())
@@ -168,7 +169,7 @@ def test_predictions_are_those_of_float32_arrays_or_an_error(model, form, dtype,
     ("x", "received"),
     [
         ({"stimulus": X}, "a dict of 'stimulus'"),
-        ([X], "a list of 1"),
+        ([X, X], "a list of 2"),
         ((X, X), "a tuple of 2"),
         (None, "None"),
         ("digits", "'digits'"),
@@ -178,6 +179,13 @@ def test_one_array(model, x, received):
     message = f"`x` must be one array, tensor or DataFrame, or a stream of batches .* Received: {received}"
     assert unchanged(model, lambda: model.fit(x, Y, verbose=0), message)
     assert unchanged(model, lambda: model.predict(x, verbose=0), message)
+
+
+def test_a_list_of_the_one_array(model):
+    model.fit([X], Y, verbose=0)
+    model.train_on_batch([X], Y)
+    np.testing.assert_array_equal(model.predict([X], verbose=0), model.predict(X, verbose=0))
+    np.testing.assert_array_equal(model.predict_on_batch([X]), model.predict_on_batch(X))
 
 
 def test_a_stream_of_dicts(model):
@@ -262,6 +270,77 @@ def test_weights_of_sequences():
         ValueError, match=r"`sample_weight` must have shape \(batch, 5\). Received: shape=\(4,\)"
     ):
         model.fit(x, x, sample_weight=np.ones(4), verbose=0)
+
+
+NOTHING = "must have at least 2 samples whose weight is not 0, .* nothing. Received: "
+
+
+@pytest.mark.parametrize(
+    ("options", "weights", "message"),
+    [
+        ({}, {"sample_weight": np.zeros(12)}, NOTHING + "0"),
+        ({}, {"sample_weight": np.eye(12)[0]}, NOTHING + "1"),
+        ({}, {"class_weight": {0: 0.0, 1: 0.0, 2: 0.0}}, NOTHING + "0"),
+        ({"codebook": False}, {"sample_weight": 1.0 * (Y == 1)}, "must differ .* Received: 4 equal targets"),
+        ({"codebook": False}, {"class_weight": {0: 1.0, 1: 0.0, 2: 0}}, "must differ .* Received: 4 equal"),
+        ({}, {"sample_weight": -np.ones(12)}, "`sample_weight` must be at least 0. Received: a weight of -1"),
+        (
+            {},
+            {"class_weight": {0: np.nan}},
+            r"to finite weights of at least 0. Received: class_weight=\{0: nan\}",
+        ),
+        ({}, {"class_weight": {0: -1.0}}, r"to finite weights of at least 0. Received: class_weight=\{0: -1"),
+        ({}, {"class_weight": {7: 1.0}}, r"dict from classes in \[0, 2\] .* Received: class_weight=\{7: 1"),
+    ],
+)
+def test_weights_that_leave_nothing_to_learn(options, weights, message):
+    model = small_model(**options)
+    for y in (Y, np.eye(3)[Y]):
+        assert unchanged(model, lambda y=y: model.fit(X, y, verbose=0, **weights), message)
+        assert unchanged(model, lambda y=y: model.train_on_batch(X, y, **weights), message)
+    model.fit(X, Y, class_weight={0: 0.5, 1: 2.0}, verbose=0)
+
+
+@pytest.mark.parametrize("y", [0 * np.eye(3)[Y], -np.eye(3)[Y], 255 * np.eye(3)[Y], np.ones((12, 3), int)])
+def test_vectors_that_are_no_classes(y):
+    model = small_model()
+    message = (
+        r"must be one-hot, or probabilities that add up to 1. Received: values from -?\d to -?\d+, and a vector"
+    )
+    assert unchanged(model, lambda: model.fit(X, y, verbose=0), message)
+    model.fit(X, 0.9 * np.eye(3)[Y] + 0.1 / 3, verbose=0)  # smoothed labels
+
+
+def test_several_labels_of_a_sample():
+    model = small_model()
+    labels = keras.Sequential(
+        [keras.Input((4,)), *model.encoder.layers[:-1], Readout(keras.layers.Dense(3), "sigmoid")]
+    )
+    model = keras_bsd.BSDModel(labels, model.decoder)
+    model.compile(loss="binary_crossentropy", run_eagerly=True)
+    y = np.array([[1, 1, 0], [0, 0, 0], [0, 1, 1]] * 4)
+    model.fit(X, y, verbose=0)
+    with pytest.raises(ValueError, match=r"or probabilities in \[0, 1\]. Received: values from 0 to 2"):
+        model.fit(X, 2 * y, verbose=0)
+
+
+def test_values_whose_squares_are_not_finite():
+    model = pairs.regression_pair()
+    model.compile(run_eagerly=True)
+    with pytest.raises(ValueError, match=r"`y` must lie within 1e\+18, so that its square is finite"):
+        model.fit(X, np.full((12, 2), 1e30), verbose=0)
+
+
+def test_equal_targets_of_a_stream():
+    model = pairs.regression_pair()
+    model.compile(run_eagerly=True)
+    with pytest.raises(ValueError, match=r"must differ between samples: .* Received: 6 equal targets"):
+        model.fit(dataset(X, np.zeros((12, 2))), shuffle=False, verbose=0)
+
+
+def test_small_later_batches_are_trained_on():
+    model = small_model(check_numerics=True)
+    model.fit(tf.data.Dataset.from_tensor_slices((X, Y)).batch(11), shuffle=False, verbose=0)
 
 
 @pytest.mark.parametrize("shape", [(12, 3), (12,), (12, 2, 1)])
