@@ -1,5 +1,6 @@
 """Types of arguments and results in public signatures."""
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any
@@ -15,3 +16,4 @@ Path = str | os.PathLike[str]
 Layer = Any  # a `keras.layers.Layer`: Keras has no type information
 Model = Any  # a `keras.Model`
 Function = Callable[..., Any]
+wraps: Any = functools.wraps  # typed, it returns functions that are no methods

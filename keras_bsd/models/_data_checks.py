@@ -8,6 +8,7 @@ import numpy as np
 from keras_bsd import _checks
 
 _GREATEST = 1e18
+_BATCH_FIRST = "The first axis is the batch: np.swapaxes(x, 0, 1) exchanges it with that of time"
 
 
 class DataChecks:
@@ -195,10 +196,9 @@ class Samples(NamedTuple):
         """Raise unless arrays together have one entry for each sample."""
         received = sum(map(len, arrays))
         if received != self.number:
-            swapped = ". The first axis is the batch: np.swapaxes(x, 0, 1) exchanges it with that of time"
             raise ValueError(
                 f"Each stimulus needs a {name}. Received: {self.number} stimuli and {received} {name}s"
-                f"{swapped if self.shape[:1] == (received,) else ''}"
+                f"{'. ' + _BATCH_FIRST if self.shape[:1] == (received,) else ''}"
             )
 
 
@@ -262,7 +262,7 @@ def _reordering(shape, expected):
         if _checks.shape_matches((*shape[1:axis], *shape[axis + 1 :], shape[axis]), expected):
             return f"Channels come last: np.moveaxis(x, {axis}, -1)"
     if _checks.shape_matches((shape[0], *shape[2:]), expected):
-        return "The first axis is the batch: np.swapaxes(x, 0, 1) exchanges it with that of time"
+        return _BATCH_FIRST
     return ""
 
 

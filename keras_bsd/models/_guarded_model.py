@@ -1,12 +1,12 @@
 """Keras models whose data is checked before it changes a weight."""
 
-import functools
 import inspect
 from typing import Any
 
 import keras
 
-_wraps: Any = functools.wraps  # typed, it returns functions that are no methods
+from keras_bsd._types import wraps
+
 _FIT, _EVALUATE = (inspect.signature(method) for method in (keras.Model.fit, keras.Model.evaluate))
 
 
@@ -27,7 +27,7 @@ class GuardedModel(keras.Model):
         """Whether every batch of a stream is checked, and not its first alone."""
         return self._guard.every_batch
 
-    @_wraps(keras.Model.fit)
+    @wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         call = _FIT.bind(self, *args, **kwargs)
         given = call.arguments
@@ -44,7 +44,7 @@ class GuardedModel(keras.Model):
         self._guard.finish(len(history.epoch), self.optimizer)
         return history
 
-    @_wraps(keras.Model.evaluate)
+    @wraps(keras.Model.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         call = _EVALUATE.bind(self, *args, **kwargs)
         given = call.arguments
@@ -54,23 +54,23 @@ class GuardedModel(keras.Model):
             given["x"] = self._guard.admit("test", given.get("x"), given.get("y"), given.get("sample_weight"))
         return super().evaluate(*call.args[1:], **call.kwargs)
 
-    @_wraps(keras.Model.predict)
+    @wraps(keras.Model.predict)
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         return super().predict(self._guard.admit("predict", x), *args, **kwargs)
 
-    @_wraps(keras.Model.train_on_batch)
+    @wraps(keras.Model.train_on_batch)
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, **kwargs: Any
     ) -> Any:
         x = self._guard.admit("train", x, y, sample_weight, class_weight)
         return super().train_on_batch(x, y, sample_weight, class_weight, **kwargs)
 
-    @_wraps(keras.Model.test_on_batch)
+    @wraps(keras.Model.test_on_batch)
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
         x = self._guard.admit("test", x, y, sample_weight)
         return super().test_on_batch(x, y, sample_weight, **kwargs)
 
-    @_wraps(keras.Model.predict_on_batch)
+    @wraps(keras.Model.predict_on_batch)
     def predict_on_batch(self, x: Any) -> Any:
         return super().predict_on_batch(self._guard.admit("predict", x))
 

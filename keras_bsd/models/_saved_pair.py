@@ -1,7 +1,6 @@
 """Pairs whose files hold what the pairs are, complete or not at all."""
 
 import dataclasses
-import functools
 import json
 import os
 import pathlib
@@ -11,12 +10,11 @@ from typing import Any
 import keras
 
 from keras_bsd._files import atomic_write, expand
-from keras_bsd._types import Config
+from keras_bsd._types import Config, wraps
 from keras_bsd.models import _architecture
 from keras_bsd.models import _weights_file as files
 
 _SHOWN = 8
-_wraps: Any = functools.wraps  # typed, it returns functions that are no methods
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +31,7 @@ class SavedPair(keras.Model):
     optimizer: Any
     _application: Application | None = None
 
-    @_wraps(keras.Model.save)
+    @wraps(keras.Model.save)
     def save(self, filepath: Any, overwrite: bool = True, *args: Any, **kwargs: Any) -> None:
         path = _local(filepath)
         if path is None or path.suffix != ".keras" or (path.exists() and not overwrite):
@@ -42,7 +40,7 @@ class SavedPair(keras.Model):
         with atomic_write(path) as written:
             super().save(written, True, *args, **kwargs)
 
-    @_wraps(keras.Model.save_weights)
+    @wraps(keras.Model.save_weights)
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
         path = _local(filepath)
         if path is None or max_shard_size is not None or (path.exists() and not overwrite):
@@ -127,7 +125,7 @@ class SavedPair(keras.Model):
         """Return the settings of this pair as they return from a file."""
         return json.loads(json.dumps(_architecture.settings(keras.saving.serialize_keras_object(self))))
 
-    @_wraps(keras.Model.quantize)
+    @wraps(keras.Model.quantize)
     def quantize(self, *args: Any, **kwargs: Any) -> None:
         super().quantize(*args, **kwargs)
         optimizer = getattr(self, "optimizer", None)

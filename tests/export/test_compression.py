@@ -9,6 +9,7 @@ import pytest
 
 import keras_bsd
 from keras_bsd.export import check_onnx, compress_onnx, export_onnx
+from keras_bsd.export._parity import open_session
 from keras_bsd.layers import Readout, SpikingStage
 from tests.export.networks import stimuli
 
@@ -223,7 +224,12 @@ def test_a_damaged_file_is_named_and_the_file_before_stays(ranged_file, data):
 
 def test_float16_of_compressed_files(ranged_file, tmp_path):
     for source in ("half", "int8"):
-        compress_onnx(ranged_file / f"{source}.onnx", tmp_path / "small.onnx", "float16")
+        paths = ranged_file / f"{source}.onnx", tmp_path / "small.onnx"
+        compress_onnx(*paths, "float16")
+        scores = [
+            open_session(path).run(["scores"], {"stimulus": np.eye(4, dtype="float32")})[0] for path in paths
+        ]
+        np.testing.assert_allclose(*scores, atol=1e-2)
 
 
 def test_a_network_without_weights_that_int8_quantises(tmp_path):
