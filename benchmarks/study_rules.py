@@ -8,6 +8,7 @@ Trains a network for each variant and seed. Writes study.json (all accuracies) a
 table).
 """
 
+import itertools
 import pathlib
 
 from benchmarks import _results  # isort: skip, before Keras
@@ -54,6 +55,11 @@ def variants():
     table |= {f"centring {c}": {"layer_loss": ReCo(centring=c)} for c in ("sample", None)}
     table |= {f"grid {g}": {"layer_loss": ReCo(grid=g)} for g in (1, 2, 8, None)}
     table |= {f"local readouts {w}": {"local_readout_weight": w} for w in (0.1, 0.3, 1.0)}
+    for signal, decoder in itertools.product(("rate", "current"), ("chain", "chain x5", "guided", "guided x5")):
+        arguments = {"broadcast_concept": "guided" in decoder, "gain": 5.0 if "x5" in decoder else 1.0}
+        table[f"{signal} of a decoder {decoder}"] = {"teacher_signal": signal, "decoder": arguments}
+    table["dense skips"] = {"skips": "dense"}
+    table["dense skips, backprop"] = {"skips": "dense"} | backprop
     table["surrogate rule"] = {"rule": "surrogate"}
     table["no codebook, dissimilar negatives"] = {"codebook": False}
     table["no codebook, all negatives"] = {"codebook": False, "negatives": "all"}
@@ -83,7 +89,7 @@ def selected_variants():
 
 
 def train(x, y, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=False, first=None, **arguments):
-    """Return a trained pair.
+    """Return a trained pair, and its accuracy on the training images in the last epoch.
 
     Args:
         x, y: training images and their classes.
@@ -95,7 +101,7 @@ def train(x, y, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=Fals
             frozen.
         **arguments: of the builder and `BSDModel`.
     """
-    trained_first = None if first is None else train(x, y, seed, depth, batch_size, **first)
+    trained_first = None if first is None else train(x, y, seed, depth, batch_size, **first)[0]
     keras.utils.set_random_seed(seed)
     model = build(x, y, depth, arguments)
     if trained_first is not None:
@@ -108,11 +114,12 @@ def train(x, y, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=Fals
     network.compile(
         keras.optimizers.AdamW(schedule),
         loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
         jit_compile="auto" if FLAGS.jit_compile is None else FLAGS.jit_compile,
     )
     count = batches * batch_size
-    network.fit(x[:count], y[:count], batch_size=batch_size, epochs=FLAGS.epochs, verbose=0)
-    return model
+    history = network.fit(x[:count], y[:count], batch_size=batch_size, epochs=FLAGS.epochs, verbose=0)
+    return model, history.history["accuracy"][-1]
 
 
 def build(x, y, depth, arguments):
@@ -137,17 +144,26 @@ def main(_):
         x, y = x[: -FLAGS.held_out], y[: -FLAGS.held_out]
     x, y = x[: FLAGS.samples], y[: FLAGS.samples]
     keras.config.set_dtype_policy(FLAGS.dtype)
-    accuracies = {}
+    record = {"training_accuracy": {}, "accuracy": {}}
     for name, settings in tqdm(selected.items()):
-        accuracies[name] = [accuracy(train(x, y, seed, **settings), *test) for seed in range(FLAGS.seeds)]
-        tqdm.write(f"{name}: {np.mean(accuracies[name]):.2%}")
+        runs = [train(x, y, seed, **settings) for seed in range(FLAGS.seeds)]
+        record["training_accuracy"][name] = [fitted for _, fitted in runs]
+        record["accuracy"][name] = [accuracy(model, *test) for model, _ in runs]
+        means = (np.mean(values[name]) for values in record.values())
+        tqdm.write("{}: {:.2%} of training images, {:.2%}".format(name, *means))
     rows = [
-        [name, f"{100 * np.mean(values):.2f}", f"{100 * np.std(values):.2f}"]
-        for name, values in accuracies.items()
+        [
+            name,
+            f"{100 * np.mean(record['training_accuracy'][name]):.2f}",
+            f"{100 * np.mean(values):.2f}",
+            f"{100 * np.std(values):.2f}",
+        ]
+        for name, values in record["accuracy"].items()
     ]
     folder = pathlib.Path(FLAGS.output_dir)
-    _results.write_record(folder / "study.json", {"accuracy": accuracies})
-    table = _results.table(["variant", "accuracy, %", "standard deviation"], rows)
+    _results.write_record(folder / "study.json", record)
+    columns = ["variant", "of training images, %", "accuracy, %", "standard deviation"]
+    table = _results.table(columns, rows)
     _results.write_page(FLAGS.output or folder / "study.md", "One change at a time", table)
 
 

@@ -1,5 +1,6 @@
 """Local learning: the scope that detaches stages from each other, and a module for each rule."""
 
+from keras_bsd._rules.current import current_rule as current_rule
 from keras_bsd._rules.rate import rate_rule
 from keras_bsd._rules.scope import LocalLearning as LocalLearning
 from keras_bsd._rules.scope import active_scope as active_scope

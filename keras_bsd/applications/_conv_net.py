@@ -1,12 +1,14 @@
 """Convolutional classifier."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
+
+import keras
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
 from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
-from keras_bsd.applications._recognition import build_classifier, image_tensor
+from keras_bsd.applications._recognition import build_classifier, image_tensor, pool_spikes
 from keras_bsd.layers._conv import SpikingConv2D
 from keras_bsd.models._pair import BSDModel
 
@@ -22,6 +24,8 @@ def SpikingConvNet(
     input_tensor: Tensor | None = None,
     weights: Path | None = None,
     neuron: Config | None = None,
+    skips: Literal["dense"] | None = None,
+    decoder: Config | None = None,
     name: str = "spiking_conv_net",
     **kwargs: Any,
 ) -> BSDModel | Model:
@@ -34,26 +38,38 @@ def SpikingConvNet(
         timesteps: positive int, time steps for which a stimulus is held as a constant current.
         filters: positive ints, channels of each stage of 3x3 convolutions.
         pool_sizes: positive ints, as many as `filters`, the factor by which each stage shrinks the maps.
-        include_top, input_tensor, weights, neuron, name, **kwargs: see `SpikingMLP`.
+        skips: `"dense"`, by which each stage also receives the spikes of all earlier stages, their maps shrunk
+            to its size by max-pooling; or `None`, by which it receives those of the stage before it alone.
+        include_top, input_tensor, weights, neuron, decoder, name, **kwargs: see `SpikingMLP`.
 
     Returns:
         A `keras_bsd.BSDModel`, not compiled.
 
     Raises:
-        ValueError: as `SpikingMLP`, or `filters` and `pool_sizes` differ in length.
+        ValueError: as `SpikingMLP`, `filters` and `pool_sizes` differ in length, or there are too few stages
+            for `skips`.
 
     Example:
 
     >>> model = keras_bsd.applications.SpikingConvNet((28, 28, 1), 10, filters=(16, 32), pool_sizes=(2, 2))
     >>> [stage.output_features for stage in model.encoder_stages]
     [(14, 14, 16), (7, 7, 32)]
+
+    Source: Huang et al., "Densely Connected Convolutional Networks", CVPR 2017, for the skip connections.
     """
     timesteps = _checks.integer("timesteps", timesteps, low=1)
     filters, pool_sizes = stage_sizes("filters", filters), stage_sizes("pool_sizes", pool_sizes)
     if len(filters) != len(pool_sizes):
         raise ValueError(f"Give one pool size for each stage. Received: {filters=}, {pool_sizes=}")
+    _checks.one_of("skips", skips, ("dense", None))
+    if skips and len(filters) < 3:
+        raise ValueError(
+            "Dense skip connections need at least three stages, since the first receives the stimulus and the "
+            f"second no spikes but the first's. Received: {skips=}, {filters=}. Omit `skips`."
+        )
     new_neuron = neuron_factory(neuron)
     spikes = image_tensor(input_shape, input_tensor)
+    earlier: list[Tensor] = []
     for i, (channels, pool_size) in enumerate(zip(filters, pool_sizes, strict=True)):
         stage = SpikingConv2D(
             channels,
@@ -62,5 +78,8 @@ def SpikingConvNet(
             timesteps=timesteps if i == 0 else None,
             name=f"conv_{i + 1}",
         )
-        spikes = stage(spikes)
-    return build_classifier(spikes, classes, include_top, weights, name, kwargs)
+        below = [spikes, *earlier]
+        spikes = stage(keras.layers.Concatenate(name=f"conv_{i + 1}_inputs")(below) if earlier else spikes)
+        if skips == "dense" and i > 0:
+            earlier = [pool_spikes(maps, pool_size) for maps in below]
+    return build_classifier(spikes, classes, include_top, weights, decoder, name, kwargs)

@@ -21,6 +21,7 @@ def SpikingMLP(
     input_tensor: Tensor | None = None,
     weights: Path | None = None,
     neuron: Config | None = None,
+    decoder: Config | None = None,
     name: str = "spiking_mlp",
     **kwargs: Any,
 ) -> BSDModel | Model:
@@ -41,6 +42,8 @@ def SpikingMLP(
             `.keras` file that such a pair has saved, or of a `.weights.h5` file, or `None` for random weights.
             A preset and a `.keras` file provide the arguments above; those passed beside them must be equal.
         neuron: dict of `SpikingLIF` arguments, or `None` for its defaults.
+        decoder: dict of further arguments of `keras_bsd.mirror`, which builds the decoder (default: its
+            defaults; with `teacher_signal="rate"` those of version 0.1, a chain of stages).
         name: name of the model.
         **kwargs: further arguments of `keras_bsd.BSDModel`. Its `stimulus_range` is `(0, 1)` by default here;
             pass `None` if stimuli have another scale.
@@ -68,4 +71,4 @@ def SpikingMLP(
             count, neuron=new_neuron(), timesteps=timesteps if i == 0 else None, name=f"dense_{i + 1}"
         )
         spikes = stage(spikes)
-    return build_classifier(spikes, classes, include_top, weights, name, kwargs)
+    return build_classifier(spikes, classes, include_top, weights, decoder, name, kwargs)

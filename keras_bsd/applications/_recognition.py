@@ -1,5 +1,6 @@
 """What the classifiers share: their input, and the readout, decoder and weights around their stages."""
 
+import inspect
 import math
 
 import keras
@@ -10,6 +11,8 @@ from keras_bsd.applications._builders import load_weights, required, required_sh
 from keras_bsd.layers._readout import Readout
 from keras_bsd.models._mirror import mirror
 from keras_bsd.models._pair import BSDModel
+
+CHAIN = {"broadcast_concept": False, "gain": 1.0}  # arguments of `mirror` by which it was in version 0.1
 
 
 def stimulus_tensor(input_shape: Shape | None, input_tensor: Tensor | None) -> Tensor:
@@ -39,11 +42,25 @@ def image_tensor(input_shape: Shape | None, input_tensor: Tensor | None) -> Tens
     return images
 
 
+def pool_spikes(spikes: Tensor, pool_size: int, name: str | None = None) -> Tensor:
+    """Return the maps of spikes `(batch, time, height, width, channels)` at a smaller size.
+
+    The maximum of spikes is a spike.
+    """
+    if pool_size == 1:
+        return spikes
+    pooling = keras.layers.MaxPooling3D(
+        (1, pool_size, pool_size), padding="same", data_format="channels_last", name=name
+    )
+    return pooling(spikes)
+
+
 def build_classifier(
     spikes: Tensor,
     classes: int | None,
     include_top: bool,
     weights: Path | None,
+    decoder: Config | None,
     name: str,
     options: Config,
 ) -> BSDModel | Model:
@@ -51,7 +68,7 @@ def build_classifier(
 
     Args:
         spikes: symbolic tensor `(batch, time, ...)`.
-        classes, include_top, weights, name: see `SpikingMLP`.
+        classes, include_top, weights, decoder, name: see `SpikingMLP`.
         options: further arguments of `BSDModel`.
     """
     if classes is None and not include_top and weights is None:
@@ -61,8 +78,21 @@ def build_classifier(
     readout = Readout([*_scaled_maps(spikes), keras.layers.Dense(classes)], "softmax", name="scores")
     encoder = keras.Model(inputs, readout(spikes), name="encoder")
     options = {"stimulus_range": (0.0, 1.0), **options}
-    model = load_weights(BSDModel(encoder, mirror(encoder), name=name, **options), weights)
+    if decoder is None:
+        decoder = CHAIN if options.get("teacher_signal") == "rate" else {}
+    pair = BSDModel(encoder, mirror(encoder, **_decoder_arguments(decoder)), name=name, **options)
+    model = load_weights(pair, weights)
     return model if include_top else keras.Model(inputs, spikes, name=name)
+
+
+def _decoder_arguments(decoder):
+    known = [name for name in inspect.signature(mirror).parameters if name != "encoder"]
+    if not isinstance(decoder, dict) or not {*decoder} <= {*known}:
+        raise ValueError(
+            f"`decoder` must be a dict of arguments of keras_bsd.mirror ({', '.join(known)}), or None. "
+            f"Received: decoder={decoder!r}"
+        )
+    return decoder
 
 
 def _scaled_maps(spikes):

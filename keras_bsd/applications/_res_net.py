@@ -8,7 +8,7 @@ import keras
 from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
 from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
-from keras_bsd.applications._recognition import build_classifier, image_tensor
+from keras_bsd.applications._recognition import build_classifier, image_tensor, pool_spikes
 from keras_bsd.layers._conv import SpikingConv2D, SpikingResidualConv2D
 from keras_bsd.models._pair import BSDModel
 
@@ -24,6 +24,7 @@ def SpikingResNet(
     input_tensor: Tensor | None = None,
     weights: Path | None = None,
     neuron: Config | None = None,
+    decoder: Config | None = None,
     name: str = "spiking_res_net",
     **kwargs: Any,
 ) -> BSDModel | Model:
@@ -41,7 +42,7 @@ def SpikingResNet(
         timesteps: positive int, time steps for which a stimulus is held as a constant current.
         filters: positive ints, channels of each group.
         blocks: positive ints, as many as `filters`, the number of blocks in each group.
-        include_top, input_tensor, weights, neuron, name, **kwargs: see `SpikingMLP`.
+        include_top, input_tensor, weights, neuron, decoder, name, **kwargs: see `SpikingMLP`.
 
     Returns:
         A `keras_bsd.BSDModel`, not compiled.
@@ -68,15 +69,11 @@ def SpikingResNet(
         for block in range(1, count + 1):
             pool_size = 2 if group > 1 and block == 1 else 1
             spikes = _residual_block(spikes, channels, pool_size, new_neuron, f"block_{group}_{block}")
-    return build_classifier(spikes, classes, include_top, weights, name, kwargs)
+    return build_classifier(spikes, classes, include_top, weights, decoder, name, kwargs)
 
 
 def _residual_block(spikes, channels, pool_size, new_neuron, name):
-    skipped = spikes
-    if pool_size > 1:  # the maximum of spikes is a spike
-        skipped = keras.layers.MaxPooling3D(
-            (1, 2, 2), padding="same", data_format="channels_last", name=f"{name}_skip"
-        )(spikes)
+    skipped = pool_spikes(spikes, pool_size, name=f"{name}_skip")
     spikes = SpikingConv2D(channels, pool_size=pool_size, neuron=new_neuron(), name=f"{name}_a")(spikes)
     spikes = keras.layers.Concatenate(name=f"{name}_both")([spikes, skipped])
     residual = SpikingResidualConv2D(

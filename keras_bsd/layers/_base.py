@@ -110,7 +110,7 @@ class Stage(keras.layers.Layer):
             self.synapse.trainable = False
 
     def call(self, inputs: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
-        inputs = _rules.cut_gradient(inputs)
+        inputs = keras.tree.map_structure(_rules.cut_gradient, inputs)
         if mask is not None:
             self._check_mask(mask)
             mask = ops.cast(mask, "bool")
@@ -159,7 +159,8 @@ class Stage(keras.layers.Layer):
         raise NotImplementedError
 
     def _call_single_step(self, inputs, training):
-        states = _state_scope.initial_state(self, ops.shape(inputs)[0])
+        batch_size = ops.shape(keras.tree.flatten(inputs)[0])[0]
+        states = _state_scope.initial_state(self, batch_size)
         outputs, states = self.step(self._without_time(inputs), states, training)
         _state_scope.store_state(self, states)
         return outputs

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_bsd import _checks
-from keras_bsd._types import Layer
+from keras_bsd._types import Layer, Shape
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._normalization import Normalization
 from keras_bsd.layers._skip_conv import SkipConv2D
@@ -61,8 +61,8 @@ class SpikingConv2D(ConfiguredStage):
         self.filters, self.kernel_size, self.pool_size = filters, kernel_size, pool_size
         self.normalization = normalization
 
-    def backward_synapse(self) -> list[Layer]:
-        height, width, channels = self.input_features
+    def backward_synapse(self, features: tuple[Any, ...] | None = None) -> list[Layer]:
+        height, width, channels = features or self.input_features
         layers = [keras.layers.Conv2DTranspose(channels, self.kernel_size, strides=self.pool_size, **_MAPS)]
         excess = (-height % self.pool_size, -width % self.pool_size)
         if any(excess):
@@ -121,6 +121,6 @@ class SpikingResidualConv2D(ConfiguredStage):
         self.filters, self.skip_channels = convolution.filters, convolution.skip_channels
         self.kernel_size, self.normalization = convolution.kernel_size, normalization
 
-    def backward_synapse(self) -> list[Layer]:
-        channels = self.input_features[-1] - self.skip_channels
+    def backward_synapse(self, features: tuple[Any, ...] | None = None) -> list[Layer]:
+        channels = features[-1] if features else self.input_features[-1] - self.skip_channels
         return [keras.layers.Conv2DTranspose(channels, self.kernel_size, **_MAPS)]

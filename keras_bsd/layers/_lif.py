@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._backend import with_batch_size
-from keras_bsd._types import Config, Shape, Tensor
+from keras_bsd._types import Config, Function, Shape, Tensor
 from keras_bsd.layers._lif_cell import Reset, SpikingLIFCell, SurrogateLike
 from keras_bsd.layers._masks import mask_of
 from keras_bsd.layers._time_loop import batch_size_at_rest, scan_over_time
@@ -33,6 +33,8 @@ class SpikingLIF(keras.layers.Layer):
         initial_state: membrane `(batch, ...)`, or the list of tensors after the spikes that a layer with
             `return_state` returns.
         mask: booleans `(batch, time)`; where it is false, neurons do not spike and their state does not change.
+        linearize: bool, return the final state too, and behind it the tangents and sums of
+            `SpikingLIFCell.linearize`. No gradient then passes through the neurons.
             Returns spikes `(batch, time, ...)`, and the final state if `return_state`.
 
     Raises:
@@ -117,6 +119,7 @@ class SpikingLIF(keras.layers.Layer):
         currents: Tensor,
         initial_state: Tensor | list[Tensor] | None = None,
         mask: Tensor | None = None,
+        linearize: bool = False,
         training: bool = False,
     ) -> Tensor | tuple[Tensor, ...]:
         _checks.require_time_axis(self.__class__.__name__, currents.shape)
@@ -129,11 +132,14 @@ class SpikingLIF(keras.layers.Layer):
                 "Drop or fill up an incomplete batch, or build the network with another "
                 "keras.Input(batch_shape=...).",
             )
-        spikes, states = self._run(currents, self._initial_states(currents, initial_state), mask)
+        states = self._initial_states(currents, initial_state)
+        if linearize:
+            states = self.cell.with_tangents(states)
+        spikes, states = self._run(currents, states, mask, self.cell.linearize if linearize else self.cell)
         if self.stateful:
-            for variable, state in zip(self.states, states, strict=True):
+            for variable, state in zip(self.states, states[: len(self.states)], strict=True):
                 variable.assign(state)
-        return (spikes, *states) if self.return_state else spikes
+        return (spikes, *states) if self.return_state or linearize else spikes
 
     def _initial_states(self, currents, initial_state):
         if initial_state is None:
@@ -157,9 +163,9 @@ class SpikingLIF(keras.layers.Layer):
         size = ops.shape(currents)[0]
         return [with_batch_size(ops.cast(state, currents.dtype), size, message) for state in states]
 
-    def _run(self, currents, states, mask):
+    def _run(self, currents, states, mask, cell):
         def step(states, inputs):
-            spikes, states = self.masked_step(inputs[0], states, inputs[1] if mask is not None else None)
+            spikes, states = self.masked_step(inputs[0], states, None if mask is None else inputs[1], cell)
             return [spikes, *states[1:]], states
 
         sequences = [currents] if mask is None else [currents, mask_of(currents, mask)]
@@ -167,10 +173,10 @@ class SpikingLIF(keras.layers.Layer):
         return outputs[0], states
 
     def masked_step(
-        self, currents: Tensor, states: list[Tensor], mask: Tensor | None
+        self, currents: Tensor, states: list[Tensor], mask: Tensor | None, cell: Function | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """Return what the cell does, with no spikes and the old states where a mask `(batch,)` is false."""
-        spikes, new_states = self.cell(currents, states)
+        spikes, new_states = (cell or self.cell)(currents, states)
         if mask is None:
             return spikes, new_states
         mask = ops.reshape(mask, (-1,) + (1,) * (len(currents.shape) - 1))

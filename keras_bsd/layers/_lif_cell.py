@@ -143,6 +143,76 @@ class SpikingLIFCell(keras.layers.Layer):
             inputs = ops.where(states[1] <= 0, inputs, ops.zeros_like(inputs))
         return self.leak * states[0] + inputs
 
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """What `linearize` differentiates by: a constant shift of the current, and what neurons learn."""
+        learned = {"leak": self.trainable_leak, "threshold": self.trainable_threshold}
+        return ("current", *(name for name, is_learned in learned.items() if is_learned))
+
+    def with_tangents(self, states: list[Tensor]) -> list[Tensor]:
+        """Return states, and what `linearize` carries beside them: zeros, a tangent and a sum by direction."""
+        tangent = ops.zeros_like(states[0])
+        count = len(self.directions)
+        return [*states, *[tangent] * count, *[ops.cast(tangent, "float32")] * count]
+
+    def linearize(self, inputs: Tensor, states: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Process one time step, and carry the derivatives of membrane and spikes forward in time.
+
+        A tangent `e` is the derivative of the membrane by one of `directions`, for example by a shift of the
+        currents of all time steps by the same amount. With `h` the surrogate's derivative at a time step,
+
+            e <- beta e + 1;    ds = h e;    hard: e <- (1 - s) e,    soft: e <- e.
+
+        No gradient passes through what this method returns.
+
+        Args:
+            inputs: currents `(batch, ...)`.
+            states: list of tensors `(batch, ...)`: the states of `call`, a tangent for each direction, and the
+                sum of `ds` over time for each direction, in float32. `with_tangents` returns the first.
+
+        Returns:
+            Spikes `(batch, ...)`, and the new states.
+
+        Source: rate-based backpropagation, Yu et al., NeurIPS 2024, for the derivative by the current.
+        """
+        count = len(self.state_size)
+        states, carried = states[:count], states[count:]
+        membrane, active = self.charge(inputs, states), 1.0
+        if self.refractory_steps:
+            active = ops.cast(states[1] <= 0, membrane.dtype)
+        slope = active * self.surrogate.derivative(membrane - self.threshold)
+        spikes, new_states = self.call(inputs, states)
+        sources = {"current": active, "leak": states[0], "threshold": 0.0}
+        tangents, sums = [], []
+        for i, direction in enumerate(self.directions):
+            tangent, total = carried[i], carried[i + len(self.directions)]
+            by_threshold = 1.0 if direction == "threshold" else 0.0
+            tangent = self.leak * tangent + sources[direction]
+            change = slope * (tangent - by_threshold)
+            of_reset = 0.0 if self.detach_reset else change
+            if self.reset == "hard":
+                tangent = tangent * (1 - spikes) - membrane * of_reset
+            elif self.reset == "soft":
+                tangent = tangent - self.threshold * of_reset - spikes * by_threshold
+            tangents.append(ops.cast(tangent, membrane.dtype))
+            sums.append(total + ops.cast(change, total.dtype))
+        return ops.stop_gradient(spikes), [ops.stop_gradient(x) for x in (*new_states, *tangents, *sums)]
+
+    def response(self, current: Tensor, states: list[Tensor], steps: Any) -> Tensor:
+        """Return a tensor whose gradient is that of the firing rates.
+
+        Args:
+            current: mean current `(batch, ...)`.
+            states: list of tensors from `linearize`.
+            steps: time steps that the sums in `states` were taken over, a number or a tensor.
+        """
+        values = {"current": current, "leak": self.leak, "threshold": self.threshold}
+        sums = states[-len(self.directions) :]
+        return sum(
+            total / steps * ops.cast(values[direction], total.dtype)
+            for direction, total in zip(self.directions, sums, strict=True)
+        )
+
     def call(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         membrane = self.charge(inputs, states)
         spikes = self.surrogate(membrane - self.threshold)

@@ -154,32 +154,30 @@ class SpikingRecurrent(ConfiguredStage):
         trace = self._carried_loop(inputs, training)
         return trace.in_place(trace.spikes)
 
-    def spikes_and_mean_current(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor]:
-        trace = self._carried_loop(inputs, training)
-        tensors = {
-            name: ops.stop_gradient(tensor) for name, tensor in trace._asdict().items() if name != "order"
-        }
-        trace = trace._replace(**tensors)
+    def linearized(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
+        trace = self._carried_loop(inputs, training, linearize=True)
         before = ops.concatenate([trace.previous_spikes, trace.spikes[:, :-1]], axis=1)
-        inputs, affine, feedback = trace.inputs, trace.affine, trace.feedback
+        inputs, *values = map(
+            ops.stop_gradient, (trace.inputs, before, trace.affine, trace.feedback, *trace.slopes)
+        )
         if self.targets == "last":
-            first, mask = -self.delays, active_mask()
+            mask = active_mask()
             if mask is None:
-                inputs, before, affine, feedback = (
-                    inputs[:, first:],
-                    before[:, -1:],
-                    affine[:, -1:],
-                    feedback[:, -1:],
-                )
+                inputs = inputs[:, -self.delays :]
+                values = [tensor[:, -1:] for tensor in values]
             else:
                 last = ops.maximum(_count(mask) - 1, 0)
                 inputs = gather(inputs, last + ops.arange(self.delays, dtype="int32")[None])
-                before, affine, feedback = (gather(values, last) for values in (before, affine, feedback))
+                values = [gather(tensor, last) for tensor in values]
+        before, affine, feedback, *slopes = values
         current = with_value(self._apply_affine(inputs, training), affine)
         current = current + with_value(self.recurrent(ops.mean(before, axis=2)), feedback)
         current = self._apply_remaining(current, training)
-        current = current if self.targets == "last" else trace.in_place(current)
-        return trace.in_place(trace.spikes), self._samples(current)
+        response = self.neuron.cell.response(current, slopes, self._steps)
+        spikes = ops.stop_gradient(trace.in_place(trace.spikes))
+        if self.targets != "last":
+            current, response = trace.in_place(current), trace.in_place(response)
+        return spikes, self._samples(current), self._samples(response)
 
     def firing_rates(self, spikes: Tensor) -> Tensor:
         spikes = take_last(spikes, active_mask())[:, None] if self.targets == "last" else spikes
@@ -192,16 +190,23 @@ class SpikingRecurrent(ConfiguredStage):
     def _call_single_step(self, inputs, training):
         return self.call_local(inputs, training)  # in any scope, an element takes all its time steps
 
-    def _carried_loop(self, inputs, training):
+    def _carried_loop(self, inputs, training, linearize=False):
         """Run over all elements, from the state of the active `StateScope` if there is one, or from rest."""
         states = _state_scope.initial_state(self, ops.shape(inputs)[0])
-        trace, states = self._loop(inputs, states, training)
+        trace, states = self._loop(inputs, states, training, linearize)
         _state_scope.store_state(self, states)
         return trace
 
-    def _loop(self, inputs, states, training):
+    def _loop(self, inputs, states, training, linearize=False):
         """Return the `_Trace` of a loop over all elements, and the state after it."""
         past, *states = states
+        cell = self.neuron.cell
+        step = cell.linearize if linearize else cell
+        resting = len(cell.state_size)
+        initial_spikes = states[-1]
+        if linearize:  # at each element anew: no derivative goes beyond it
+            sums = cell.with_tangents(states[:1])[-len(cell.directions) :]
+            states = [*states[:-1], *sums, initial_spikes]
         rates = inputs if self.timesteps else ops.mean(inputs, axis=2)
         rates = ops.cast(rates, self.compute_dtype)
         mask, order = active_mask(), None
@@ -212,13 +217,15 @@ class SpikingRecurrent(ConfiguredStage):
         affine = self._apply_affine(inputs, training)
 
         def element(states, inputs):
-            *membranes, spikes = before = states
+            membranes, spikes, before = states[:resting], states[-1], states
             feedback = self.recurrent(ops.mean(spikes, axis=1))
             current = self._apply_remaining(inputs[0] + feedback, training)
+            traced = cell.with_tangents(membranes) if linearize else membranes
             steps = []
             for _ in range(self._steps):
-                spikes, membranes = self.neuron.cell(current, membranes)
+                spikes, traced = step(current, traced)
                 steps.append(spikes)
+            membranes = [*traced[:resting], *(traced[-len(cell.directions) :] if linearize else [])]
             spikes = ops.stack(steps, axis=1)
             after = [*membranes, spikes]
             if mask is not None:
@@ -230,11 +237,13 @@ class SpikingRecurrent(ConfiguredStage):
             return [feedback, *membranes[1:], spikes], after
 
         sequences = [affine] if mask is None else [affine, mask_of(affine, skipping)]
-        (feedback, *_, spikes), final = scan_over_time(element, states, sequences, unroll=1)
+        (feedback, *inner, spikes), final = scan_over_time(element, states, sequences, unroll=1)
         past = inputs[:, ops.shape(inputs)[1] - self.delays + 1 :]
         if mask is not None and self.delays > 1:
             past = gather(inputs, _count(mask) + ops.arange(self.delays - 1, dtype="int32")[None])
-        return _Trace(inputs, affine, feedback, spikes, states[-1][:, None], order), [past, *final]
+        slopes = inner[resting - 1 :]
+        trace = _Trace(inputs, affine, feedback, spikes, initial_spikes[:, None], slopes, order)
+        return trace, [past, *final[:resting], final[-1]]
 
     def _inner_layers(self):
         return [*super()._inner_layers(), self.recurrent]
@@ -257,6 +266,9 @@ class _Trace(NamedTuple):
     feedback: Tensor  # the recurrent share, (batch, elements, units)
     spikes: Tensor  # (batch, elements, time, units)
     previous_spikes: Tensor  # of the element before the sequence, (batch, 1, time, units)
+    slopes: list[
+        Tensor
+    ]  # of a linearized loop, the sums of its slopes over each element, (batch, elements, units)
     order: Tensor | None  # indices of the elements, those that are skipped last; None without a mask
 
     def in_place(self, values):

@@ -15,7 +15,7 @@ from keras_bsd._types import Config, Layer, Model, Shape, Tensor
 from keras_bsd.layers._base import Stage, apply_layers
 from keras_bsd.layers._kinds import count_leading_affine
 from keras_bsd.layers._lif import SpikingLIF
-from keras_bsd.layers._masks import active_mask, mean_over_time
+from keras_bsd.layers._masks import active_mask, expand_like, mean_over_time
 from keras_bsd.layers._normalization import Normalization, normalization_layers
 from keras_bsd.layers._time_loop import hold
 
@@ -151,8 +151,7 @@ class SpikingStage(Stage):
         return self.neuron.cell.get_initial_state(batch_size)
 
     def step(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
-        inputs = inputs if self.timesteps is not None else ops.expand_dims(inputs, 1)
-        currents, mask = self.currents(inputs, training)[:, 0], active_mask()
+        currents, mask = self.currents(self._as_one_step(inputs), training)[:, 0], active_mask()
         return self.neuron.masked_step(currents, states, None if mask is None else mask[:, 0])
 
     def _call_single_step(self, inputs, training):
@@ -166,6 +165,9 @@ class SpikingStage(Stage):
 
     def _without_time(self, inputs):
         return inputs[:, 0] if self.timesteps is None else inputs
+
+    def _as_one_step(self, inputs):
+        return ops.expand_dims(inputs, 1) if self.timesteps is None else inputs
 
     def spikes(self, inputs: Tensor, training: bool) -> Tensor:
         """Return spikes `(batch, time, ...)`, through which gradients pass."""
@@ -183,23 +185,26 @@ class SpikingStage(Stage):
         """Return currents `(batch, time, ...)` from the output of `affine_part`, by the remaining layers."""
         return self._each_step(self._apply_remaining, affine, training)
 
-    def fire(self, currents: Tensor) -> Tensor:
+    def fire(self, currents: Tensor, **options: Any) -> Any:
         """Return the neurons' spikes `(batch, time, ...)` for the currents of `currents`."""
         if self.timesteps is not None:
             currents = hold(currents, self.timesteps)
         mask = active_mask()
-        return self.neuron(currents) if mask is None else self.neuron(currents, mask=mask)
+        return self.neuron(currents, **options, **({} if mask is None else {"mask": mask}))
 
     def firing_rates(self, spikes: Tensor) -> Tensor:
         """Return the representation of each sample: spikes per time step, `(batch, ...)`, in float32."""
         return mean_over_time(ops.cast(spikes, "float32"))
 
-    def spikes_and_mean_current(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor]:
-        """Return detached spikes and the differentiable mean current, for the rate rule."""
+    def linearized(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Return detached spikes, the mean current, and a tensor whose gradient is that of the firing rates."""
         affine = ops.stop_gradient(self.affine_part(inputs, training))
-        spikes = self.fire(ops.stop_gradient(self.remaining_part(affine, training)))
-        # A learned leak or threshold would still pass a gradient.
-        return ops.stop_gradient(spikes), self.mean_current(inputs, affine, training)
+        currents = ops.stop_gradient(self.remaining_part(affine, training))
+        spikes, *states = self.fire(currents, linearize=True)
+        mask = active_mask()
+        steps = ops.shape(spikes)[1] if mask is None else _count_steps(mask, spikes)
+        mean_current = self.mean_current(inputs, affine, training)
+        return spikes, mean_current, self.neuron.cell.response(mean_current, states, steps)
 
     def mean_current(self, inputs: Tensor, affine: Tensor, training: bool) -> Tensor:
         """Return the current `(batch, ...)` of the time-averaged input, without updating statistics.
@@ -208,12 +213,15 @@ class SpikingStage(Stage):
         applied to the averaged input: one product for each weight in place of one for each time step. Compilers
         drop the unused value of that product.
         """
-        averaged = mean_over_time(inputs) if self.timesteps is None else inputs
         state = [(variable, variable.value) for variable in self.synapse.variables]
         with keras.StatelessScope(state):  # an activity regulariser must not count twice, either
-            averaged = self._apply_affine(averaged, training)
+            averaged = self._affine_of_mean(inputs, training)
             averaged = with_value(averaged, ops.stop_gradient(mean_over_time(affine)))
             return self._apply_remaining(averaged, training)
+
+    def _affine_of_mean(self, inputs, training):
+        averaged = mean_over_time(inputs) if self.timesteps is None else inputs
+        return self._apply_affine(averaged, training)
 
     def _apply_all(self, inputs, training, rows=None):
         return apply_layers(self.synapse.layers, inputs, training, rows)
@@ -242,6 +250,11 @@ class SpikingStage(Stage):
         # The stage builds its neurons: a learned leak or threshold cannot be built twice.
         neuron = {key: value for key, value in config["neuron"].items() if key != "build_config"}
         return super().from_config({**config, "neuron": keras.saving.deserialize_keras_object(neuron)})
+
+
+def _count_steps(mask, spikes):
+    """Return the unmasked time steps of each sample, `(batch, 1, ...)`."""
+    return expand_like(ops.maximum(ops.sum(ops.cast(mask, "float32"), axis=1), 1), spikes[:, 0])
 
 
 class ConfiguredStage(SpikingStage):

@@ -44,7 +44,7 @@ class Distillation(NamedTuple):
 
 def run_locally(network, inputs, rule):
     """Run a network in training by a local rule; return its outputs and the scope of its stages."""
-    with _rules.LocalLearning(_rules.RULES[rule]) as scope:
+    with _rules.LocalLearning(rule) as scope:
         outputs = network(inputs, training=True)
     return outputs, scope
 

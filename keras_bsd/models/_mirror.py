@@ -1,20 +1,25 @@
 """The decoder that mirrors an encoder."""
 
+import math
 from typing import Literal
 
 import keras
 
+from keras_bsd import _checks
 from keras_bsd._types import Model
+from keras_bsd.layers._guided import GuidedStage
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
-from keras_bsd.models._structure import check_built
+from keras_bsd.models._structure import check_built, has_activation
 
 
 def mirror(
     encoder: Model,
     timesteps: int | None = None,
     normalization: Literal["batch", "layer"] | None = "batch",
+    broadcast_concept: bool | None = None,
+    gain: float | None = None,
     name: str = "decoder",
 ) -> Model:
     """Return a decoder, from concept to stimulus, whose stages mirror those of an encoder.
@@ -27,13 +32,21 @@ def mirror(
             chain, ending in a `Readout`; skip connections around stages are allowed.
         timesteps: positive int (default: that of the encoder's spikes).
         normalization: `"batch"`, `"layer"` or `None`, of the decoder's currents.
+        broadcast_concept: bool, whether every stage receives the concept beside the spikes from above, see
+            `keras_bsd.layers.GuidedStage`, by which stages far from the concept are as good teachers as those
+            near it (default: whether the encoder outputs probabilities of classes).
+        gain: positive float, by which the initial kernels of the decoder's stages are multiplied. Behind
+            normalisation it changes no current, but how slowly the kernels' directions change: a teacher should
+            change more slowly than those that it teaches. Default: 5 where stages receive the concept and have
+            normalisation, otherwise 1.
         name: name of the decoder.
 
     Returns:
-        `keras.Sequential`.
+        `keras.Model`.
 
     Raises:
-        ValueError: there is no readout or more than one, or a later stage has `timesteps`.
+        ValueError: there is no readout or more than one, a later stage has `timesteps`, or `gain` is given
+            without a normalisation.
         NotImplementedError: a stage has no `backward_synapse`; write the decoder by hand.
 
     Example:
@@ -54,20 +67,58 @@ def mirror(
             "`encoder` must end in its one Readout, and only its first stage takes `timesteps`, since the "
             f"others get spikes. Received: {len(readouts)} readouts, `timesteps` in {', '.join(held) or 'none'}"
         )
-    (readout,) = readouts
-    decoder = keras.Sequential([keras.Input(encoder.output_shape[1:], name="concept")], name=name)
-    timesteps = timesteps or spiking[-1].output.shape[1]
-    above, names = readout, stage_names(encoder)
+    if broadcast_concept is None:
+        probabilities = has_activation(encoder, keras.activations.softmax, keras.activations.sigmoid)
+        broadcast_concept = probabilities and len(encoder.output_shape) == 2
+    gain = _checked_gain(gain, normalization, broadcast_concept)
+    (above,) = readouts
+    names, spikes = stage_names(encoder), None
+    concept = keras.Input(encoder.output_shape[1:], name="concept")
     for stage in reversed(spiking):
-        decoder.add(
-            SpikingStage(
-                above.backward_synapse(),
-                neuron=SpikingLIF.from_config({**stage.neuron.get_config(), "stateful": False}),
-                timesteps=timesteps if above is readout else None,
-                normalization=normalization,
-                name=f"{names[stage]}_mirror",
-            )
-        )
+        synapse = _backward_synapse(above, stage.output_features)
+        options = {
+            "neuron": SpikingLIF.from_config({**stage.neuron.get_config(), "stateful": False}),
+            "normalization": normalization,
+            "name": f"{names[stage]}_mirror",
+        }
+        if spikes is None:
+            steps = timesteps or spiking[-1].output.shape[1]
+            spikes = SpikingStage(synapse, timesteps=steps, **options)(concept)
+        elif broadcast_concept:
+            spikes = GuidedStage(synapse, _guide(stage.output_features), **options)([spikes, concept])
+        else:
+            spikes = SpikingStage(synapse, **options)(spikes)
         above = stage
-    decoder.add(Readout(above.backward_synapse(), name="stimulus"))
+    stimulus = Readout(_backward_synapse(above, encoder.input_shape[1:]), name="stimulus")(spikes)
+    decoder = keras.Model(concept, stimulus, name=name)
+    for stage in flatten_stages(decoder, SpikingStage):
+        for weight in stage.trainable_weights:
+            if len(weight.shape) > 1:
+                weight.assign(gain * weight.value)
     return decoder
+
+
+def _checked_gain(gain, normalization, broadcast_concept):
+    if gain is None:
+        return 5.0 if normalization and broadcast_concept else 1.0
+    gain = _checks.real("gain", gain, low=0.0, low_open=True)
+    if gain != 1 and normalization is None:
+        raise ValueError(
+            "`gain` sets the pace of kernels behind a normalisation; without one it would multiply the "
+            f"currents. Received: {gain=}, {normalization=}. Set `normalization`, or omit `gain`."
+        )
+    return gain
+
+
+def _backward_synapse(stage, features):
+    """Return a stage's `backward_synapse` to `features`, which are its inputs but for skip connections."""
+    return stage.backward_synapse() if features == stage.input_features else stage.backward_synapse(features)
+
+
+def _guide(features):
+    """Return layers from the concept to the currents of one time step."""
+    return [
+        keras.layers.Flatten(data_format="channels_last"),
+        keras.layers.Dense(math.prod(features), use_bias=False),
+        keras.layers.Reshape(features),
+    ]

@@ -32,6 +32,7 @@ from keras_bsd.models._structure import (
 
 Task = Literal["classification", "regression"]
 Rule = Literal["rate", "surrogate"]
+TeacherSignal = Literal["current", "rate"]
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -70,6 +71,9 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             stage.
         stimulus_range: `(low, high)` in which stimuli must lie; data in memory and the first batch of a stream
             are checked, by all methods that take stimuli. Default: not checked.
+        teacher_signal: what the encoder's firing rates are compared with: `"current"`, the mean current of a
+            decoder's stage, or `"rate"`, its firing rates, which few timesteps make coarse, as in the paper.
+            Default: `"current"` with a codebook, for which it was found better, and otherwise `"rate"`.
         check_numerics: raise at any batch of a stream with NaN, infinity or an unknown class, before it changes
             a weight. Without it the first batch is checked; data in memory always is, as a whole. Every batch
             then passes through the host, which takes time.
@@ -111,6 +115,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         local_readout_weight: float = 0.0,
         stimulus_range: tuple[float, float] | None = None,
         check_numerics: bool = False,
+        teacher_signal: TeacherSignal | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -122,6 +127,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         self.negatives = _checks.one_of("negatives", negatives, NEGATIVES)
         self.layer_loss = layer_loss_of(layer_loss)
         self.recall_loss = recall_loss_of(recall_loss)
+        self.teacher_signal = self._teacher_signal_of(teacher_signal)
         self.encoder, self.decoder = encoder, decoder
         self.encoder_stages, self.decoder_stages = paired_stages(encoder, decoder)
         self._check_ends()
@@ -139,6 +145,19 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         )
         self._guard = BatchGuard(checks, check_numerics, self.local_values, self.stream_like)
         self.build(encoder.input_shape)
+
+    def _teacher_signal_of(self, signal):
+        centring = getattr(self.layer_loss, "centring", "batch")
+        if signal is None:
+            return "current" if self.codebook and centring is not None else "rate"
+        _checks.one_of("teacher_signal", signal, get_args(TeacherSignal))
+        if signal == "current" and centring is None:
+            raise ValueError(
+                "Currents have any sign and rates none, so that their cosine means something only if both are "
+                f"centred. Received: teacher_signal={signal!r}, layer_loss with centring=None. Set `centring` "
+                'to "batch" or "sample", or `teacher_signal` to "rate".'
+            )
+        return signal
 
     @property
     def _classifies(self):
@@ -201,8 +220,10 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         self._guard.checks.check_axes(x, y)
         stimuli, targets = self._decoder_views(x, y)
         concepts = ops.eye(targets.shape[-1], dtype=targets.dtype) if self.codebook else targets
-        recalled, decoding = run_locally(self.decoder, self._decoder_inputs(concepts), self.rule)
-        scores, encoding = run_locally(self.encoder, x, self.rule)
+        rule = _rules.RULES[self.rule]
+        teaching = rule if self.teacher_signal == "rate" else _rules.current_rule
+        recalled, decoding = run_locally(self.decoder, self._decoder_inputs(concepts), teaching)
+        scores, encoding = run_locally(self.encoder, x, rule)
         weights = self._weights_of_samples(sample_weight, encoding.masks)
         present = present_samples(weights)
 
@@ -348,11 +369,15 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             "local_readout_weight": self.local_readout_weight,
             "stimulus_range": self.stimulus_range,
             "check_numerics": self.check_numerics,
+            "teacher_signal": self.teacher_signal,
         }
 
     @classmethod
     def from_config(cls, config: Config, custom_objects: dict[str, Any] | None = None) -> "BSDModel":
-        config = rename_keys(config, cls._renamed_keys)
+        config = {
+            "teacher_signal": "rate",
+            **rename_keys(config, cls._renamed_keys),
+        }  # version 0.1 had no other
         application = config.pop("application", None)
         if config["negatives"] == "unlike":  # its name in version 0.1
             config["negatives"] = "dissimilar"

@@ -32,5 +32,6 @@ def paper_configuration() -> Config:
         "rule": "surrogate",
         "codebook": False,
         "negatives": "all",
+        "teacher_signal": "rate",
         "layer_loss": ReCo(margin=1.0, negative_weight=0.6, centring=None, grid=None),
     }

@@ -125,21 +125,71 @@ def test_local_learning_has_the_same_spikes_and_true_rates(rule, timesteps):
     assert _rules.active_scope() is None
 
 
-def test_rate_rule_is_one_product_of_rate_and_error():
-    stage = SpikingStage(keras.layers.Dense(4, use_bias=False), SpikingLIF(0.5, threshold=0.6))
-    inputs, upstream = binary((5, 3, 6)), np.random.default_rng(1).normal(size=(5, 4)).astype("float32")
-    stage.build(inputs.shape)
+def gradients_by(rule, stage, inputs, mask=None):
+    """Return the gradients of a weighted sum of the stage's representation by its weights."""
+    upstream = np.random.default_rng(1).normal(size=(len(inputs), *stage.output_features)).astype("float32")
 
     def loss():
-        with _rules.LocalLearning(_rules.rate_rule) as scope:
-            stage(inputs)
+        with _rules.LocalLearning(_rules.RULES[rule]) as scope:
+            stage(inputs, mask=mask)
         return ops.sum(scope.representations[stage] * ops.convert_to_tensor(upstream))
 
-    (gradient,) = weight_gradients(loss, stage.trainable_variables)
-    rates = inputs.mean(axis=1)
-    distance = rates @ stage.get_weights()[0] - 0.6 / 1.5
-    slope = 1 / (1 + (np.pi * distance) ** 2)
-    np.testing.assert_allclose(gradient, rates.T @ (upstream * slope), rtol=1e-4, atol=1e-6)
+    return upstream, weight_gradients(loss, stage.trainable_variables)
+
+
+def test_rate_rule_is_one_product_of_rate_and_error():
+    """The error holds the derivative of the rate by a shift of the current, here by its recursion."""
+    stage = SpikingStage(keras.layers.Dense(4, use_bias=False), SpikingLIF(0.5, threshold=0.6))
+    inputs = binary((5, 6, 6))
+    stage.build(inputs.shape)
+    upstream, (gradient,) = gradients_by("rate", stage, inputs)
+    membrane, tangent, slope = 0.0, 0.0, 0.0
+    for t in range(6):
+        membrane = 0.5 * membrane + inputs[:, t] @ stage.get_weights()[0]
+        tangent = 0.5 * tangent + 1
+        slope = slope + tangent / (1 + (np.pi * (membrane - 0.6)) ** 2) / 6
+        silent = membrane < 0.6
+        membrane, tangent = membrane * silent, tangent * silent
+    np.testing.assert_allclose(gradient, inputs.mean(axis=1).T @ (upstream * slope), rtol=1e-4, atol=1e-6)
+
+
+NEURONS = {
+    "hard": {},
+    "soft": {"reset": "soft"},
+    "none": {"reset": "none", "tau": 3.0},
+    "refractory": {"refractory_steps": 2},
+    "hard, learned": {"trainable_leak": True, "trainable_threshold": True},
+    "soft, learned": {"reset": "soft", "trainable_leak": True, "trainable_threshold": True},
+    "hard, reset attached": {"detach_reset": False, "trainable_leak": True, "trainable_threshold": True},
+    "soft, reset attached": {"detach_reset": False, "reset": "soft", "trainable_threshold": True},
+}
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("timesteps", [1, 7])
+def test_for_constant_inputs_the_rate_rule_is_the_gradient_through_time(neuron, timesteps):
+    stage = SpikingDense(16, None, SpikingLIF(**NEURONS[neuron]), timesteps)
+    inputs = np.random.default_rng(2).normal(size=(8, 5)).astype("float32")
+    stage.build(inputs.shape)
+    (_, rate), (_, surrogate) = (gradients_by(rule, stage, inputs) for rule in ("rate", "surrogate"))
+    for one, other in zip(rate, surrogate, strict=True):
+        assert np.any(other) or timesteps == 1  # after one step no leak has had an effect
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_masked_steps_are_in_no_slope():
+    stage = SpikingDense(4, None, SpikingLIF(trainable_threshold=True))
+    inputs, mask = binary((5, 6, 3)), np.arange(6) < np.array([[6], [1], [3], [4], [2]])
+    stage.build(inputs.shape)
+    upstream, together = gradients_by("rate", stage, inputs, mask)
+    single = [0.0] * len(together)
+    for sample, length in enumerate(mask.sum(axis=1)):
+        alone, gradients = gradients_by("rate", stage, inputs[[sample], :length])
+        scale = upstream[sample] / alone[0]
+        scaled = [gradients[0] * scale, gradients[1] * scale]
+        single = [total + gradient for total, gradient in zip(single, scaled, strict=False)]
+    for one, other in zip(together[:2], single[:2], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", STAGES)
