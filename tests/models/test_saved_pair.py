@@ -146,6 +146,23 @@ def test_several_files_of_weights(tmp_path):
     assert_same(copy, model)
     with pytest.raises(ValueError, match="and not in the file"):
         SpikingMLP(**{**BASE, "units": (6, 5, 4)}).load_weights(tmp_path / "a.weights.json")
+    with pytest.raises(ValueError, match="encoder.0.neuron.beta is 0.5 in the file and 0.9 in the model"):
+        SpikingMLP(**BASE, neuron={"beta": 0.9}).load_weights(tmp_path / "a.weights.json")
+    with pytest.raises(ValueError, match="encoder.0.timesteps is 2 in the file and 3"):
+        SpikingMLP(**{**BASE, "timesteps": 3}, weights=tmp_path / "a.weights.json")
+
+
+def test_one_of_several_files_of_weights_is_damaged_or_missing(tmp_path):
+    model = SpikingMLP(**BASE)
+    model.save_weights(tmp_path / "a.weights.json", max_shard_size=1e-6)
+    part = sorted(tmp_path.glob("a_*.weights.h5"))[-1]
+    content = part.read_bytes()
+    part.write_bytes(content[:200] + b"?" + content[201:])
+    with pytest.raises(ValueError, match="its checksum is not that of its content. Copy it again"):
+        model.load_weights(tmp_path / "a.weights.json")
+    part.unlink()
+    with pytest.raises(ValueError, match=f"a.weights.json must be a complete file of weights.*{part.name}"):
+        model.load_weights(tmp_path / "a.weights.json")
 
 
 def test_other_programs_read_sealed_files(tmp_path):
