@@ -107,6 +107,13 @@ class SavedPair(keras.Model):
             if not compare_input:
                 saved, present = map(_architecture.without_input, (saved, present))
             lines = _architecture.differences(saved, present)
+            if not _architecture.are_quantized_alike(saved, present):
+                raise ValueError(
+                    f"{path} must hold weights quantised as those of this network, {self.name!r}. "
+                    f"Received: {'; '.join(lines)}. Load weights in single precision before `quantize`, and "
+                    "quantised ones after `quantize` in the same mode, or the network of a `.keras` file by "
+                    "keras.saving.load_model."
+                )
         if lines[_SHOWN:]:
             lines = [*lines[:_SHOWN], f"{len(lines) - _SHOWN} further settings differ"]
         lines += files.mismatches(inventory, self._inventory())
