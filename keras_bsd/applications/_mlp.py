@@ -43,7 +43,7 @@ def SpikingMLP(
         neuron: dict of `SpikingLIF` arguments, or `None` for its defaults.
         name: name of the model.
         **kwargs: further arguments of `keras_bsd.BSDModel`. Its `stimulus_range` is `(0, 1)` by default here;
-            pass `None` if stimuli have another scale.
+            pass `None` if stimuli have another scale. A `.keras` file provides it, too.
 
     Returns:
         A `keras_bsd.BSDModel`, not compiled.
