@@ -134,8 +134,8 @@ def _check_explicit(weights, known, application, explicit):
         return
     if not _presets.is_preset(weights):
         raise ValueError(
-            f"{weights} holds {_call(known.application or application, all_known)}. Omit the arguments that the "
-            f"file provides, or pass the same. Received: {_call(application, explicit)}"
+            f"{weights} holds {_call(known.application or application, all_known)}. Omit the arguments that "
+            f"the file provides, or pass the same. Received: {_call(application, explicit)}"
         )
     fitting = [repr(name) for name in _presets.names() if _fits(_known_network(name), application, explicit)]
     raise ValueError(

@@ -5,9 +5,9 @@ import contextlib
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._arrays import check_finite
 from keras_bsd._observe import arrays
 from keras_bsd.layers._stage import stage_names
-from keras_bsd.models._data_checks import check_finite
 
 
 def fits(x, network):

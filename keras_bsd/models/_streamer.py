@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._arrays import as_numbers
 from keras_bsd._state_scope import StateScope
 from keras_bsd._types import Array, ArrayLike, Model
 from keras_bsd.encoding import OneHotEncoder
@@ -93,8 +94,7 @@ class Streamer:
                 f"An element of the stream must have shape {expected}. Received: shape={element.shape}. "
                 "The stream's state is unchanged."
             )
-        if element.dtype.kind not in "buif":
-            raise ValueError(f"An element of the stream must be numbers. Received: dtype={element.dtype}")
+        element = as_numbers("An element of the stream", element)
         if not np.isfinite(element).all():
             raise ValueError(
                 f"An element of the stream must be finite. Received: {element}. The stream's state is "

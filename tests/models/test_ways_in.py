@@ -255,7 +255,7 @@ def test_time_before_the_batch():
 @pytest.mark.parametrize("ids", [[[0, 1, 3]], [[0, -1, 2]], [[0.5, 0, 0]]])
 def test_unknown_tokens(ids):
     model = keras_bsd.applications.SpikingCharRNN("abc", units=(4,), timesteps=2)
-    message = r"Token ids must (lie in \[0, 2\]. Received: -?\d to \d|be integers)"
+    message = r"Token ids must (lie in \[0, 2\]. Received: values from -?\d to \d|be integers)"
     with pytest.raises(ValueError, match=message):
         model.predict(np.array(ids), verbose=0)
 
