@@ -49,7 +49,8 @@ class StimulusGrid(keras.callbacks.Callback):
         columns: int = 10,
     ) -> None:
         super().__init__()
-        self.folder, self.log_dir = expand(folder), None if log_dir is None else expand(log_dir)
+        self.folder = expand(folder, "folder")
+        self.log_dir = None if log_dir is None else expand(log_dir, "log_dir")
         self.x = None if x is None else np.asarray(x)
         self.every = _checks.integer("every", every, low=1)
         self.columns = _checks.integer("columns", columns, low=1)

@@ -3,12 +3,15 @@
 import collections
 import contextlib
 import functools
+import json
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_bsd import _checks
+from keras_bsd._arrays import check_finite, lie_within
+from keras_bsd._files import expand
 from keras_bsd._optional import require
 from keras_bsd._types import ArrayLike, Model, Path
 from keras_bsd.export import _streaming as streaming
@@ -45,7 +48,7 @@ def check_onnx(model: Model, filepath: Path, x: ArrayLike, y: ArrayLike | None =
 
     Raises:
         ValueError: the file is not a complete ONNX file or does not take the model's stimuli, `x` or `y` has
-            another shape, or `x` is not finite.
+            another shape, or `x` is not finite or out of the `stimulus_range` of the file's metadata.
         ImportError: `onnxruntime`, of the extra `serving`, is not installed.
 
     Example:
@@ -56,10 +59,11 @@ def check_onnx(model: Model, filepath: Path, x: ArrayLike, y: ArrayLike | None =
     >>> keras_bsd.export.check_onnx(model, "network.onnx", x)["outputs"]["scores"]["same"]
     1.0
     """
-    network = exported_network(model)
+    network, filepath = exported_network(model), expand(filepath, "filepath")
     stimuli = _checked_stimuli(network, x)
     labels = None if y is None else _checked_classes(network, y, stimuli)
     session = open_session(filepath)
+    check_file_range(session, stimuli, filepath)
     states = _checked_states(network, session, stimuli.shape[1:], filepath)
     run = functools.partial(_run, filepath, session, network, states)
     outputs: dict[str, list] = {}
@@ -86,22 +90,20 @@ def _checked_stimuli(network, x):
         raise ValueError(
             f"`x` must be an array of shape {expected}. Received: {type(x).__name__} of shape {array.shape}"
         )
-    return require_finite("x", array).astype(network.inputs[0].dtype)
+    check_finite("x", array)
+    return array.astype(network.inputs[0].dtype)
 
 
-def require_finite(name, x):
-    """Return `x` as an array, or raise unless it holds finite numbers."""
-    array = np.asarray(x)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"`{name}` must hold numbers. Received: dtype={array.dtype}")
-    unusable = np.argwhere(~np.isfinite(array))
-    if len(unusable):
-        index = tuple(unusable[0].tolist())
+def check_file_range(session, x, filepath):
+    """Raise unless stimuli lie in the range that a file's metadata has, if it has one."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    with readable(filepath):
+        low, high = map(float, json.loads(metadata.get("stimulus_range", "[-Infinity, Infinity]")))
+    if not lie_within(float(x.min()), float(x.max()), low, high):
         raise ValueError(
-            f"`{name}` must be finite. Received: {len(unusable)} values that are not, the first "
-            f"{name}[{', '.join(map(str, index))}]={array[index]}"
+            f"`x` must lie in the range of stimuli that {filepath} expects, {low:g} to {high:g}. Received: "
+            f"values from {x.min():g} to {x.max():g}. Preprocess `x` as for training."
         )
-    return array
 
 
 def _checked_classes(network, y, stimuli):

@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 from onnx import numpy_helper
 
-from keras_bsd.export import check_onnx, export_onnx
+import keras_bsd
+from keras_bsd.export import check_onnx, compress_onnx, export_onnx
 from keras_bsd.export._network import run_with_margins
 from keras_bsd.layers import Readout, SpikingStage, flatten_stages
 from tests.export.networks import NETWORKS, lively, stimuli
@@ -127,3 +128,20 @@ def test_bad_input(network_and_file, tmp_path):
             check_onnx(model, tmp_path / name, x)
     with pytest.raises(ValueError, match=r"missing\.onnx must be an ONNX file, but it is missing"):
         check_onnx(model, tmp_path / "missing.onnx", x)
+
+
+def test_stimuli_out_of_the_range_that_the_file_expects(tmp_path):
+    model = keras_bsd.applications.SpikingMLP((4,), 3, timesteps=2, units=(5,))
+    export_onnx(model, tmp_path / "network.onnx")
+    message = r"range of stimuli that .*network\.onnx expects, 0 to 1\. Received: values from 0 to 255"
+    for exported in (model, model.encoder):
+        with pytest.raises(ValueError, match=message):
+            check_onnx(exported, tmp_path / "network.onnx", 255 * np.eye(4))
+
+
+def test_files_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = keras_bsd.applications.SpikingMLP((4,), 3, timesteps=2, units=(5,))
+    export_onnx(model, "~/network.onnx")
+    compress_onnx("~/network.onnx", "~/small.onnx", "float16")
+    assert check_onnx(model, "~/small.onnx", np.eye(4))["samples"] == 4
