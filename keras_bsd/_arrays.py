@@ -19,10 +19,27 @@ def known_values(tensor: Any) -> Array | None:
     return None if keras.utils.is_keras_tensor(tensor) else concrete(tensor)
 
 
+def as_samples(name: str, values: Any) -> Array:
+    """Return data as an array with a batch axis, or raise unless it is one of numbers."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # of lists of different lengths
+        raise ValueError(f"`{name}` must be an array of numbers. Received: {error}") from error
+    if not array.ndim:
+        raise ValueError(f"`{name}` must be an array with a batch axis. Received: {name}={values!r}")
+    as_numbers(f"`{name}`", array)
+    return array
+
+
 def as_numbers(name: str, values: Array, expected: str = "numbers") -> Array:
     """Return an array, of bfloat16 as float32, or raise unless it holds numbers or booleans."""
     if values.dtype.name == "bfloat16":  # no number to NumPy: its kind is "V"
         return values.astype("float32")
+    if values.dtype.names:
+        raise ValueError(
+            f"{name} must be {expected}. Received: a structured array of {', '.join(values.dtype.names)}. "
+            "Count events in frames first, (batch, time, height, width, polarity)."
+        )
     if values.dtype.kind not in "buif":
         first = f", such as {values.flat[0]}" if values.size else ""
         raise ValueError(f"{name} must be {expected}. Received: dtype={values.dtype}{first}")

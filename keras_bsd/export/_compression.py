@@ -6,10 +6,8 @@ import pathlib
 import tempfile
 from typing import Literal
 
-import numpy as np
-
 from keras_bsd import _checks
-from keras_bsd._arrays import check_finite
+from keras_bsd._arrays import as_samples, check_finite
 from keras_bsd._files import expand
 from keras_bsd._optional import require
 from keras_bsd._types import ArrayLike, Path
@@ -121,7 +119,7 @@ def _calibration(x, session, source):
             'Choose precision="float16".'
         )
     shape = tuple(inputs[0].shape[1:])
-    x = None if x is None else np.asarray(x)
+    x = None if x is None else as_samples("x", x)
     if x is None or x.shape[1:] != shape or not len(x):
         raise ValueError(
             f"`x` must be stimuli (samples, {', '.join(map(str, shape))}) to calibrate int8 with. "

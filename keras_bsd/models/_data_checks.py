@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_bsd import _checks
-from keras_bsd._arrays import check_finite, check_ids, lie_within
+from keras_bsd._arrays import as_numbers, as_samples, check_finite, check_ids, lie_within
 
 _BATCH_FIRST = "The first axis is the batch: np.swapaxes(x, 0, 1) exchanges it with that of time"
 
@@ -25,7 +25,14 @@ class DataChecks:
     """
 
     def __init__(
-        self, encoder, classes, exclusive, stimulus_range, tokens, targets_must_differ, smallest_batch
+        self,
+        encoder,
+        classes=None,
+        exclusive=False,
+        stimulus_range=None,
+        tokens=False,
+        targets_must_differ=False,
+        smallest_batch=1,
     ):
         self.stimulus_range = _interval(stimulus_range)
         self._input_shape = encoder.input_shape[1:]
@@ -45,11 +52,7 @@ class DataChecks:
 
     def check_stimuli(self, x):
         """Raise unless an array `(batch, ...)` has the model's shape and range, and is finite."""
-        if x.dtype.names:
-            raise ValueError(
-                f"Stimuli must be numbers. Received: a structured array of {', '.join(x.dtype.names)}. Count "
-                "events in frames first, (batch, time, height, width, polarity)."
-            )
+        as_numbers("`x`", x)
         self._check_shape(x)
         least, greatest = check_finite("x", x)
         if self._tokens:
@@ -166,6 +169,30 @@ class DataChecks:
                 "integers from 0 to 255; if yours are scaled otherwise on purpose, build the model with "
                 f"`stimulus_range=None`. Received: values from {least:g} to {greatest:g}"
             )
+
+
+def checked_stimuli(model, x):
+    """Return stimuli as an array, or raise unless there is one, and all are what a model takes.
+
+    Args:
+        model: `keras_bsd.BSDModel`, or a built Keras model with one input.
+        x: stimuli `(samples, ...)`.
+    """
+    guard = getattr(model, "_guard", None)
+    checks = DataChecks(model) if guard is None else guard.checks
+    x = as_samples("x", x)
+    checks.check_stimuli(x)
+    if not len(x):
+        raise ValueError(f"`x` must hold at least one stimulus. Received: shape={x.shape}")
+    return x
+
+
+def checked_samples(model, x, y):
+    """Return stimuli and targets of a pair as arrays, or raise unless `fit` would take them."""
+    x, y = checked_stimuli(model, x), as_samples("y", y)
+    Samples(len(x), x.shape[1:]).check_number("target", [y])
+    model._guard.checks.check_targets(y)
+    return x, y
 
 
 class Samples(NamedTuple):

@@ -162,5 +162,4 @@ class SavedPair(keras.Model):
 
 def _local(filepath):
     """Return a path, or None if it is none of a local file."""
-    is_path = isinstance(filepath, str | os.PathLike) and "://" not in str(filepath)
-    return expand(filepath) if is_path else None
+    return None if "://" in str(filepath) else expand(filepath, "filepath")

@@ -10,6 +10,7 @@ from keras_bsd._types import Array, ArrayLike, Model
 from keras_bsd.encoding import OneHotEncoder
 from keras_bsd.layers._readout import SequenceReadout
 from keras_bsd.layers._stage import flatten_stages
+from keras_bsd.models._structure import check_built
 
 
 class Streamer:
@@ -40,6 +41,7 @@ class Streamer:
 
     def __init__(self, encoder: Model, streams: int | None = None, classes: int | None = None) -> None:
         encoder = getattr(encoder, "encoder", encoder)  # of a pair
+        check_built(encoder, "encoder")
         others = [stage.name for stage in flatten_stages(encoder) if not stage.takes_elements]
         if others:
             raise ValueError(

@@ -217,9 +217,7 @@ def test_bad_weights(model, weights, message):
 
 def test_events_are_counted_in_frames_first(model):
     events = np.zeros(5, [("x", "u2"), ("y", "u2"), ("t", "u4"), ("p", "?")])
-    message = (
-        r"Stimuli must be numbers. Received: a structured array of x, y, t, p. Count events in frames first"
-    )
+    message = r"`x` must be numbers. Received: a structured array of x, y, t, p. Count events in frames first"
     assert unchanged(model, lambda: model.predict(events, verbose=0), message)
 
 
