@@ -14,15 +14,18 @@ from typing import Any
 from keras_bsd._types import Path
 
 
-def expand(path: Path) -> pathlib.Path:
+def expand(path: Path, name: str = "path") -> pathlib.Path:
     """Return a path in which a leading `~` is the home folder.
 
     Args:
         path: path, as a user gives it.
+        name: name of the argument, for errors.
 
     Raises:
-        TypeError: `path` is no path.
+        ValueError: `path` is no path.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"`{name}` must be a path, as a string or os.PathLike. Received: {name}={path!r}")
     return pathlib.Path(os.path.expanduser(path))
 
 

@@ -59,16 +59,29 @@ def join_time_steps(stage, spikes):
     return ops.reshape(spikes, (ops.shape(spikes)[0], -1, *stage.output_features))
 
 
+def _check_first_call(stage, recorded, network):
+    """Raise if a stage has been recorded before: results are reported by stage."""
+    if stage in recorded:
+        raise ValueError(
+            "Each stage must be called once, because spikes are reported by stage. Received: several calls of "
+            f"'{stage.name}' in '{network.name}'. Make a stage for each call."
+        )
+
+
 def run_with_spikes(network, inputs):
     """Run a network at inference and record the spikes of its stages.
 
     Returns:
         The network's outputs, and a dict from the name (see `stage_names`) of each spiking stage that was
         called to its spikes `(batch, time, ...)`, in the network's order.
+
+    Raises:
+        ValueError: a stage is called twice.
     """
     spikes = {}
 
     def record(stage, _, outputs):
+        _check_first_call(stage, spikes, network)
         spikes[stage] = outputs
         return outputs
 
@@ -84,6 +97,9 @@ def run_with_membranes(network, inputs, stages):
     Returns:
         Two dicts by the name of each stage: spikes, and membranes before the reset, both `(batch, time, ...)`,
         with the time steps of elements one after another.
+
+    Raises:
+        ValueError: a stage is called twice.
     """
     charges, names = {stage.neuron.cell: [] for stage in stages}, stage_names(network)
     spikes, membranes = {}, {}
@@ -92,16 +108,17 @@ def run_with_membranes(network, inputs, stages):
         if layer in charges:
             charges[layer].append(layer.charge(*arguments[:2]))
             return outputs
-        name = names[layer]
-        spikes[name] = join_time_steps(layer, outputs)
-        # Stages may share their neuron, and a stage may be called twice: the last steps are those of this call.
-        steps = charges[layer.neuron.cell][-spikes[name].shape[1] :]
-        membranes[name] = ops.stack(steps, axis=1)
+        _check_first_call(layer, spikes, network)
+        spikes[layer] = join_time_steps(layer, outputs)
+        steps = charges[layer.neuron.cell][-spikes[layer].shape[1] :]  # stages may share their neuron
+        membranes[layer] = ops.stack(steps, axis=1)
         return outputs
 
     with unrolled(), observe([*charges, *stages], record):
         network.call(inputs, training=False)
-    return spikes, membranes
+    return tuple(
+        {names[stage]: values for stage, values in by_stage.items()} for by_stage in (spikes, membranes)
+    )
 
 
 class SpikeRecorder(keras.Model):

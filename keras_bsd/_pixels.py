@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._arrays import as_numbers
 from keras_bsd._types import Array
 
 _RULE = (
@@ -26,11 +27,7 @@ def to_unit_range(name: str, images: Array, max_value: float | None = None) -> A
     Raises:
         ValueError: the images follow neither the rule nor `max_value`.
     """
-    images = np.asarray(images)
-    if images.dtype.name == "bfloat16":  # no number to NumPy: its kind is "V"
-        images = images.astype("float32")
-    if images.dtype.kind not in "buif":
-        raise ValueError(f"{name} must be {_RULE}. Received: dtype={images.dtype}")
+    images = as_numbers(name, np.asarray(images), _RULE)
     if max_value is None:
         max_value = _white(name, images)
     else:

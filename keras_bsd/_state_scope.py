@@ -11,6 +11,7 @@ from typing import Any
 
 from keras import ops
 
+from keras_bsd._arrays import check_finite, known_values
 from keras_bsd._backend import with_batch_size
 from keras_bsd._types import Layer, Tensor
 
@@ -36,9 +37,9 @@ class StateScope:
         states: dict of the states that the layers ended with.
 
     Raises:
-        ValueError: a state has another shape or batch size than its layer's, or, at the end of the scope, is of
-            a layer that has not been called. On TensorFlow a compiled function that does not know the batch
-            size raises `tf.errors.InvalidArgumentError` as it runs.
+        ValueError: a state is not finite or has another shape or batch size than its layer's, or, at the end of
+            the scope, is of a layer that has not been called. On TensorFlow a compiled function that does not
+            know the batch size raises `tf.errors.InvalidArgumentError` as it runs.
 
     Example: a series in two parts.
 
@@ -55,6 +56,10 @@ class StateScope:
 
     def __init__(self, states: dict[str, list[Tensor]] | None = None, single_step: bool = False) -> None:
         self.initial_states: dict[str, list[Tensor]] = dict(states or {})
+        for path, tensors in self.initial_states.items():
+            for values in map(known_values, tensors):
+                if values is not None:
+                    check_finite(f"states[{path!r}]", values)
         self.states: dict[str, list[Tensor]] = {}
         self.single_step = single_step
         self._keys: dict[Layer, str] = {}

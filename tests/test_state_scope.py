@@ -37,6 +37,13 @@ def test_states_of_another_shape(stage):
             run(stage, {"rec": wrong})
 
 
+def test_states_that_are_not_finite():
+    with pytest.raises(
+        ValueError, match=r"`states\['stage'\]` must be finite\. Received: .* the first at index 1"
+    ):
+        StateScope({"stage": [ops.zeros((2, 3)), ops.convert_to_tensor([[0.0], [np.nan]])]})
+
+
 def test_states_of_a_layer_that_is_not_called(stage):
     message = (
         "of layers that are called in the scope, by path. Received: states of 'other'; layers called: 'rec'"
@@ -79,7 +86,9 @@ def test_a_compiled_function_checks_batches_of_unknown_size(stage, jit_compile):
     )
     for state, expected in zip(function(SERIES, states), run(stage, {"rec": states})["rec"], strict=True):
         np.testing.assert_allclose(state, expected, atol=1e-6)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"batch_size_of_state|a row for each sample"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"batch_size_of_state|a row .* \[1\] \[for\] \[2\]"
+    ):
         function(SERIES, [state[:1] for state in states])
 
 

@@ -71,7 +71,8 @@ def with_batch_size(tensor, size, message):
         if tensor.shape[0] != known:
             raise ValueError(f"{message} Received: a batch of {tensor.shape[0]} for {known}")
         return tensor
-    check = tf.debugging.assert_equal(tf.shape(tensor)[0], size, f"{message} Received: a batch of another size")
-    with tf.control_dependencies([check]):
+    received = tf.shape(tensor)[0]
+    text = [f"{message} Received: a batch of", received, "for", size]
+    with tf.control_dependencies([tf.debugging.Assert(tf.equal(received, size), text)]):
         # XLA drops assertions, and rejects this.
         return tf.reshape(tensor, (size, *tf.unstack(tf.shape(tensor))[1:]), name="batch_size_of_state")

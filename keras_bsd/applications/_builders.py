@@ -33,9 +33,12 @@ _NOT_REMEMBERED = ("include_top", "input_tensor", "weights", "name", "kwargs")
 
 
 class _Known(NamedTuple):
-    """What a preset or a file knows of its network: the builder, its arguments, and options of the pair."""
+    """What a preset or a file knows of its network: the builder, its arguments, and options of the pair.
 
-    application: str
+    A file of a pair that no builder has made knows the options alone.
+    """
+
+    application: str | None
     arguments: Config
     options: Config
 
@@ -63,9 +66,9 @@ def from_weights(builder: _Builder) -> _Builder:
         known = _known_network(passed.get("weights"))
         if known is not None:
             explicit = {
-                name: _presets.comparable(value)
-                for name, value in passed.items()
-                if value is not None or signature.parameters[name].default is not None
+                name: _presets.comparable(_plain(value))
+                for name, value in {**passed, **further}.items()
+                if value is not None or name in further or signature.parameters[name].default is not None
             }
             unknown = sorted({*known.arguments} - {*signature.parameters})
             if unknown and known.application == builder.__name__:
@@ -73,7 +76,8 @@ def from_weights(builder: _Builder) -> _Builder:
                     f"{passed['weights']} must have arguments of {builder.__name__}. "
                     f"Received: {', '.join(unknown)}"
                 )
-            passed |= _known_arguments(passed["weights"], known, builder.__name__, explicit)
+            _check_explicit(passed["weights"], known, builder.__name__, explicit)
+            passed |= known.arguments
             further = {**known.options, **further}
         passed = {**defaults, **passed}
         model = builder(**passed, **further)
@@ -108,23 +112,30 @@ def _known_network(weights):
         check_zip(path)
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json")).get("config", {})
-    if "application" not in config:
-        return None
-    arguments = {name: _presets.comparable(value) for name, value in config["application"]["arguments"].items()}
-    return _Known(config["application"]["name"], arguments, {"stimulus_range": config["stimulus_range"]})
+    application = config.get("application", {"name": None, "arguments": {}})
+    arguments, options = (
+        {name: _presets.comparable(value) for name, value in part.items()}
+        for part in (
+            application["arguments"],
+            {name: config[name] for name in ("stimulus_range",) if name in config},
+        )
+    )
+    return _Known(application["name"], arguments, options)
 
 
-def _known_arguments(weights, known, application, explicit):
-    """Return a network's arguments, or raise if it is of another application or contradicts `explicit`."""
-    # Without its top, a network serves any number of classes.
+def _check_explicit(weights, known, application, explicit):
+    """Raise if a known network is of another application or contradicts `explicit` arguments."""
+    # Without its top, a network serves any number of classes; layers in front of it, stimuli of any range.
     ignored = {"classes"} if not explicit.get("include_top", True) else set()
-    explicit = {name: explicit[name] for name in explicit if name in known.arguments and name not in ignored}
+    ignored |= {"stimulus_range"} if "input_tensor" in explicit else set()
+    all_known = known.arguments | known.options
+    explicit = {name: explicit[name] for name in explicit if name in all_known and name not in ignored}
     if _fits(known, application, explicit):
-        return known.arguments
+        return
     if not _presets.is_preset(weights):
         raise ValueError(
-            f"{weights} holds {_call(known.application, known.arguments)}. Omit the arguments that the file "
-            f"provides, or pass the same. Received: {_call(application, explicit)}"
+            f"{weights} holds {_call(known.application or application, all_known)}. Omit the arguments that "
+            f"the file provides, or pass the same. Received: {_call(application, explicit)}"
         )
     fitting = [repr(name) for name in _presets.names() if _fits(_known_network(name), application, explicit)]
     raise ValueError(
@@ -135,9 +146,9 @@ def _known_arguments(weights, known, application, explicit):
 
 
 def _fits(known, application, explicit):
-    return known.application == application and all(
-        name in known.arguments and _equal(name, known.arguments[name], value)
-        for name, value in explicit.items()
+    all_known = known.arguments | known.options
+    return known.application in (None, application) and all(
+        name in all_known and _equal(name, all_known[name], value) for name, value in explicit.items()
     )
 
 

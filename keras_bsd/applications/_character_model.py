@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._arrays import check_ids
 from keras_bsd._types import Array, Config, Model
-from keras_bsd.encoding._base import check_ids
 from keras_bsd.models._sequence import BSDSequenceModel
 from keras_bsd.models._streamer import Streamer
 

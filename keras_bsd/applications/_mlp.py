@@ -46,7 +46,7 @@ def SpikingMLP(
             defaults; with `teacher_signal="rate"` those of version 0.1, a chain of stages).
         name: name of the model.
         **kwargs: further arguments of `keras_bsd.BSDModel`. Its `stimulus_range` is `(0, 1)` by default here;
-            pass `None` if stimuli have another scale.
+            pass `None` if stimuli have another scale. A `.keras` file provides it, too.
 
     Returns:
         A `keras_bsd.BSDModel`, not compiled.

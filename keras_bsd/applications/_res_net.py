@@ -61,7 +61,9 @@ def SpikingResNet(
     timesteps = _checks.integer("timesteps", timesteps, low=1)
     filters, blocks = stage_sizes("filters", filters), stage_sizes("blocks", blocks)
     if len(filters) != len(blocks):
-        raise ValueError(f"Give a number of blocks for each group. Received: {filters=}, {blocks=}")
+        raise ValueError(
+            f"`blocks` must have one number for each of `filters`. Received: {filters=}, {blocks=}"
+        )
     new_neuron = neuron_factory(neuron)
     stem = SpikingConv2D(filters[0], pool_size=2, neuron=new_neuron(), timesteps=timesteps, name="stem")
     spikes = stem(image_tensor(input_shape, input_tensor))

@@ -2,21 +2,22 @@
 
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._observe import SpikeRecorder, arrays, run_with_membranes
 from keras_bsd._types import Array, ArrayLike, Model
+from keras_bsd.audit._networks import checked_network
 from keras_bsd.layers import SpikingStage, flatten_stages
 from keras_bsd.layers._stage import stage_names
+from keras_bsd.models._data_checks import checked_stimuli
 
 
 def spikes(network: Model, x: ArrayLike) -> dict[str, Array]:
     """Return the spikes of all stages of a network.
 
     Args:
-        network: built Keras model of stages: an encoder or a decoder.
+        network: built Keras model of stages: an encoder or a decoder; or a pair, whose encoder is run.
         x: stimuli `(samples, ...)`, or a decoder's concepts.
 
     Returns:
@@ -30,16 +31,18 @@ def spikes(network: Model, x: ArrayLike) -> dict[str, Array]:
     >>> {name: spikes.shape for name, spikes in recalled.items()}
     {'dense_2_mirror': (3, 5, 6), 'dense_1_mirror': (3, 5, 8)}
     """
-    batch_size = network.input_shape[0]  # None, Keras's default, unless the network has a fixed one
-    recorded = SpikeRecorder(network).predict(np.asarray(x, "float32"), batch_size=batch_size, verbose=0)
-    return {name: recorded[name] for name in stage_names(network).values() if name in recorded}
+    encoder = checked_network(network, "network")
+    stimuli = checked_stimuli(network, x).astype("float32")
+    batch_size = encoder.input_shape[0]  # None, Keras's default, unless the network has a fixed one
+    recorded = SpikeRecorder(encoder).predict(stimuli, batch_size=batch_size, verbose=0)
+    return {name: recorded[name] for name in stage_names(encoder).values() if name in recorded}
 
 
 def membranes(network: Model, stage: str, x: ArrayLike) -> dict[str, Any]:
     """Return the membranes of a stage's neurons at every time step, before a spike resets them.
 
     Args:
-        network: built Keras model of stages: an encoder or a decoder.
+        network: built Keras model of stages: an encoder or a decoder; or a pair, whose encoder is run.
         stage: name of one of its spiking stages.
         x: stimuli `(samples, ...)`, or a decoder's concepts.
 
@@ -48,7 +51,7 @@ def membranes(network: Model, stage: str, x: ArrayLike) -> dict[str, Any]:
         `threshold`. The time steps of a sequence's elements follow each other.
 
     Raises:
-        ValueError: the network has no such stage.
+        ValueError: the network is not built or has no such stage, or `x` is not finite or has another shape.
 
     Example:
 
@@ -57,10 +60,11 @@ def membranes(network: Model, stage: str, x: ArrayLike) -> dict[str, Any]:
     >>> traces["membranes"].shape, traces["threshold"]
     ((1, 5, 6), 0.6...)
     """
-    names = stage_names(network)
-    stages = {names[known]: known for known in flatten_stages(network, SpikingStage)}
+    encoder = checked_network(network, "network")
+    names = stage_names(encoder)
+    stages = {names[known]: known for known in flatten_stages(encoder, SpikingStage)}
     observed = stages[_checks.one_of("stage", stage, tuple(stages))]
-    x = ops.convert_to_tensor(np.asarray(x, "float32"))
-    fired, traces = (by_stage[stage] for by_stage in run_with_membranes(network, x, [observed]))
+    stimuli = ops.convert_to_tensor(checked_stimuli(network, x).astype("float32"))
+    fired, traces = (by_stage[stage] for by_stage in run_with_membranes(encoder, stimuli, [observed]))
     traces, fired, threshold = arrays([traces, fired, observed.neuron.cell.threshold])
     return {"membranes": traces, "spikes": fired, "threshold": float(threshold)}

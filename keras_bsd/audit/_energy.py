@@ -2,18 +2,16 @@
 
 from typing import Literal
 
-import keras
-import numpy as np
-
 from keras_bsd import _checks
 from keras_bsd._types import ArrayLike, Model
 from keras_bsd.audit._costs import Costs, get_costs
 from keras_bsd.audit._counter import Counter
 from keras_bsd.audit._energy_report import EnergyReport
-from keras_bsd.audit._networks import check_stimuli, fits
+from keras_bsd.audit._networks import checked_network
 from keras_bsd.audit._training_costs import count_training
 from keras_bsd.layers import SpikingRecurrent, SpikingStage, flatten_stages
 from keras_bsd.models import BSDModel
+from keras_bsd.models._data_checks import checked_stimuli
 
 
 def energy(
@@ -58,9 +56,11 @@ def energy(
     """
     prices = get_costs(costs)
     _checks.integer("batch_size", batch_size, low=1)
-    network: Model = getattr(model, "encoder", model)
-    stimuli = _checked(network, x)
-    check_stimuli(stimuli, model)
+    network: Model = checked_network(model)
+    if not flatten_stages(network, SpikingStage):
+        layers = [layer.name for layer in network.layers]
+        raise ValueError(f"`model` must have a spiking stage. Received: '{network.name}' with {layers=}")
+    stimuli = checked_stimuli(model, x)
     encoder = Counter(network)
     outputs = encoder.run(stimuli, batch_size)
     training, unknown = {}, encoder.unknown()
@@ -73,16 +73,3 @@ def energy(
         if model.local_readout_weight:
             unknown = (*unknown, "training of the local readouts")
     return EnergyReport(network.name, len(stimuli), prices, encoder.layers(), unknown, training)
-
-
-def _checked(network, x):
-    if not isinstance(network, keras.Model) or not getattr(network, "inputs", None):
-        raise ValueError(f"`model` must be a built Keras model of stages. Received: model={network!r}")
-    if not flatten_stages(network, SpikingStage):
-        layers = [layer.name for layer in network.layers]
-        raise ValueError(f"`model` must have a spiking stage. Received: '{network.name}' with {layers=}")
-    x = np.asarray(x)
-    if not len(x) or not fits(x, network):
-        shape = ", ".join(map(str, network.input_shape[1:]))
-        raise ValueError(f"`x` must be at least one stimulus, (samples, {shape}). Received: shape={x.shape}")
-    return x

@@ -4,24 +4,18 @@ import contextlib
 
 import numpy as np
 
-from keras_bsd import _checks
 from keras_bsd._observe import arrays
 from keras_bsd.layers._stage import stage_names
-from keras_bsd.models._data_checks import check_finite
+from keras_bsd.models._structure import check_built
 
 
-def fits(x, network):
-    """Return whether an array is a batch of the network's inputs; axes of size None may have any length."""
-    return x.ndim > 0 and _checks.shape_matches(x.shape[1:], network.input_shape[1:])
-
-
-def check_stimuli(x, model):
-    """Raise unless an array can be stimuli of a model: finite, and in the range of a pair."""
-    guard = getattr(model, "_guard", None)
-    if guard is None:
-        check_finite("x", x)
-    else:
-        guard.checks.check_stimuli(x)
+def checked_network(model, name="model"):
+    """Return the encoder of a pair, or a model itself, or raise unless it is built and has one input."""
+    network = getattr(model, "encoder", model)
+    check_built(network, name)
+    if len(network.inputs) != 1:
+        raise ValueError(f"`{name}` must have one input. Received: '{network.name}' with {len(network.inputs)}")
+    return network
 
 
 def stages_by_network(model):

@@ -1,13 +1,11 @@
 """The criteria of biological plausibility, measured on a model."""
 
-import numpy as np
-
 from keras_bsd._types import ArrayLike
 from keras_bsd.audit._criteria import CRITERIA
 from keras_bsd.audit._evidence import gather_evidence
-from keras_bsd.audit._networks import check_stimuli, fits
 from keras_bsd.audit._report import PlausibilityReport
 from keras_bsd.models import BSDModel
+from keras_bsd.models._data_checks import checked_samples
 
 
 def plausibility(model: BSDModel, x: ArrayLike, y: ArrayLike) -> PlausibilityReport:
@@ -66,14 +64,7 @@ def _checked(model, x, y):
             "`model` must be compiled, because the audit measures its losses. "
             f"Received: '{model.name}', which is not. Call `model.compile()` first."
         )
-    x, y = np.asarray(x), np.asarray(y)
-    if not fits(x, model.encoder) or len(x) != len(y):
-        shape = ", ".join(map(str, model.encoder.input_shape[1:]))
-        raise ValueError(
-            f"`x` must be stimuli of shape (batch, {shape}), and `y` a target for each. "
-            f"Received: shapes {x.shape} and {y.shape}"
-        )
+    x, y = checked_samples(model, x, y)
     if len(x) < 2:
         raise ValueError(f"`x` must be at least two samples, to be compared. Received: {len(x)} samples")
-    check_stimuli(x, model)
     return x, y

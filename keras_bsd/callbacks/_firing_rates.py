@@ -23,7 +23,7 @@ class FiringRateCheck(keras.callbacks.Callback):
         high: float in [low, 1], spikes per neuron and time step from which a stage counts as saturated.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is out of range, or, after an epoch, the logs have no firing rates.
 
     Example:
 
@@ -42,7 +42,13 @@ class FiringRateCheck(keras.callbacks.Callback):
         self._warned: set[str] = set()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        for stage, rate in stage_logs(logs or {}, "firing_rate").items():
+        rates = stage_logs(logs or {}, "firing_rate")
+        if not rates:
+            raise ValueError(
+                "`FiringRateCheck` is for the `fit` of a keras_bsd.BSDModel, which logs firing rates. "
+                f"Received: logs of {', '.join(logs or {}) or 'nothing'}"
+            )
+        for stage, rate in rates.items():
             rate = float(rate)
             if stage in self._warned or self.low <= rate < self.high:
                 continue

@@ -5,11 +5,14 @@ import numpy as np
 from keras import ops
 
 from keras_bsd import _checks
+from keras_bsd._arrays import as_samples
 from keras_bsd._observe import SpikeRecorder
 from keras_bsd._types import ArrayLike
 from keras_bsd.audit._twins import LOGGED_AS, compare
+from keras_bsd.callbacks._pairs import require_pair
 from keras_bsd.callbacks._progress import Logs
 from keras_bsd.layers._stage import stage_names
+from keras_bsd.models._data_checks import checked_samples
 
 
 class LayerAlignment(keras.callbacks.Callback):
@@ -34,7 +37,8 @@ class LayerAlignment(keras.callbacks.Callback):
             values.
 
     Raises:
-        ValueError: `every` is out of range, or there are no samples, or not as many targets.
+        ValueError: `every` is out of range, or there are no samples, or not as many targets; or, as training
+            starts, the model is not a pair, or `fit` would not take the samples.
 
     Example:
 
@@ -51,7 +55,7 @@ class LayerAlignment(keras.callbacks.Callback):
 
     def __init__(self, x: ArrayLike, y: ArrayLike, every: int = 1) -> None:
         super().__init__()
-        self.x, self.y = np.asarray(x), np.asarray(y)
+        self.x, self.y = as_samples("x", x), as_samples("y", y)
         if not len(self.x) or len(self.x) != len(self.y):
             raise ValueError(
                 "`x` must have at least one stimulus, and `y` a target for each. "
@@ -60,7 +64,8 @@ class LayerAlignment(keras.callbacks.Callback):
         self.every = _checks.integer("every", every, low=1)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        model = self.model
+        model = require_pair("LayerAlignment", self.model)
+        checked_samples(model, self.x, self.y)
         # One decoder pass serves all samples of the same target.
         targets = ops.convert_to_numpy(model._targets(ops.convert_to_tensor(self.y)))
         self._concepts, self._concept_of = np.unique(targets, axis=0, return_inverse=True)

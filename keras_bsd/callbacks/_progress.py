@@ -1,10 +1,13 @@
 """Logs of training, by stage and in the progress bar."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
+
+from keras_bsd import _checks
 
 Logs = dict[str, Any]
 
@@ -22,13 +25,20 @@ def stage_logs(logs: Logs, metric: str) -> Logs:
     Returns:
         Dict from names of stages to values.
 
+    Raises:
+        ValueError: `logs` is no dict, or the metric is unknown.
+
     Example:
 
     >>> history = {"loss": [1.2], "dense_1_alignment": [0.4], "dense_2_alignment": [0.5]}
     >>> keras_bsd.callbacks.stage_logs(history, "alignment")
     {'dense_1': [0.4], 'dense_2': [0.5]}
     """
-    suffix = f"_{metric}"
+    if not isinstance(logs, Mapping):
+        raise ValueError(
+            f"`logs` must be a dict, such as the `history` of what `fit` returns. Received: {logs=}"
+        )
+    suffix = f"_{_checks.one_of('metric', metric, STAGE_LOGS)}"
     return {name.removesuffix(suffix): value for name, value in logs.items() if name.endswith(suffix)}
 
 

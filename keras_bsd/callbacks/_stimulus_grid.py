@@ -4,11 +4,14 @@ import keras
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._arrays import as_samples
 from keras_bsd._files import atomic_write, expand
 from keras_bsd._tiles import tile_images
 from keras_bsd._types import ArrayLike, Path
+from keras_bsd.callbacks._pairs import require_pair
 from keras_bsd.callbacks._progress import Logs
 from keras_bsd.callbacks._tensorboard import write_image
+from keras_bsd.models._data_checks import checked_stimuli
 
 
 class StimulusGrid(keras.callbacks.Callback):
@@ -49,13 +52,17 @@ class StimulusGrid(keras.callbacks.Callback):
         columns: int = 10,
     ) -> None:
         super().__init__()
-        self.folder, self.log_dir = expand(folder), None if log_dir is None else expand(log_dir)
-        self.x = None if x is None else np.asarray(x)
+        self.folder = expand(folder, "folder")
+        self.log_dir = None if log_dir is None else expand(log_dir, "log_dir")
+        self.x = None if x is None else as_samples("x", x)
         self.every = _checks.integer("every", every, low=1)
         self.columns = _checks.integer("columns", columns, low=1)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        shape = self.model.decoder.output_shape[1:]
+        model = require_pair("StimulusGrid", self.model)
+        if self.x is not None:
+            checked_stimuli(model, self.x)
+        shape = model.decoder.output_shape[1:]
         stimuli = np.zeros((1, *shape)) if self.x is None else self.x
         tile_images(stimuli, self.columns)  # raises before training, not after
         if self.x is None and self.model.task != "classification":

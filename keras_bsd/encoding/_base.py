@@ -3,11 +3,10 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_bsd import _checks
-from keras_bsd._backend import concrete
+from keras_bsd._arrays import check_finite, check_ids, known_values, lie_within
 from keras_bsd._types import Config
 
 
@@ -17,29 +16,36 @@ def repeat_over_time(inputs, timesteps):
     return ops.broadcast_to(ops.expand_dims(inputs, 1), (shape[0], timesteps, *shape[1:]))
 
 
-def check_ids(name: str, ids: Any, count: int) -> None:
-    """Raise unless ids, if their values are known, are whole numbers in `[0, count - 1]`.
+def check_known_ids(name: str, ids: Any, count: int) -> None:
+    """Raise unless ids, if their values are known, are integers in `[0, count - 1]`.
 
     Args:
         name: what the ids are, for errors.
-        ids: tensor or array; in a traced function it has no values, and is not checked.
+        ids: tensor or array.
         count: int.
     """
-    values = ids if isinstance(ids, np.ndarray) else None
-    if values is None and not keras.utils.is_keras_tensor(ids):
-        values = concrete(ids)
-    if values is None or not values.size:
+    if (values := known_values(ids)) is not None:
+        check_ids(name, values, count)
+
+
+def check_known_values(layer: keras.layers.Layer, inputs: Any, low: float, high: float) -> None:
+    """Raise unless inputs of a layer, if their values are known, are finite and lie in `[low, high]`."""
+    if (values := known_values(inputs)) is None:
         return
-    if values.dtype.name == "bfloat16":  # no number to NumPy: its kind is "V"
-        values = values.astype("float32")
-    if values.dtype.kind not in "buif" or not np.array_equal(values, np.round(values)):
-        raise ValueError(f"{name} must be whole numbers. Received: {values.dtype} such as {values.flat[0]}")
-    if not (values.min() >= 0 and values.max() < count):
-        raise ValueError(f"{name} must lie in [0, {count - 1}]. Received: {values.min():g} to {values.max():g}")
+    least, greatest = check_finite("inputs", values)
+    if least is not None and greatest is not None and not lie_within(least, greatest, low, high):
+        raise ValueError(
+            f"`inputs` of {layer.__class__.__name__} must lie in [{low:g}, {high:g}]. Received: values from "
+            f"{least:g} to {greatest:g}. Scale or clip them first."
+        )
 
 
 class TimeEncoder(keras.layers.Layer):
-    """Base class of encoders that create a time axis."""
+    """Base class of encoders that create a time axis.
+
+    Subclasses check what they encode where its values are known. In a traced function, such as that of
+    `predict`, NaN has no spike, and values out of range encode as the nearest in range or have no spikes.
+    """
 
     def __init__(self, timesteps: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

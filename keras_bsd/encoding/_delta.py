@@ -1,5 +1,6 @@
 """Delta coding: spikes where a signal changes."""
 
+import math
 from typing import Any
 
 import keras
@@ -7,6 +8,7 @@ from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Tensor
+from keras_bsd.encoding._base import check_known_values
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -25,7 +27,8 @@ class DeltaEncoder(keras.layers.Layer):
             `2 * channels` channels if `off_spikes`.
 
     Raises:
-        ValueError: `threshold` is out of range, or the input has no time axis.
+        ValueError: `threshold` is out of range, or the input has no time axis or, unless a function is traced,
+            is not finite.
 
     Example:
 
@@ -41,6 +44,7 @@ class DeltaEncoder(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         _checks.require_time_axis(self.__class__.__name__, inputs.shape)
+        check_known_values(self, inputs, -math.inf, math.inf)
         before = ops.concatenate([ops.zeros_like(inputs[:, :1]), inputs[:, :-1]], axis=1)
         change = inputs - before
         if self.off_spikes:

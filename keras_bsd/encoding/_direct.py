@@ -1,5 +1,6 @@
 """Stimuli as held currents, and token ids as one-hot vectors."""
 
+import math
 from typing import Any
 
 import keras
@@ -7,7 +8,7 @@ from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Tensor
-from keras_bsd.encoding._base import TimeEncoder, check_ids, repeat_over_time
+from keras_bsd.encoding._base import TimeEncoder, check_known_ids, check_known_values, repeat_over_time
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -24,7 +25,7 @@ class DirectEncoder(TimeEncoder):
         inputs: `(batch, ...)`, in any units. Returns `(batch, time, ...)`.
 
     Raises:
-        ValueError: `timesteps` is out of range.
+        ValueError: `timesteps` is out of range, or, unless a function is traced, an input is not finite.
 
     Example:
 
@@ -33,6 +34,7 @@ class DirectEncoder(TimeEncoder):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
+        check_known_values(self, inputs, -math.inf, math.inf)
         return repeat_over_time(inputs, self.timesteps)
 
 
@@ -62,7 +64,7 @@ class OneHotEncoder(keras.layers.Layer):
         self.classes = _checks.integer("classes", classes, low=2)
 
     def call(self, inputs: Tensor) -> Tensor:
-        check_ids("Token ids", inputs, self.classes)
+        check_known_ids("Token ids", inputs, self.classes)
         return ops.one_hot(ops.cast(inputs, "int32"), self.classes, dtype=self.compute_dtype)
 
     def get_config(self) -> Config:

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Tensor
-from keras_bsd.encoding._base import TimeEncoder
+from keras_bsd.encoding._base import TimeEncoder, check_known_values
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -24,7 +24,8 @@ class LatencyEncoder(TimeEncoder):
         inputs: intensities `(batch, ...)` in [0, 1]. Returns spikes `(batch, time, ...)`.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is out of range, or, unless a function is traced, an input is out of [0, 1] or
+            not finite. Traced functions clip their inputs, and NaN has no spike.
 
     Example:
 
@@ -38,6 +39,7 @@ class LatencyEncoder(TimeEncoder):
         self.silence = _checks.real("silence", silence, low=0.0, high=1.0, high_open=True)
 
     def call(self, inputs: Tensor) -> Tensor:
+        check_known_values(self, inputs, 0.0, 1.0)
         latency = ops.round((1 - ops.clip(inputs, 0.0, 1.0)) * (self.timesteps - 1))
         latency = ops.where(inputs > self.silence, latency, -ops.ones_like(latency))
         spikes = ops.one_hot(ops.cast(latency, "int32"), self.timesteps, dtype=self.compute_dtype)

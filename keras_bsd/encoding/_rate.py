@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Tensor
-from keras_bsd.encoding._base import RandomEncoder, TimeEncoder
+from keras_bsd.encoding._base import RandomEncoder, TimeEncoder, check_known_values
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -23,7 +23,9 @@ class PoissonEncoder(RandomEncoder):
         inputs: intensities `(batch, ...)` in [0, 1 / gain]. Returns spikes `(batch, time, ...)`.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is out of range, or, unless a function is traced, an input is out of
+            [0, 1 / gain] or not finite. In traced functions a greater input spikes at every time step, and NaN
+            never.
 
     Example:
 
@@ -37,6 +39,7 @@ class PoissonEncoder(RandomEncoder):
         self.gain = _checks.real("gain", gain, low=0.0, low_open=True)
 
     def call(self, inputs: Tensor) -> Tensor:
+        check_known_values(self, inputs, 0.0, 1 / self.gain)
         return self._draw(self.gain * inputs)
 
     def get_config(self) -> Config:
@@ -57,7 +60,8 @@ class RegularEncoder(TimeEncoder):
             `(batch, time, ...)`.
 
     Raises:
-        ValueError: `timesteps` is out of range.
+        ValueError: `timesteps` is out of range, or, unless a function is traced, an input is out of [0, 1] or
+            not finite. In traced functions a greater input spikes at every time step, and NaN never.
 
     Example:
 
@@ -67,6 +71,7 @@ class RegularEncoder(TimeEncoder):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
+        check_known_values(self, inputs, 0.0, 1.0)
         shape = (-1,) + (1,) * (len(inputs.shape) - 1)
         steps = ops.reshape(ops.arange(self.timesteps + 1, dtype="float32"), shape)
         counts = ops.expand_dims(ops.cast(inputs, "float32"), 1) * steps

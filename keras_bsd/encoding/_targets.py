@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Tensor
-from keras_bsd.encoding._base import RandomEncoder, check_ids, repeat_over_time
+from keras_bsd.encoding._base import RandomEncoder, check_known_ids, check_known_values, repeat_over_time
 
 ClassCode = Literal["constant", "poisson", "population"]
 
@@ -30,7 +30,8 @@ class ClassEncoder(RandomEncoder):
             `(batch, time, classes * units_per_class)`; one unit per class but for `"population"`.
 
     Raises:
-        ValueError: an argument is out of range or unknown, or an input is no class.
+        ValueError: an argument is out of range or unknown, or, unless a function is traced, an input is no
+            class or no probability. Traced functions have no spike for such a class.
 
     Example:
 
@@ -57,8 +58,10 @@ class ClassEncoder(RandomEncoder):
     def call(self, inputs: Tensor) -> Tensor:
         one_hot = inputs
         if len(inputs.shape) == 1:
-            check_ids("Classes", inputs, self.classes)
+            check_known_ids("Classes", inputs, self.classes)
             one_hot = ops.one_hot(ops.cast(inputs, "int32"), self.classes, dtype=self.compute_dtype)
+        else:
+            check_known_values(self, inputs, 0.0, 1.0)
         if self.code == "constant":
             return repeat_over_time(one_hot, self.timesteps)
         if self.code == "population":
@@ -93,7 +96,9 @@ class PopulationEncoder(RandomEncoder):
         inputs: values `(batch, values)`. Returns spikes `(batch, time, values * units)`.
 
     Raises:
-        ValueError: an argument is out of range.
+        ValueError: an argument is out of range, or, unless a function is traced, a value is out of
+            [low, high] or not finite. In traced functions neurons respond to such a value by their tuning
+            curves, and to NaN never.
 
     Example:
 
@@ -117,6 +122,7 @@ class PopulationEncoder(RandomEncoder):
         self.high = _checks.real("high", high, low=self.low, low_open=True)
 
     def call(self, inputs: Tensor) -> Tensor:
+        check_known_values(self, inputs, self.low, self.high)
         preferred = ops.linspace(self.low, self.high, self.units, dtype=inputs.dtype)
         spacing = (self.high - self.low) / (self.units - 1)
         distance = (ops.expand_dims(inputs, -1) - preferred) / spacing

@@ -1,22 +1,21 @@
 """Smaller versions of exported files."""
 
-import json
 import logging
 import math
 import pathlib
 import tempfile
 from typing import Literal
 
-import numpy as np
-
 from keras_bsd import _checks
+from keras_bsd._arrays import as_samples, check_finite
+from keras_bsd._files import expand
 from keras_bsd._optional import require
 from keras_bsd._types import ArrayLike, Path
 from keras_bsd.export._conversion import require_onnx
 from keras_bsd.export._logs import muted
 from keras_bsd.export._names import shorten_names
 from keras_bsd.export._onnx_file import atomic_onnx
-from keras_bsd.export._parity import open_session, readable, require_finite
+from keras_bsd.export._parity import check_file_range, open_session, readable
 
 PRECISIONS = ("float16", "int8")
 SMALLEST_HALVED = 256  # values of a tensor; below it a node more costs as much
@@ -52,8 +51,8 @@ def compress_onnx(
             together with its convolution, which is faster.
 
     Raises:
-        ValueError: `source` is not a complete file of `export_onnx`, or for int8 was written with
-            `streaming=True` or is compressed already; `x` is missing, has another shape, is not finite or is
+        ValueError: `source` is not a complete file of `export_onnx`, is compressed already, or for int8 was
+            written with `streaming=True`; `x` is missing, has another shape, is not finite, is constant or is
             out of the `stimulus_range` of the file's metadata. An earlier file is not changed.
         ImportError: `onnxruntime`, of the extra `serving`, is not installed.
 
@@ -64,6 +63,7 @@ def compress_onnx(
     >>> keras_bsd.export.compress_onnx("network.onnx", "small.onnx", "float16")
     """
     _checks.one_of("precision", precision, PRECISIONS)
+    source = expand(source, "source")
     session = open_session(source)
     with readable(source):
         metadata, proto = session.get_modelmeta().custom_metadata_map, require_onnx().load(source)
@@ -73,9 +73,9 @@ def compress_onnx(
             f"`source` must be a file of keras_bsd.export.export_onnx. Received: {source}, with the inputs "
             f"{names} and without its metadata. Export the network by export_onnx."
         )
+    _check_single_precision(proto, source)
     if precision == "int8":
-        _check_single_precision(proto, source)
-        stimuli = _calibration(x, session.get_inputs(), metadata, source)
+        stimuli = _calibration(x, session, source)
     with atomic_onnx(filepath) as written:
         with readable(source):
             smaller = _halved(proto) if precision == "float16" else _quantized(source, stimuli, keep_currents)
@@ -91,7 +91,7 @@ def _check_single_precision(proto, source):
     quantized = any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in proto.graph.node)
     if half or quantized:
         raise ValueError(
-            f'`source` must be a file in single precision to be compressed to "int8". Received: {source}, in '
+            f"`source` must be a file in single precision to be compressed. Received: {source}, in "
             f"{'float16' if half else 'int8'} already. Compress the file that export_onnx has written."
         )
 
@@ -111,25 +111,26 @@ def _halved(proto):
     return proto
 
 
-def _calibration(x, inputs, metadata, source):
+def _calibration(x, session, source):
+    inputs = session.get_inputs()
     if len(inputs) > 1:
         raise ValueError(
             f'`precision="int8"` is for whole networks. Received: {source}, written with streaming=True. '
             'Choose precision="float16".'
         )
     shape = tuple(inputs[0].shape[1:])
-    if x is None or np.shape(x)[1:] != shape or not len(x):
+    x = None if x is None else as_samples("x", x)
+    if x is None or x.shape[1:] != shape or not len(x):
         raise ValueError(
             f"`x` must be stimuli (samples, {', '.join(map(str, shape))}) to calibrate int8 with. "
-            f"Received: {'None' if x is None else f'shape={np.shape(x)}'}"
+            f"Received: {'x=None' if x is None else f'shape={x.shape}'}"
         )
-    x = require_finite("x", x)
-    with readable(source):
-        low, high = map(float, json.loads(metadata.get("stimulus_range", "[-Infinity, Infinity]")))
-    if x.min() < low or x.max() > high:
+    least, greatest = check_finite("x", x)
+    check_file_range(session, x, source)
+    if least == greatest:
         raise ValueError(
-            f"`x` must lie in the range of stimuli that {source} expects, {low:g} to {high:g}. Received: "
-            f"values from {x.min():g} to {x.max():g}. Preprocess `x` as for training."
+            "`x` must be stimuli of different values, which calibrate the range of what int8 represents. "
+            f"Received: {len(x)} stimuli, {least:g} everywhere. Pass a few hundred of those to be served."
         )
     return x.astype("float32" if inputs[0].type == "tensor(float)" else "int32")
 
@@ -149,7 +150,7 @@ def _quantized(source, x, keep_currents):
         path = pathlib.Path(folder, "quantised.onnx")
         with muted(logging.getLogger()):  # it recommends optimisations that tf2onnx has made
             quantization.quantize_static(
-                pathlib.Path(source),
+                source,
                 path,
                 Stimuli(),
                 op_types_to_quantize=["MatMul", "Conv"],

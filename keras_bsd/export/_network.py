@@ -50,14 +50,24 @@ def as_float(value):
     return value if isinstance(value, float) else float(ops.convert_to_numpy(value))
 
 
-def run(network, stimulus):
+def run(network, stimulus, with_spikes):
     """Run a network at inference, with time loops unrolled.
+
+    Args:
+        network: Keras model.
+        stimulus: tensor `(batch, ...)`.
+        with_spikes: bool, whether spikes are recorded; otherwise the dict is empty.
 
     Returns:
         Its outputs, and a dict from each spiking stage's name to its spikes `(batch, time, ...)`. The time
         steps of a sequence's elements follow each other.
+
+    Raises:
+        ValueError: a stage whose spikes are recorded is called twice.
     """
     with unrolled():
+        if not with_spikes:
+            return network.call(stimulus, training=False), {}
         outputs, spikes = run_with_spikes(network, stimulus)
     stages = {name: stage for stage, name in stage_names(network).items()}
     return outputs, {name: join_time_steps(stages[name], value) for name, value in spikes.items()}

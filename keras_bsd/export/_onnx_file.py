@@ -81,9 +81,7 @@ def export_onnx(
     >>> keras_bsd.export.export_onnx(model, "network.onnx", labels=["setosa", "versicolor", "virginica"])
     """
     network = exported_network(model)
-    names = (outputs,) if isinstance(outputs, str) else tuple(outputs)
-    for name in names or [None]:
-        _checks.one_of("outputs", name, OUTPUTS)
+    names = _output_names(outputs)
     _check_stateless(network)
     opset = _checks.one_of("opset", OPSETS[-1] if opset is None else opset, OPSETS)
     length = _checked_length(length, network, streaming)
@@ -120,6 +118,13 @@ def atomic_onnx(filepath):
             raise ValueError(
                 f"{filepath} was not written, since it would be no valid ONNX file: {error}"
             ) from error
+
+
+def _output_names(outputs):
+    names = (outputs,) if isinstance(outputs, str) else outputs
+    if not isinstance(names, Sequence) or not names:
+        raise ValueError(f"`outputs` must be one or several of {', '.join(OUTPUTS)}. Received: {outputs=}")
+    return tuple(_checks.one_of("outputs", name, OUTPUTS) for name in names)
 
 
 def _check_stateless(network):
@@ -166,6 +171,10 @@ def _labels(labels, output_shape):
         if "test_accuracy" not in known:  # the network has no scores of classes
             return preset
         labels = known["labels"]
+    if not isinstance(labels, Sequence | np.ndarray):
+        raise ValueError(
+            f"`labels` must be a preset, or a sequence of one label for each class. Received: labels={labels!r}"
+        )
     labels = [str(label) for label in labels]
     if len(labels) != output_shape[-1]:
         raise ValueError(

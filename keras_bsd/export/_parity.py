@@ -3,16 +3,19 @@
 import collections
 import contextlib
 import functools
+import json
 from typing import Any
 
 import numpy as np
 from keras import ops
 
-from keras_bsd import _checks
+from keras_bsd._arrays import as_samples, check_ids, lie_within
+from keras_bsd._files import expand
 from keras_bsd._optional import require
 from keras_bsd._types import ArrayLike, Model, Path
 from keras_bsd.export import _streaming as streaming
 from keras_bsd.export._network import exported_network, run_with_margins
+from keras_bsd.models._data_checks import checked_stimuli
 from keras_bsd.models._streamer import has_output_per_element
 
 NEAR_THRESHOLD = 1e-5
@@ -45,7 +48,7 @@ def check_onnx(model: Model, filepath: Path, x: ArrayLike, y: ArrayLike | None =
 
     Raises:
         ValueError: the file is not a complete ONNX file or does not take the model's stimuli, `x` or `y` has
-            another shape, or `x` is not finite.
+            another shape, or `x` is not finite or out of the `stimulus_range` of the file's metadata.
         ImportError: `onnxruntime`, of the extra `serving`, is not installed.
 
     Example:
@@ -56,10 +59,11 @@ def check_onnx(model: Model, filepath: Path, x: ArrayLike, y: ArrayLike | None =
     >>> keras_bsd.export.check_onnx(model, "network.onnx", x)["outputs"]["scores"]["same"]
     1.0
     """
-    network = exported_network(model)
-    stimuli = _checked_stimuli(network, x)
+    network, filepath = exported_network(model), expand(filepath, "filepath")
+    stimuli = checked_stimuli(model, x).astype(network.inputs[0].dtype)
     labels = None if y is None else _checked_classes(network, y, stimuli)
     session = open_session(filepath)
+    check_file_range(session, stimuli, filepath)
     states = _checked_states(network, session, stimuli.shape[1:], filepath)
     run = functools.partial(_run, filepath, session, network, states)
     outputs: dict[str, list] = {}
@@ -69,7 +73,7 @@ def check_onnx(model: Model, filepath: Path, x: ArrayLike, y: ArrayLike | None =
         batches = [batch for batch in np.split(x_chunk, np.cumsum(BATCH_SIZES[:-1])) if len(batch)]
         by_batch = [run(batch) for batch in batches]
         served = {name: np.concatenate([batch[name] for batch in by_batch]) for name in by_batch[0]}
-        expected, margins = _expected(network, x_chunk)
+        expected, margins = _expected(network, x_chunk, with_spikes={*served} != {"scores"})
         for name, result in _compare(network, served, expected, margins, y_chunk).items():
             outputs.setdefault(name, []).append(result)
     return {
@@ -78,37 +82,26 @@ def check_onnx(model: Model, filepath: Path, x: ArrayLike, y: ArrayLike | None =
     }
 
 
-def _checked_stimuli(network, x):
-    array = np.asarray(x)
-    expected = network.input_shape[1:]
-    if not _checks.shape_matches(array.shape[1:], expected) or not array.shape or not len(array):
-        expected = f"(samples, {', '.join(map(str, expected))})"
+def check_file_range(session, x, filepath):
+    """Raise unless stimuli lie in the range that a file's metadata has, if it has one."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    with readable(filepath):
+        low, high = map(float, json.loads(metadata.get("stimulus_range", "[-Infinity, Infinity]")))
+    if not lie_within(float(x.min()), float(x.max()), low, high):
         raise ValueError(
-            f"`x` must be an array of shape {expected}. Received: {type(x).__name__} of shape {array.shape}"
+            f"`x` must lie in the range of stimuli that {filepath} expects, {low:g} to {high:g}. Received: "
+            f"values from {x.min():g} to {x.max():g}. Preprocess `x` as for training."
         )
-    return require_finite("x", array).astype(network.inputs[0].dtype)
-
-
-def require_finite(name, x):
-    """Return `x` as an array, or raise unless it holds finite numbers."""
-    array = np.asarray(x)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"`{name}` must hold numbers. Received: dtype={array.dtype}")
-    unusable = np.argwhere(~np.isfinite(array))
-    if len(unusable):
-        index = tuple(unusable[0].tolist())
-        raise ValueError(
-            f"`{name}` must be finite. Received: {len(unusable)} values that are not, the first "
-            f"{name}[{', '.join(map(str, index))}]={array[index]}"
-        )
-    return array
 
 
 def _checked_classes(network, y, stimuli):
     shape = stimuli.shape[: 2 if has_output_per_element(network) else 1]
-    if np.shape(y) != shape:
-        raise ValueError(f"`y` must be classes of shape {shape}. Received: shape={np.shape(y)}")
-    return np.asarray(y)
+    y = as_samples("y", y)
+    if y.shape != shape:
+        raise ValueError(f"`y` must be classes of shape {shape}. Received: shape={y.shape}")
+    if _has_classes(network):
+        check_ids("Classes", y, network.output_shape[-1])
+    return y
 
 
 def _checked_states(network, session, shape, filepath):
@@ -170,9 +163,9 @@ def _run(filepath, session, network, states, batch):
     return streaming.run(function, states, network, batch) if states else function({"stimulus": batch})
 
 
-def _expected(network, x):
+def _expected(network, x, with_spikes):
     """Return Keras's outputs by name as in the file, and how close membranes come to the threshold."""
-    all_spikes, margins = run_with_margins(network, ops.convert_to_tensor(x))
+    all_spikes, margins = run_with_margins(network, ops.convert_to_tensor(x)) if with_spikes else ({}, {})
     expected, by_output = {"scores": network.predict_on_batch(x)}, {}
     for stage in all_spikes:
         spikes, margin = map(ops.convert_to_numpy, (all_spikes[stage], margins[stage]))

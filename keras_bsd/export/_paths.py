@@ -13,7 +13,7 @@ def atomic_export(filepath, suffix):
     Raises:
         ValueError: `filepath` has another suffix, is a folder, or lies in a folder that cannot be written to.
     """
-    path = expand(filepath)
+    path = expand(filepath, "filepath")
     if path.suffix != suffix or path.is_dir():
         raise ValueError(
             f"`filepath` must be the path of a file ending in {suffix}. Received: filepath={str(path)!r}"

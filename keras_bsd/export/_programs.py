@@ -33,12 +33,17 @@ def whole(model, outputs, length=None):
     """
 
     def call(tensors):
-        scores, spikes = _network.run(model, tensors["stimulus"])
+        scores, spikes = _network.run(model, tensors["stimulus"], need_spikes(outputs))
         return select_outputs(outputs, scores, spikes)
 
     (stimulus,) = model.inputs
     shape = tuple(length if n is None else n for n in stimulus.shape[1:])
     return Program({"stimulus": (shape, stimulus.dtype)}, call)
+
+
+def need_spikes(outputs):
+    """Return whether some outputs are computed from spikes."""
+    return any(kind in EXTRA_OUTPUTS for kind in outputs)
 
 
 def select_outputs(outputs, scores, spikes):

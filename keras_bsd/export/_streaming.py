@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_bsd._state_scope import StateScope
 from keras_bsd.export import _network
-from keras_bsd.export._programs import Program, select_outputs
+from keras_bsd.export._programs import Program, need_spikes, select_outputs
 from keras_bsd.layers import SpikingLIF, SpikingRecurrent, SpikingStage, Stage, flatten_stages
 from keras_bsd.layers._stage import walk
 from keras_bsd.models._streamer import has_output_per_element, of_any_length
@@ -104,7 +104,7 @@ def _single_step(model, outputs):
         current = tensors["stimulus"]
         current = ops.expand_dims(current, 1) if series else current
         with StateScope(before, single_step=not recurrent) as scope:
-            scores, spikes = _network.run(network, current)
+            scores, spikes = _network.run(network, current, need_spikes(outputs))
         after = {
             NEXT + name.removeprefix(STATE): state
             for path, states in scope.states.items()

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_bsd import _checks
+from keras_bsd._arrays import check_finite, known_values
 from keras_bsd._backend import with_batch_size
 from keras_bsd._types import Config, Function, Shape, Tensor
 from keras_bsd.layers._lif_cell import Reset, SpikingLIFCell, SurrogateLike
@@ -159,6 +160,8 @@ class SpikingLIF(keras.layers.Layer):
                     f"`initial_state` must hold tensors (batch, {', '.join(map(str, expected))}). "
                     f"Received: shape={tuple(state.shape)}"
                 )
+            if (values := known_values(state)) is not None:
+                check_finite("initial_state", values)
         message = "`initial_state` must have a row for each of the currents' rows."
         size = ops.shape(currents)[0]
         return [with_batch_size(ops.cast(state, currents.dtype), size, message) for state in states]

@@ -104,6 +104,9 @@ class SpikingLIFCell(keras.layers.Layer):
         # Python floats unless learned: compilers fold them and exports stay small.
         self.leak: Any = self.beta
         self.threshold: Any = self.initial_threshold
+        for size in units if isinstance(units, list | tuple) else (units,):
+            if size is not None:
+                _checks.integer("units", size, low=1)
         self.units: Any = units
 
     @property

@@ -29,6 +29,7 @@ _IGNORED_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 _KIND = "class"
 _STAGE = {"synapse", "neuron"}  # one of these is in every stage's configuration
 INPUT = "input"  # the place of the layers in front of the first stage
+_QUANTIZATION = {"encoder": "encoder.quantization", "decoder": "decoder.quantization"}
 
 
 def settings(serialized: Config) -> Config:
@@ -46,12 +47,30 @@ def settings(serialized: Config) -> Config:
         front = next((i for i, layer in enumerate(layers) if _STAGE & set(layer["config"])), 0)
         found.update(_flatten(f"{role}.{INPUT}", layers[:front]))
         found.update(_flatten(role, layers[front:]))
+        found[_QUANTIZATION[role]] = ", ".join(sorted({*_modes(layers)})) or None
     return found
+
+
+def _modes(value: Any) -> Iterator[str]:
+    """Yield the modes of quantisation in a part of a configuration, as `quantized_layers` records them."""
+    if isinstance(value, dict):
+        for policy in value.get("quantized", {}).values():
+            yield policy["dtype"]["config"]["mode"]
+        value = list(value.values())
+    for inner in value if isinstance(value, list) else ():
+        yield from _modes(inner)
 
 
 def without_input(found: Config) -> Config:
     """Return settings without those of the layers in front of the encoder's first stage."""
     return {place: value for place, value in found.items() if not place.startswith(f"encoder.{INPUT}.")}
+
+
+def are_quantized_alike(first: Config, second: Config) -> bool:
+    """Return whether two networks are quantised in the same modes, as far as their settings say."""
+    return not any(
+        first[place] != second[place] for place in _QUANTIZATION.values() if place in first and place in second
+    )
 
 
 def _flatten(place: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._arrays import as_numbers, as_samples, check_finite, check_ids, lie_within
 
-_GREATEST = 1e18
 _BATCH_FIRST = "The first axis is the batch: np.swapaxes(x, 0, 1) exchanges it with that of time"
 
 
@@ -25,7 +25,14 @@ class DataChecks:
     """
 
     def __init__(
-        self, encoder, classes, exclusive, stimulus_range, tokens, targets_must_differ, smallest_batch
+        self,
+        encoder,
+        classes=None,
+        exclusive=False,
+        stimulus_range=None,
+        tokens=False,
+        targets_must_differ=False,
+        smallest_batch=1,
     ):
         self.stimulus_range = _interval(stimulus_range)
         self._input_shape = encoder.input_shape[1:]
@@ -45,15 +52,11 @@ class DataChecks:
 
     def check_stimuli(self, x):
         """Raise unless an array `(batch, ...)` has the model's shape and range, and is finite."""
-        if x.dtype.names:
-            raise ValueError(
-                f"Stimuli must be numbers. Received: a structured array of {', '.join(x.dtype.names)}. Count "
-                "events in frames first, (batch, time, height, width, polarity)."
-            )
+        as_numbers("`x`", x)
         self._check_shape(x)
         least, greatest = check_finite("x", x)
         if self._tokens:
-            self._check_tokens(x, least, greatest)
+            check_ids("Token ids", x, self._classes)
         self._check_range(least, greatest)
 
     def check_targets(self, y):
@@ -86,16 +89,7 @@ class DataChecks:
         """Raise unless these are integers from 0 to the number of classes less 1."""
         if classes.dtype.kind == "f":
             check_finite("y", classes)
-        if classes.dtype.kind not in "buif" or not np.array_equal(classes, classes.astype("int64")):
-            raise ValueError(
-                'Classes must be integers; continuous targets take `task="regression"`. '
-                f"Received: {classes.dtype} such as {classes.flat[0]}"
-            )
-        if classes.size and not (classes.min() >= 0 and classes.max() < self._classes):
-            raise ValueError(
-                f"Classes must lie in [0, {self._classes - 1}]. "
-                f"Received: classes from {classes.min()} to {classes.max()}"
-            )
+        check_ids("Classes", classes, self._classes, 'continuous targets take `task="regression"`')
 
     def check_weights(self, weights, samples):
         """Raise unless an array has a weight of at least 0 for each sample, or each element of a sequence."""
@@ -165,25 +159,40 @@ class DataChecks:
             f"Stimuli must have shape ({expected}). Received: shape={tuple(x.shape)}{remedy and '. ' + remedy}"
         )
 
-    def _check_tokens(self, x, least, greatest):
-        if x.dtype.kind not in "buif" or not np.array_equal(x, x.astype("int64")):
-            raise ValueError(f"Token ids must be integers. Received: {x.dtype} such as {x.flat[0]}")
-        if x.size and not (least >= 0 and greatest < self._classes):
-            raise ValueError(
-                f"Token ids must lie in [0, {self._classes - 1}]. Received: {least:g} to {greatest:g}"
-            )
-
     def _check_range(self, least, greatest):
         if self.stimulus_range is None or least is None:
             return
         low, high = self.stimulus_range
-        slack = 1e-3 * (high - low)  # rounding, when images are shifted or rotated
-        if not low - slack <= least <= greatest <= high + slack:
+        if not lie_within(least, greatest, low, high):
             raise ValueError(
                 f"Stimuli must lie in [{low:g}, {high:g}], as keras_bsd.applications.preprocess_input scales "
                 "integers from 0 to 255; if yours are scaled otherwise on purpose, build the model with "
                 f"`stimulus_range=None`. Received: values from {least:g} to {greatest:g}"
             )
+
+
+def checked_stimuli(model, x):
+    """Return stimuli as an array, or raise unless there is one, and all are what a model takes.
+
+    Args:
+        model: `keras_bsd.BSDModel`, or a built Keras model with one input.
+        x: stimuli `(samples, ...)`.
+    """
+    guard = getattr(model, "_guard", None)
+    checks = DataChecks(model) if guard is None else guard.checks
+    x = as_samples("x", x)
+    checks.check_stimuli(x)
+    if not len(x):
+        raise ValueError(f"`x` must hold at least one stimulus. Received: shape={x.shape}")
+    return x
+
+
+def checked_samples(model, x, y):
+    """Return stimuli and targets of a pair as arrays, or raise unless `fit` would take them."""
+    x, y = checked_stimuli(model, x), as_samples("y", y)
+    Samples(len(x), x.shape[1:]).check_number("target", [y])
+    model._guard.checks.check_targets(y)
+    return x, y
 
 
 class Samples(NamedTuple):
@@ -208,30 +217,6 @@ def _interval(bounds):
     low, high = bounds
     low = _checks.real("stimulus_range[0]", low)
     return low, _checks.real("stimulus_range[1]", high, low=low, low_open=True)
-
-
-def check_finite(name, values):
-    """Return the least and the greatest value as floats (None if there is none), or raise unless finite."""
-    if values.dtype.name == "bfloat16":  # not a number to NumPy: its kind is "V"
-        values = values.astype("float32")
-    if values.dtype.kind not in "buif":
-        raise ValueError(f"`{name}` must be numbers. Received: dtype={values.dtype}")
-    if not values.size:
-        return None, None
-    least, greatest = float(values.min()), float(values.max())
-    if not math.isfinite(least) or not math.isfinite(greatest):  # NaN is the minimum of what it is among
-        finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
-        raise ValueError(
-            f"`{name}` must be finite. Received: NaN or infinity in {np.count_nonzero(~finite)} of "
-            f"{len(finite)} samples, the first at index {np.argmin(finite)}. "
-            "These samples have not changed any weight: remove or replace them, and resume."
-        )
-    if max(-least, greatest) > _GREATEST:
-        raise ValueError(
-            f"`{name}` must lie within {_GREATEST:g}, so that its square is finite in single precision. "
-            f"Received: values from {least:g} to {greatest:g}"
-        )
-    return least, greatest
 
 
 def _check_probabilities(y, exclusive):

@@ -43,12 +43,15 @@ class SavedPair(keras.Model):
     @wraps(keras.Model.save_weights)
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
         path = _local(filepath)
-        if path is None or max_shard_size is not None or (path.exists() and not overwrite):
+        if path is None or (path.exists() and not overwrite):
             super().save_weights(filepath, overwrite, max_shard_size)
             return
-        with atomic_write(path) as written:
-            super().save_weights(written)
-            files.seal(written, {"settings": self._settings()})
+        with atomic_write(path if max_shard_size is None else path.with_suffix(".json")) as written:
+            super().save_weights(written.with_suffix(path.suffix), True, max_shard_size)
+            for file in files.data_files(written):
+                files.seal(file, {"settings": self._settings()})
+                if file != written:
+                    os.replace(file, path.with_name(file.name))
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Load the weights of a file that the same network has saved, see `keras.Model.load_weights`.
@@ -92,7 +95,7 @@ class SavedPair(keras.Model):
             if path.suffix == ".keras":
                 inventory, config = files.read_keras_file(path)
                 return inventory, _architecture.settings(config)
-            content = files.check_seal(path) if path.suffix == ".h5" else None
+            content, *_ = map(files.check_seal, files.data_files(path))
             return files.read_inventory(path), (content or {}).get("settings")
         except ValueError as error:
             raise files.damaged(path, error) from error
@@ -104,6 +107,13 @@ class SavedPair(keras.Model):
             if not compare_input:
                 saved, present = map(_architecture.without_input, (saved, present))
             lines = _architecture.differences(saved, present)
+            if not _architecture.are_quantized_alike(saved, present):
+                raise ValueError(
+                    f"{path} must hold weights quantised as those of this network, {self.name!r}. "
+                    f"Received: {'; '.join(lines)}. Load weights in single precision before `quantize`, and "
+                    "quantised ones after `quantize` in the same mode, or the network of a `.keras` file by "
+                    "keras.saving.load_model."
+                )
         if lines[_SHOWN:]:
             lines = [*lines[:_SHOWN], f"{len(lines) - _SHOWN} further settings differ"]
         lines += files.mismatches(inventory, self._inventory())
@@ -152,5 +162,4 @@ class SavedPair(keras.Model):
 
 def _local(filepath):
     """Return a path, or None if it is none of a local file."""
-    is_path = isinstance(filepath, str | os.PathLike) and "://" not in str(filepath)
-    return expand(filepath) if is_path else None
+    return None if "://" in str(filepath) else expand(filepath, "filepath")

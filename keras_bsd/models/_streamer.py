@@ -4,11 +4,13 @@ import keras
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._arrays import as_numbers
 from keras_bsd._state_scope import StateScope
 from keras_bsd._types import Array, ArrayLike, Model
 from keras_bsd.encoding import OneHotEncoder
 from keras_bsd.layers._readout import SequenceReadout
 from keras_bsd.layers._stage import flatten_stages
+from keras_bsd.models._structure import check_built
 
 
 class Streamer:
@@ -39,6 +41,7 @@ class Streamer:
 
     def __init__(self, encoder: Model, streams: int | None = None, classes: int | None = None) -> None:
         encoder = getattr(encoder, "encoder", encoder)  # of a pair
+        check_built(encoder, "encoder")
         others = [stage.name for stage in flatten_stages(encoder) if not stage.takes_elements]
         if others:
             raise ValueError(
@@ -93,8 +96,7 @@ class Streamer:
                 f"An element of the stream must have shape {expected}. Received: shape={element.shape}. "
                 "The stream's state is unchanged."
             )
-        if element.dtype.kind not in "buif":
-            raise ValueError(f"An element of the stream must be numbers. Received: dtype={element.dtype}")
+        element = as_numbers("An element of the stream", element)
         if not np.isfinite(element).all():
             raise ValueError(
                 f"An element of the stream must be finite. Received: {element}. The stream's state is "

@@ -8,7 +8,7 @@ import keras
 
 from keras_bsd import _checks
 from keras_bsd._types import Model
-from keras_bsd.layers._stage import SpikingStage
+from keras_bsd.layers._stage import SpikingStage, flatten_stages
 from keras_bsd.models._saved_pair import SavedPair
 from keras_bsd.models._structure import check_built
 
@@ -25,7 +25,7 @@ def with_timesteps(model: Model, timesteps: int) -> Model:
         `keras.Model` with variables of its own, not compiled.
 
     Raises:
-        ValueError: no stage of the model takes a stimulus, or `timesteps` is out of range.
+        ValueError: the model is not built, no stage of it takes a stimulus, or `timesteps` is out of range.
 
     Example:
 
@@ -41,6 +41,11 @@ def with_timesteps(model: Model, timesteps: int) -> Model:
     held = []
 
     def copy(layer):
+        if isinstance(layer, keras.Model) and flatten_stages(layer):
+            raise ValueError(
+                "`model` and the models in it must be Sequential or functional to be copied. Received: "
+                f"'{layer.name}' of {type(layer)}. Build that part by keras.Model(inputs, outputs)."
+            )
         config = layer.get_config()
         if isinstance(layer, SpikingStage) and layer.timesteps is not None:
             held.append(layer)

@@ -96,16 +96,23 @@ def read_keras_file(path: pathlib.Path) -> tuple[Inventory, Config]:
     return _inventory(io.BytesIO(weights)), json.loads(config)
 
 
+def data_files(path: pathlib.Path) -> list[pathlib.Path]:
+    """Return the HDF5 files of weights: a `.weights.h5` file itself, or those that a `.weights.json` names."""
+    if path.suffix != ".json":
+        return [path]
+    names: set[str] = set()
+    for files in json.loads(path.read_text())["weight_map"].values():
+        names.update([files] if isinstance(files, str) else files)
+    if not names:
+        raise ValueError("it names no files")
+    return [path.with_name(name) for name in sorted(names)]
+
+
 def read_inventory(path: pathlib.Path) -> Inventory:
     """Return the arrays of a `.weights.h5` file, or of all the files that a `.weights.json` file names."""
-    if path.suffix != ".json":
-        return _inventory(path)
-    files: set[str] = set()
-    for names in json.loads(path.read_text())["weight_map"].values():
-        files.update([names] if isinstance(names, str) else names)
     found: Inventory = {}
-    for name in sorted(files):
-        found |= _inventory(path.with_name(name))
+    for file in data_files(path):
+        found |= _inventory(file)
     return found
 
 

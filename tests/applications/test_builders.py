@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_bsd
 from keras_bsd.applications import (
     SpikingAutoencoder,
     SpikingCharRNN,
@@ -190,6 +191,31 @@ def test_load_preset(folder):
         np.testing.assert_array_equal(scores(load_preset(name), stimuli()), expected)
     with pytest.raises(ValueError, match=r"a preset \('small', 'wide'\) or the path of a file.* name='smal'"):
         load_preset("smal")
+
+
+def test_stimulus_ranges_must_be_that_of_the_file(folder, tmp_path):
+    model = SpikingMLP(weights="small", stimulus_range=(0, 2))
+    model.save(tmp_path / "a.keras")
+    for options in ({}, {"stimulus_range": [0.0, 2]}):
+        assert SpikingMLP(weights=tmp_path / "a.keras", **options).stimulus_range == (0, 2)
+    for other in ((0, 1), None):
+        with pytest.raises(ValueError, match=r"a.keras holds .*, stimulus_range=\(0.0, 2.0\)\). Omit the"):
+            SpikingMLP(weights=tmp_path / "a.keras", stimulus_range=other)
+    pixels = keras.layers.Rescaling(1 / 255)(keras.Input((4,)))
+    scaled = SpikingMLP(weights=tmp_path / "a.keras", input_tensor=pixels, stimulus_range=(0, 255))
+    assert scaled.stimulus_range == (0, 255)
+    own = keras_bsd.BSDModel(model.encoder, model.decoder, stimulus_range=(-1, 1))  # made by no builder
+    own.save(tmp_path / "own.keras")
+    arguments = {"input_shape": (4,), "classes": 3, "timesteps": 2, "units": (8,)}
+    assert SpikingMLP(**arguments, weights=tmp_path / "own.keras").stimulus_range == (-1, 1)
+    with pytest.raises(ValueError, match=r"own.keras holds SpikingMLP\(stimulus_range=\(-1.0, 1.0\)\)"):
+        SpikingMLP(**arguments, weights=tmp_path / "own.keras", stimulus_range=(0, 1))
+
+
+def test_sizes_of_a_preset_as_an_array(folder):
+    assert SpikingMLP(units=np.array([8]), weights="small").encoder_stages[0].units == 8
+    with pytest.raises(ValueError, match=r"Received: SpikingMLP\(units=\(8, 8\)\)"):
+        SpikingMLP(units=np.array([8, 8]), weights="small")
 
 
 def test_load_preset_from_a_keras_file(folder, tmp_path):

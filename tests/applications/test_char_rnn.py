@@ -105,7 +105,7 @@ def test_saved_and_loaded(tmp_path):
         (lambda: small_model().generate("a", 1, temperature=-1), "`temperature` must"),
         (
             lambda: small_model().fit(np.zeros((2, 3)), np.full((2, 3), 4)),
-            r"Classes must lie in \[0, 3\]. Received: classes from 4 to 4",
+            r"Classes must lie in \[0, 3\]. Received: values from 4 to 4",
         ),
         (
             lambda: small_model().fit(np.zeros((2, 3)), np.zeros(2)),
@@ -120,7 +120,11 @@ def test_bad_arguments(make, message):
 
 def test_unknown_ids_and_texts():
     model = SpikingCharRNN("abc", units=(4,))
-    for ids, message in (([0, -1], "Received: -1 to 0"), ([3], r"lie in \[0, 2\]"), ([0.5], "whole numbers")):
+    for ids, message in (
+        ([0, -1], "Received: values from -1 to 0"),
+        ([3], r"lie in \[0, 2\]"),
+        ([0.5], "must be integers. Received: float64 such as 0.5"),
+    ):
         with pytest.raises(ValueError, match=message):
             model.decode(ids)
     with pytest.raises(ValueError, match=r"`text` must be a string. Received: <class 'list'>"):

@@ -172,7 +172,7 @@ def test_decoder_is_independent_of_the_encoder():
             lambda: SpikingConvNet((8, 8, 1), 3, filters=(), pool_sizes=()),
             "at least one stage. Received: filters=()",
         ),
-        (lambda: SpikingResNet((8, 8, 1), 3, filters=(4,)), "a number of blocks for each"),
+        (lambda: SpikingResNet((8, 8, 1), 3, filters=(4,)), "`blocks` must have one number for each"),
         (
             lambda: SpikingResNet((8, 8, 1), 3, filters=(), blocks=()),
             r"at least one stage. Received: filters=\(\)",

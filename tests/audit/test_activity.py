@@ -145,3 +145,46 @@ def test_observers_can_be_nested():
     assert seen == ["outer", "inner", "outer"]
     assert "call" not in layer.__dict__
     np.testing.assert_array_equal(ops.convert_to_numpy(layer(x)), plain)
+
+
+def series():
+    stages = [SpikingDense(5, name="stage"), Readout(keras.layers.Dense(2))]
+    return keras.Sequential([keras.Input((3, 4)), *stages])
+
+
+@pytest.mark.parametrize(
+    ("network", "x", "message"),
+    [
+        (lambda: None, None, "`network` must be a built Sequential or functional .* Received: network=None"),
+        (lambda: "model", None, "Received: network='model'"),
+        (series, None, "`x` must be an array with a batch axis. Received: x=None"),
+        (series, "series", "with a batch axis. Received: x='series'"),
+        (series, [[1], [1, 2]], "`x` must be an array of numbers. Received: .*inhomogeneous"),
+        (series, np.zeros((0, 3, 4)), r"`x` must hold at least one stimulus. Received: shape=\(0, 3, 4\)"),
+        (series, np.full((2, 3, 4), np.nan), "`x` must be finite"),
+        (series, np.full((2, 3, 4), "a"), "`x` must be numbers. Received: dtype=<U1"),
+        (
+            series,
+            np.zeros((3, 6, 4)),
+            r"shape \(batch, 3, 4\). Received: shape=\(3, 6, 4\). The first axis is the",
+        ),
+        (
+            series,
+            np.zeros(5, [("x", "i4"), ("t", "i8")]),
+            "`x` must be numbers. .* structured array of x, t. Count",
+        ),
+    ],
+)
+def test_networks_and_stimuli_that_are_none(network, x, message):
+    for record in (lambda: spikes(network(), x), lambda: membranes(network(), "stage", x)):
+        with pytest.raises(ValueError, match=message):
+            record()
+
+
+def test_a_pair_stands_for_its_encoder():
+    model = keras_bsd.applications.SpikingMLP((4,), 3, timesteps=2, units=(5,))
+    np.testing.assert_array_equal(
+        spikes(model, np.eye(4))["dense_1"], spikes(model.encoder, np.eye(4))["dense_1"]
+    )
+    with pytest.raises(ValueError, match=r"Stimuli must lie in \[0, 1\]"):
+        spikes(model, 255 * np.eye(4))

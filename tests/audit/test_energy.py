@@ -372,11 +372,11 @@ def test_counts_are_exact_in_half_precision():
 def test_bad_input():
     model = pairs.dense_pair()
     x, _ = pairs.samples(model)
-    with pytest.raises(ValueError, match=r"must be a built Keras model of stages. Received: model=<Sequential"):
+    with pytest.raises(ValueError, match=r"must be a built Sequential or .* Received: model=<Sequential"):
         energy(keras.Sequential([keras.layers.Dense(2)]), x)
     with pytest.raises(ValueError, match=r"must have a spiking stage. Received: .* with layers=\['dense"):
         energy(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), x)
-    with pytest.raises(ValueError, match=r"at least one stimulus, \(samples, 4\). Received: shape=\(0, 4\)"):
+    with pytest.raises(ValueError, match=r"at least one stimulus. Received: shape=\(0, 4\)"):
         energy(model, x[:0])
     with pytest.raises(ValueError, match=r"Received: shape=\(12, 3\)"):
         energy(model, x[:, :3])

@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from keras_bsd.audit import plausibility
 from keras_bsd.audit._twins import compare
-from keras_bsd.callbacks import LayerAlignment
+from keras_bsd.callbacks import FiringRateCheck, LayerAlignment, StimulusGrid
 from tests.models import pairs
 
 
@@ -71,3 +71,40 @@ def test_bad_input():
         LayerAlignment(x[:0], y[:0])
     with pytest.raises(ValueError, match="`every` must be an integer of at least 1"):
         LayerAlignment(x, y, every=0)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.full((3, 4), np.nan), [0, 1, 2], "`x` must be finite"),
+        (np.zeros((3, 5)), [0, 1, 2], r"Stimuli must have shape \(batch, 4\). Received: shape=\(3, 5\)"),
+        (np.zeros((3, 4)), [0, 1, 3], r"Classes must lie in \[0, 2\]. Received: values from 0 to 3"),
+    ],
+)
+def test_samples_are_checked_before_training(x, y, message):
+    model = pairs.small_pair()
+    model.compile(run_eagerly=True)
+    with pytest.raises(ValueError, match=message):
+        model.fit(*pairs.samples(model), callbacks=[LayerAlignment(x, y)], verbose=0)
+
+
+def test_data_of_other_types():
+    model = pairs.small_pair()
+    for x, y, message in (
+        (model, np.zeros(3), "`x` must be an array with a batch axis. Received: x=<BSDModel"),
+        (None, np.zeros(3), "Received: x=None"),
+        (np.zeros((3, 4)), None, "`y` must be an array with a batch axis. Received: y=None"),
+        (np.zeros((3, 4)), [[1], [1, 2]], "`y` must be an array of numbers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            LayerAlignment(x, y)
+
+
+@pytest.mark.parametrize(
+    "callback", [LayerAlignment(np.eye(4), np.zeros(4)), StimulusGrid("g"), FiringRateCheck()]
+)
+def test_callbacks_of_pairs_alone(callback):
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    network.compile("sgd", "mse", run_eagerly=True)
+    with pytest.raises(ValueError, match=r"is for the `fit` of a keras_bsd.BSDModel.* Received: (model|logs)"):
+        network.fit(np.eye(4), np.zeros((4, 3)), callbacks=[callback], verbose=0)

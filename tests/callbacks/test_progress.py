@@ -48,3 +48,10 @@ def test_seconds_of_each_epoch(tmp_path):
     assert len(seconds) == 3
     assert min(seconds) > 0
     assert sum(seconds) < duration
+
+
+def test_logs_and_metrics_that_are_none():
+    with pytest.raises(ValueError, match=r"`logs` must be a dict, .* Received: logs=None"):
+        stage_logs(None, "alignment")
+    with pytest.raises(ValueError, match=r"Unknown `metric`: choose one of 'alignment', .* metric='loss'"):
+        stage_logs({}, "loss")

@@ -65,7 +65,13 @@ NETWORKS = {
     "layers": lambda: _with_series(keras.layers.Dense(6), SpikingLIF(return_state=False)),
     "recurrent layer": lambda: _with_series(keras.layers.RNN(SpikingLIFCell(4), return_sequences=True)),
     "latency": lambda: keras.Sequential(
-        [keras.Input((4,)), LatencyEncoder(4), SpikingDense(8), Readout(keras.layers.Dense(2))]
+        [
+            keras.Input((4,)),
+            keras.layers.Rescaling(0.5),  # stimuli lie in [0, 2]
+            LatencyEncoder(4),
+            SpikingDense(8),
+            Readout(keras.layers.Dense(2)),
+        ]
     ),
     "tokens": lambda: keras.Sequential(
         [

@@ -105,7 +105,7 @@ def pair_file(tmp_path_factory):
 
 def test_the_file_of_a_pair_is_its_encoder(pair_file):
     pair, path = pair_file
-    report = check_onnx(pair, path, stimuli(pair.encoder, 3))
+    report = check_onnx(pair, path, stimuli(pair.encoder, 3) / 2)
     assert report["outputs"]["scores"]["largest_difference"] < 1e-6
     assert [value.name for value in onnx.load(path).graph.input] == ["stimulus"]
 
@@ -241,11 +241,13 @@ def test_models_that_cannot_be_exported(model, message, path):
     ("arguments", "message"),
     [
         ({"outputs": "score"}, "Unknown `outputs`: choose one of 'scores'.* Received: outputs='score'"),
-        ({"outputs": ()}, "Unknown `outputs`"),
+        ({"outputs": ()}, r"`outputs` must be one or several of scores, .* Received: outputs=\(\)"),
+        ({"outputs": None}, "Received: outputs=None"),
         ({"opset": 12}, "Unknown `opset`: choose one of 13, .*18. Received: opset=12"),
         ({"length": 3}, r"Received: length=3, a network with inputs \(4,\), streaming=False"),
         ({"labels": ["a"]}, "one label for each of the network's 3 scores. Received: 1 labels"),
         ({"labels": "mnist"}, "Unknown preset"),
+        ({"labels": 3}, "`labels` must be a preset, or a sequence .* Received: labels=3"),
         ({"preprocess": 255}, "must be a pair .* Received: preprocess=255"),
         ({"preprocess": (0, 0)}, "without zeros in `divide`"),
         ({"preprocess": (0, [1, 2])}, "or of sequences of 4 finite numbers"),

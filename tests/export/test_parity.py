@@ -8,9 +8,10 @@ import pytest
 from keras import ops
 from onnx import numpy_helper
 
-from keras_bsd.export import check_onnx, export_onnx
+import keras_bsd
+from keras_bsd.export import check_onnx, compress_onnx, export_onnx
 from keras_bsd.export._network import run_with_margins
-from keras_bsd.layers import Readout, SpikingStage, flatten_stages
+from keras_bsd.layers import Readout, SpikingDense, SpikingStage, flatten_stages
 from tests.export.networks import NETWORKS, lively, stimuli
 from tests.models import pairs
 
@@ -32,7 +33,7 @@ def test_a_faithful_file(network_and_file):
     assert json.loads(json.dumps(report)) == report
     assert report["samples"] == 270
     y = model.predict(x, verbose=0).argmax(axis=1)
-    y[:27] += 1
+    y[:27] = (y[:27] + 1) % 3
     scores = check_onnx(model, path, x, y)["outputs"]["scores"]
     assert scores["accuracy"] == scores["keras_accuracy"] == pytest.approx(0.9)
     assert report["outputs"]["scores"] == {"same": 1.0, "largest_difference": pytest.approx(0, abs=1e-6)}
@@ -109,11 +110,15 @@ def test_a_membrane_at_its_threshold_explains_a_difference(tmp_path):
 
 def test_bad_input(network_and_file, tmp_path):
     model, path, x = network_and_file
-    with pytest.raises(ValueError, match=r"shape \(samples, 4\)\. Received: ndarray of shape \(270, 3\)"):
+    with pytest.raises(ValueError, match=r"shape \(batch, 4\)\. Received: shape=\(270, 3\)"):
         check_onnx(model, path, x[:, :3])
     with pytest.raises(ValueError, match=r"`y` must be classes of shape \(270,\)\. Received: shape=\(3,\)"):
         check_onnx(model, path, x, [0, 1, 2])
-    with pytest.raises(ValueError, match=r"Received: ndarray of shape \(0, 4\)"):
+    with pytest.raises(ValueError, match=r"Classes must lie in \[0, 2\]. Received: values from 0 to 3"):
+        check_onnx(model, path, x, np.arange(270) % 4)
+    with pytest.raises(ValueError, match=r"`y` must be numbers. Received: dtype=<U1"):
+        check_onnx(model, path, x, np.full(270, "a"))
+    with pytest.raises(ValueError, match=r"`x` must hold at least one stimulus\. Received: shape=\(0, 4\)"):
         check_onnx(model, path, x[:0])
     with pytest.raises(
         ValueError, match=r"must be a file of this model, .* \(7, 5, 2\)\)\. Received: .*\(4,\)"
@@ -127,3 +132,38 @@ def test_bad_input(network_and_file, tmp_path):
             check_onnx(model, tmp_path / name, x)
     with pytest.raises(ValueError, match=r"missing\.onnx must be an ONNX file, but it is missing"):
         check_onnx(model, tmp_path / "missing.onnx", x)
+
+
+def test_stimuli_out_of_the_range_that_the_file_expects(tmp_path):
+    model = keras_bsd.applications.SpikingMLP((4,), 3, timesteps=2, units=(5,))
+    export_onnx(model, tmp_path / "network.onnx")
+    for exported, message in (
+        (model, r"Stimuli must lie in \[0, 1\].* Received: values from 0 to 255"),
+        (model.encoder, r"stimuli that .*network\.onnx expects, 0 to 1\. Received: values from 0 to 255"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_onnx(exported, tmp_path / "network.onnx", 255 * np.eye(4))
+
+
+def test_files_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = keras_bsd.applications.SpikingMLP((4,), 3, timesteps=2, units=(5,))
+    export_onnx(model, "~/network.onnx")
+    compress_onnx("~/network.onnx", "~/small.onnx", "float16")
+    assert check_onnx(model, "~/small.onnx", np.eye(4))["samples"] == 4
+
+
+def test_a_stage_that_is_called_twice_has_no_outputs_of_its_own(tmp_path):
+    x, stage = keras.Input((3, 4)), SpikingDense(4, name="shared")
+    model = keras.Model(x, Readout(keras.layers.Dense(2))(stage(stage(x))), name="network")
+    export_onnx(model, tmp_path / "network.onnx")
+    stimuli = np.random.default_rng(0).uniform(0, 2, (5, 3, 4))
+    assert list(check_onnx(model, tmp_path / "network.onnx", stimuli)["outputs"]) == ["scores"]
+    message = "Each stage must be called once, .* several calls of 'shared' in 'network'. Make a stage for each"
+    for record in (
+        lambda: export_onnx(model, tmp_path / "network.onnx", outputs=("scores", "spikes")),
+        lambda: keras_bsd.audit.spikes(model, stimuli),
+        lambda: keras_bsd.audit.membranes(model, "shared", stimuli),
+    ):
+        with pytest.raises(ValueError, match=message):
+            record()

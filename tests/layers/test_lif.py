@@ -335,6 +335,14 @@ def test_an_initial_state_fits_the_currents(shape, message):
         SpikingLIF()(np.ones((3, 4, 2), "float32"), initial_state=np.ones(shape, "float32"))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_initial_state_must_be_finite(value):
+    with pytest.raises(
+        ValueError, match=r"`initial_state` must be finite\. Received: NaN or infinity in 1 of 3"
+    ):
+        SpikingLIF()(np.ones((3, 4, 2), "float32"), initial_state=np.array([[0, 0], [0, value], [0, 0]]))
+
+
 def test_a_stateful_neuron_has_no_single_steps():
     model = stateful_network()
     message = "Stage 'stage' cannot process a single time step in a StateScope"

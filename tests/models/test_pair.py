@@ -364,7 +364,7 @@ def test_one_output_learns_two_classes(options):
     assert accuracy == pytest.approx(((model.predict(x, verbose=0)[:, 0] > 0.5) == y).mean(), abs=1e-6)
     recalled = model.recall([0, 1])
     np.testing.assert_allclose(recalled, model.recall([[0.0], [1.0]]), atol=1e-6)
-    with pytest.raises(ValueError, match=r"Classes must lie in \[0, 1\]. Received: classes from 0 to 2"):
+    with pytest.raises(ValueError, match=r"Classes must lie in \[0, 1\]. Received: values from 0 to 2"):
         model.fit(x, classes, verbose=0)
 
 
@@ -527,8 +527,8 @@ def test_default_loss_takes_probabilities():
 @pytest.mark.parametrize(
     ("concepts", "message"),
     [
-        ([0, 3], r"Classes must lie in \[0, 2\]. Received: classes from 0 to 3"),
-        ([-1], "Received: classes from -1"),
+        ([0, 3], r"Classes must lie in \[0, 2\]. Received: values from 0 to 3"),
+        ([-1], "Received: values from -1"),
         (np.zeros((2, 5)), r"shape \(batch, 3\) or be classes, .* Received: shape=\(2, 5\)"),
         ([], r"Received: shape=\(0, 3\)"),
         (1, r"such as \[0, 1\]. Received: shape=\(\)"),

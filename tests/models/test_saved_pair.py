@@ -146,6 +146,23 @@ def test_several_files_of_weights(tmp_path):
     assert_same(copy, model)
     with pytest.raises(ValueError, match="and not in the file"):
         SpikingMLP(**{**BASE, "units": (6, 5, 4)}).load_weights(tmp_path / "a.weights.json")
+    with pytest.raises(ValueError, match=r"encoder.0.neuron.beta is 0.5 in the file and 0.9 in the model"):
+        SpikingMLP(**BASE, neuron={"beta": 0.9}).load_weights(tmp_path / "a.weights.json")
+    with pytest.raises(ValueError, match=r"encoder.0.timesteps is 2 in the file and 3"):
+        SpikingMLP(**{**BASE, "timesteps": 3}, weights=tmp_path / "a.weights.json")
+
+
+def test_one_of_several_files_of_weights_is_damaged_or_missing(tmp_path):
+    model = SpikingMLP(**BASE)
+    model.save_weights(tmp_path / "a.weights.json", max_shard_size=1e-6)
+    part = sorted(tmp_path.glob("a_*.weights.h5"))[-1]
+    content = part.read_bytes()
+    part.write_bytes(content[:200] + b"?" + content[201:])
+    with pytest.raises(ValueError, match=r"its checksum is not that of its content. Copy it again"):
+        model.load_weights(tmp_path / "a.weights.json")
+    part.unlink()
+    with pytest.raises(ValueError, match=f"a.weights.json must be a complete file of weights.*{part.name}"):
+        model.load_weights(tmp_path / "a.weights.json")
 
 
 def test_other_programs_read_sealed_files(tmp_path):
@@ -274,6 +291,21 @@ def test_a_quantized_model_saves_and_loads(tmp_path, name, mode):
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_quantized_weights_in_a_network_that_is_not_quantized(tmp_path, suffix):
+    single, quantized = save(SpikingMLP(**BASE), tmp_path / f"a{suffix}"), SpikingMLP(**BASE)
+    quantized.encoder.quantize("int8")
+    file = save(quantized, tmp_path / f"b{suffix}")
+    message = (
+        "encoder.quantization is 'int8' in the file and None in the model. Load weights in single precision"
+    )
+    with pytest.raises(ValueError, match=message):
+        SpikingMLP(**BASE, weights=file)
+    with pytest.raises(ValueError, match=r"encoder.quantization is None in the file and 'int8' in the model"):
+        quantized.load_weights(single)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
 def test_a_trained_pair_is_quantized_and_loads_without_a_warning(tmp_path):
     model = pairs.small_pair()
     model.compile(run_eagerly=True)
@@ -285,9 +317,7 @@ def test_a_trained_pair_is_quantized_and_loads_without_a_warning(tmp_path):
         warnings.simplefilter("ignore", DeprecationWarning)
         loaded = keras.saving.load_model(tmp_path / "a.keras")
     assert_same(loaded, model)
-    with pytest.raises(
-        ValueError, match=r"weights of decoder/.* are in the file, without a place in the model"
-    ):
+    with pytest.raises(ValueError, match=r"decoder.quantization is 'int8' in the file and None in the model"):
         pairs.small_pair().load_weights(tmp_path / "a.keras")
 
 

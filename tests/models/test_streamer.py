@@ -75,3 +75,11 @@ def test_unknown_tokens(element):
     for stream in (keras_bsd.Streamer(pairs.character_pair()), pairs.character_pair().streamer()):
         with pytest.raises(ValueError, match=r"must be a token id in \[0, 2\]. Received: "):
             stream.push(element)
+
+
+@pytest.mark.parametrize("encoder", [None, "encoder"])
+def test_encoders_that_are_none(encoder):
+    with pytest.raises(
+        ValueError, match=f"`encoder` must be a built .*keras.Model. Received: encoder={encoder!r}"
+    ):
+        keras_bsd.Streamer(encoder)

@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 import keras_bsd
+from keras_bsd.layers import Readout, SpikingDense
 from tests.models import pairs
 
 
@@ -57,3 +58,19 @@ def test_no_model():
         ValueError, match=r"`model` must be a built Sequential or functional keras.Model. Received: "
     ):
         keras_bsd.with_timesteps("encoder", 2)
+
+
+def test_a_subclassed_model_within_a_network():
+    class Part(keras.Model):
+        def __init__(self):
+            super().__init__(name="part")
+            self.stage = SpikingDense(3, timesteps=2)
+
+        def call(self, inputs):
+            return self.stage(inputs)
+
+    network = keras.Sequential([keras.Input((4,)), Part(), Readout(keras.layers.Dense(2))])
+    with pytest.raises(
+        ValueError, match=r"Sequential or functional to be copied. Received: 'part' of <class.*Build"
+    ):
+        keras_bsd.with_timesteps(network, 3)

@@ -217,9 +217,7 @@ def test_bad_weights(model, weights, message):
 
 def test_events_are_counted_in_frames_first(model):
     events = np.zeros(5, [("x", "u2"), ("y", "u2"), ("t", "u4"), ("p", "?")])
-    message = (
-        r"Stimuli must be numbers. Received: a structured array of x, y, t, p. Count events in frames first"
-    )
+    message = r"`x` must be numbers. Received: a structured array of x, y, t, p. Count events in frames first"
     assert unchanged(model, lambda: model.predict(events, verbose=0), message)
 
 
@@ -255,7 +253,7 @@ def test_time_before_the_batch():
 @pytest.mark.parametrize("ids", [[[0, 1, 3]], [[0, -1, 2]], [[0.5, 0, 0]]])
 def test_unknown_tokens(ids):
     model = keras_bsd.applications.SpikingCharRNN("abc", units=(4,), timesteps=2)
-    message = r"Token ids must (lie in \[0, 2\]. Received: -?\d to \d|be integers)"
+    message = r"Token ids must (lie in \[0, 2\]. Received: values from -?\d to \d|be integers)"
     with pytest.raises(ValueError, match=message):
         model.predict(np.array(ids), verbose=0)
 
