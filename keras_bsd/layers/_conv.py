@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_bsd import _checks
-from keras_bsd._types import Layer, Shape
+from keras_bsd._types import Layer
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._normalization import Normalization
 from keras_bsd.layers._skip_conv import SkipConv2D
