@@ -60,7 +60,9 @@ def SpikingConvNet(
     timesteps = _checks.integer("timesteps", timesteps, low=1)
     filters, pool_sizes = stage_sizes("filters", filters), stage_sizes("pool_sizes", pool_sizes)
     if len(filters) != len(pool_sizes):
-        raise ValueError(f"`pool_sizes` must have one size for each of `filters`. Received: {filters=}, {pool_sizes=}")
+        raise ValueError(
+            f"`pool_sizes` must have one size for each of `filters`. Received: {filters=}, {pool_sizes=}"
+        )
     _checks.one_of("skips", skips, ("dense", None))
     if skips and len(filters) < 3:
         raise ValueError(

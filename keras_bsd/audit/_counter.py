@@ -12,6 +12,7 @@ from keras_bsd._observe import arrays, observe
 from keras_bsd._types import Array
 from keras_bsd.audit._operations import Call, Operations, count
 from keras_bsd.layers import (
+    GuidedStage,
     Readout,
     SequenceReadout,
     SpikingConv2D,
@@ -25,7 +26,15 @@ from keras_bsd.layers import (
 from keras_bsd.layers._kinds import KERNEL_LAYERS
 from keras_bsd.layers._stage import stage_names, walk
 
-KNOWN_STAGES = (SpikingStage, SpikingDense, SpikingConv2D, SpikingResidualConv2D, Readout, SequenceReadout)
+KNOWN_STAGES = (
+    SpikingStage,
+    GuidedStage,
+    SpikingDense,
+    SpikingConv2D,
+    SpikingResidualConv2D,
+    Readout,
+    SequenceReadout,
+)
 WHOLE_STAGES = (SpikingRecurrent,)  # counted as one layer and their neurons: their layers run within a loop
 
 
@@ -108,8 +117,9 @@ class Counter:
             self._stage_of[layer] = None
             if isinstance(layer, Stage):
                 neuron = [layer.neuron] if isinstance(layer, SpikingStage) else []
-                synapse = () if type(layer) in WHOLE_STAGES else walk(layer.synapse)
-                self._stage_of |= dict.fromkeys([*synapse, *neuron], layer)
+                networks = [] if type(layer) in WHOLE_STAGES else layer.connections
+                inner = [part for network in networks for part in walk(network)]
+                self._stage_of |= dict.fromkeys([*inner, *neuron], layer)
 
     def run(self, x, batch_size):
         """Count on `x`, a batch at a time, and return the network's outputs."""

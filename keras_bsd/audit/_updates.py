@@ -44,7 +44,13 @@ def recompute_updates(model, x, y, gradient):
         A list of `Update`, one for each trainable layer with a kernel. The model does not change.
     """
     stages = {layer: None for _, layers in owners(model) for layer in layers if isinstance(layer, Stage)}
-    stage_of = {layer: stage for stage in stages for layer in stage.synapse.layers if _has_kernel(layer)}
+    stage_of = {
+        layer: stage
+        for stage in stages
+        for network in stage.connections
+        for layer in network.layers
+        if _has_kernel(layer)
+    }
     calls, presynaptic = _record_calls(model, x, y, stage_of, stages)
     errors = _local_errors(model, x, y, stage_of, calls)
     updates, names = [], stage_names(model.encoder) | stage_names(model.decoder)
@@ -72,20 +78,20 @@ def _has_kernel(layer):
 
 
 def _record_calls(model, x, y, stage_of, stages):
-    """Return every call of the layers in `stage_of` during a step, and the input of each stage."""
+    """Return every call of the layers in `stage_of` during a step, and the list of inputs of each stage."""
     called, entered = [], []
 
     def run(x, y):
         tensors, stage_inputs = [], []
 
         def record(layer, arguments, outputs):
-            first = keras.tree.flatten(arguments[0])[0]
+            inputs = keras.tree.flatten(arguments[0])
             if layer in stages:
                 entered.append(layer)
-                stage_inputs.append(first)
+                stage_inputs.append(inputs)
             else:
                 called.append(layer)
-                tensors.append((first, ops.zeros_like(outputs)))
+                tensors.append((inputs[0], ops.zeros_like(outputs)))
             return outputs
 
         with observe([*stage_of, *stages], record), keras.StatelessScope():
@@ -96,7 +102,7 @@ def _record_calls(model, x, y, stage_of, stages):
     calls = [
         _Call(layer, *arrays(inputs), zeros) for layer, (inputs, zeros) in zip(called, tensors, strict=True)
     ]
-    return calls, dict(zip(entered, arrays(stage_inputs), strict=True))
+    return calls, dict(zip(entered, map(arrays, stage_inputs), strict=True))
 
 
 def _local_errors(model, x, y, stage_of, calls):
@@ -131,12 +137,14 @@ def _product(layer, used):
 
 
 def _kind(stage, inputs, presynaptic):
-    held = getattr(stage, "timesteps", None) is not None
-    if held and _are_proportional(inputs, presynaptic):
-        return "stimulus"
-    if not held and _are_proportional(inputs, presynaptic.mean(axis=1, dtype="float32")):
+    first, *held = presynaptic
+    if getattr(stage, "timesteps", None) is not None:
+        held = presynaptic
+    elif _are_proportional(inputs, first.mean(axis=1, dtype="float32")):
         return "rates"
-    return "spikes" if _are_proportional(inputs, presynaptic) else "other"
+    if any(_are_proportional(inputs, values) for values in held):
+        return "stimulus"
+    return "spikes" if _are_proportional(inputs, first) else "other"
 
 
 def _are_proportional(a, b):

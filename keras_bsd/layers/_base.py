@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_bsd import _rules, _state_scope
-from keras_bsd._types import Config, Layer, Shape, Tensor
+from keras_bsd._types import Config, Layer, Model, Shape, Tensor
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._masks import expand_like, masked
 from keras_bsd.layers._quantization import quantized_layers, restore_quantization
@@ -180,9 +180,14 @@ class Stage(keras.layers.Layer):
             "the same shape."
         )
 
+    @property
+    def connections(self) -> list[Model]:
+        """The networks of Keras layers through which inputs reach this stage."""
+        return [self.synapse]
+
     def _inner_layers(self) -> list[Layer]:
         """Return the layers that hold the stage's weights, in an order that depends on its arguments alone."""
-        return list(self.synapse.layers)
+        return [layer for network in self.connections for layer in network.layers]
 
     def get_config(self) -> Config:
         synapse = [keras.saving.serialize_keras_object(layer) for layer in self.synapse.layers]

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_bsd import _checks
-from keras_bsd._types import Config, Layer, Shape, Tensor
+from keras_bsd._types import Config, Layer, Model, Shape, Tensor
 from keras_bsd.layers._base import Stage, apply_layers
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._masks import mean_over_time
@@ -115,8 +115,9 @@ class GuidedStage(SpikingStage):
         spikes, vectors = inputs
         return [ops.expand_dims(spikes, 1), vectors]
 
-    def _inner_layers(self):
-        return [*super()._inner_layers(), *self.guide.layers]
+    @property
+    def connections(self) -> list[Model]:
+        return [self.synapse, self.guide]
 
     def get_config(self) -> Config:
         guide = [keras.saving.serialize_keras_object(layer) for layer in self.guide.layers]

@@ -295,12 +295,17 @@ def flatten_stages(model: Model, kind: type | tuple[type, ...] = Stage) -> list[
     Returns:
         List of stages.
 
+    Raises:
+        ValueError: `model` is no Keras model.
+
     Example:
 
     >>> model = keras_bsd.applications.SpikingMLP((4,), classes=3, units=(8, 6))
     >>> [stage.name for stage in keras_bsd.layers.flatten_stages(model.encoder)]
     ['dense_1', 'dense_2', 'scores']
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a keras.Model. Received: model={model!r}")
     return [layer for layer in walk(model) if isinstance(layer, kind)]
 
 

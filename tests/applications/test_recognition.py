@@ -166,7 +166,10 @@ def test_decoder_is_independent_of_the_encoder():
         (lambda: SpikingMLP((4,), 3, units=(8, -1)), "Received: units=-1"),
         (lambda: SpikingMLP((4,), 3, neuron={"beta": 2.0}), "Received: beta=2.0"),
         (lambda: SpikingConvNet((8, 8), 3), r"\(height, width, channels\). Received: input_shape=\(8, 8\)"),
-        (lambda: SpikingConvNet((8, 8, 1), 3, filters=(4, 4)), "`pool_sizes` must have one size for each of `filters`"),
+        (
+            lambda: SpikingConvNet((8, 8, 1), 3, filters=(4, 4)),
+            "`pool_sizes` must have one size for each of `filters`",
+        ),
         (lambda: SpikingMLP((4,), 3, weights="missing.keras"), "the path of a file that exists. Received"),
         (
             lambda: SpikingConvNet((8, 8, 1), 3, filters=(), pool_sizes=()),
