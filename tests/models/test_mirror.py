@@ -173,7 +173,7 @@ def test_the_audit_checks_the_direct_connections():
         ),
         (
             lambda: SpikingConvNet((8, 8, 1), 3, skips="residual"),
-            "Unknown `skips`: choose one of 'dense', None",
+            "Unknown `skips`: choose one of 'dense'",
         ),
     ],
 )
