@@ -1,5 +1,6 @@
 """Fixtures of the tests and of the docstrings' examples."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -11,6 +12,12 @@ import pytest
 
 # Each is for one backend, or for one that need not be installed.
 collect_ignore_glob = ["keras_bsd/_backend/*.py", "keras_bsd/export/_tensorflow.py"]
+
+
+def pytest_collection_finish():
+    """Exempt what imports have made from garbage collection, which Keras runs for each layer it quantises."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -106,8 +106,8 @@ FAST = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCh
         (".csv", 60),
         (".csv.gz", 60),
         (".txt", 60),
-        pytest.param(".keras", 150, marks=pytest.mark.slow),
-        pytest.param(".weights.h5", 150, marks=pytest.mark.slow),
+        pytest.param(".keras", 60, marks=pytest.mark.slow),
+        pytest.param(".weights.h5", 60, marks=pytest.mark.slow),
     ],
 )
 def test_truncated_and_changed_files(intact, tmp_path, suffix, examples):

@@ -23,7 +23,7 @@ BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.md"))
 # A block of Python, and its output where a block of text follows.
 BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$(?:\n\n *```text\n(.*?)^ *```$)?", re.DOTALL | re.MULTILINE)
 OTHERS = ("snntorch", "spikingjelly")
-FAST = ("docs/how-it-learns.md",)  # besides the README, which has a test of its own
+FAST = ("docs/how-it-learns.md",)
 
 
 def relative(path):
@@ -65,6 +65,7 @@ def test_code_runs_as_written(page, tmp_path, monkeypatch):
     run(page)
 
 
+@pytest.mark.slow
 def test_readme_runs_as_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = run(README)

@@ -7,6 +7,7 @@ import keras_bsd
 from keras_bsd.applications import SpikingConvNet, SpikingMLP, SpikingResNet
 from keras_bsd.layers import Readout
 from keras_bsd.layers._stage import flatten_stages
+from tests.models import pairs
 
 SMALL = {
     "mlp": lambda **kwargs: SpikingMLP((8, 8, 1), 10, units=(32, 24), **kwargs),
@@ -120,7 +121,7 @@ def test_weights_from_a_file(network, tmp_path):
 def test_learns_digits(network, digits):
     (x, y), (x_test, y_test) = digits
     model = SMALL[network]()
-    model.compile(keras.optimizers.AdamW(1e-2), metrics=["accuracy"])
+    model.compile(keras.optimizers.AdamW(1e-2), metrics=[pairs.accuracy()])
     model.fit(x, y, batch_size=64, epochs=5, verbose=0)
     assert model.evaluate(x_test, y_test, verbose=0)[1] > 0.85
     means = np.stack([x[y == c].mean(axis=0) for c in range(10)])
@@ -140,7 +141,9 @@ def test_digits_as_well_as_backpropagation(digits):
             network = model if name == "bsd" else model.encoder
             schedule = keras.optimizers.schedules.CosineDecay(learning_rate, 25 * 23)
             network.compile(
-                keras.optimizers.AdamW(schedule), "sparse_categorical_crossentropy", metrics=["accuracy"]
+                keras.optimizers.AdamW(schedule),
+                "sparse_categorical_crossentropy",
+                metrics=[pairs.accuracy()],
             )
             network.fit(x, y, batch_size=64, epochs=25, verbose=0)
             accuracy[name].append(network.evaluate(x_test, y_test, verbose=0)[1])

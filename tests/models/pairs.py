@@ -104,6 +104,11 @@ def character_pair(**kwargs):
     return keras_bsd.applications.SpikingCharRNN("abc", units=(9, 8), delays=2, timesteps=3, **kwargs)
 
 
+def accuracy(metric=keras.metrics.SparseCategoricalAccuracy):
+    """Return a metric with variables: those of a name are made in a trace, and TensorFlow traces again."""
+    return metric(name="accuracy")
+
+
 def samples(model, count=12, seed=0):
     """Return random stimuli of the model's shape, and classes or values."""
     generator = np.random.default_rng(seed)

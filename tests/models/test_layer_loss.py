@@ -90,7 +90,7 @@ def test_similarity_matching_with_a_codebook_learns_digits(digits):
     (x, y), (x_test, y_test) = digits
     model = keras_bsd.applications.SpikingMLP((8, 8, 1), 10, units=(48,), layer_loss=SimilarityMatching())
     assert model.codebook
-    model.compile(keras.optimizers.AdamW(6e-3), metrics=["accuracy"])
+    model.compile(keras.optimizers.AdamW(6e-3), metrics=[pairs.accuracy()])
     before = model.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"]
     history = model.fit(x, y, batch_size=64, epochs=3, verbose=0).history
     assert history["dense_1_alignment"][-1] > history["dense_1_alignment"][0] + 0.05

@@ -8,7 +8,7 @@ import keras_bsd
 from keras_bsd import _rules
 from keras_bsd.layers import Readout
 from keras_bsd.layers._stage import flatten_stages
-from tests.gradients import weight_gradients
+from tests.gradients import weight_gradients, weight_gradients_of_each
 from tests.models import pairs
 
 PAIRS = {
@@ -34,18 +34,18 @@ def leaks(model):
     """Return paths of weights with a gradient from another stage's loss, and of weights without gradient."""
     model.compile()
     samples = pairs.samples(model)
-    (top,), (bottom,) = (flatten_stages(net, Readout) for net in (model.encoder, model.decoder))
-    owners = [
-        (lambda step: step.task_loss, [top]),
-        (lambda step: step.recall_loss, [bottom]),
-    ]
+    owners = [flatten_stages(network, Readout) for network in (model.encoder, model.decoder)]
     for i, (stage, teacher) in enumerate(zip(model.encoder_stages, model.decoder_stages, strict=True)):
-        own = [stage, teacher, *model.stage_readouts[i : i + 1]]
-        owners.append((lambda step, i=i: step.stage_losses[i], own))
+        owners.append([stage, teacher, *model.stage_readouts[i : i + 1]])
+
+    def losses():
+        step = model.distil(*samples)
+        return [step.task_loss, step.recall_loss, *step.stage_losses]
+
+    _, gradients_of_losses = weight_gradients_of_each(losses, model.trainable_variables)
     foreign, reached = [], set()
-    for loss, stages in owners:
+    for stages, gradients in zip(owners, gradients_of_losses, strict=True):
         own = {weight.path for stage in stages for weight in stage.trainable_variables}
-        gradients = weight_gradients(lambda loss=loss: loss(model.distil(*samples)), model.trainable_variables)
         for weight, gradient in zip(model.trainable_variables, gradients, strict=True):
             if gradient is None or not np.any(gradient):
                 continue

@@ -10,7 +10,7 @@ from keras import ops
 import keras_bsd
 from keras_bsd.layers import Readout, SequenceReadout, SpikingDense, SpikingRecurrent
 from keras_bsd.losses import FrequencyReCo, LayerLoss, Pairing, ReCo, SimilarityMatching, cosine_affinity
-from tests.gradients import weight_gradients
+from tests.gradients import weight_gradients_of_each
 from tests.models import pairs
 
 Dense = keras.layers.Dense
@@ -105,22 +105,25 @@ PAIRS = {
 }
 
 
-def step_gradients(model, x, y, weights):
-    """Return the gradients of all losses of one step by all weights."""
+def scalars(step):
+    return [step.task_loss, step.recall_loss, *step.stage_losses, *step.alignments, *step.firing_rates]
+
+
+def gradients_and_logs(model, x, y, weights):
+    """Return the gradients of all losses of one step by all weights, and each loss and log."""
     x, y, weights = map(ops.convert_to_tensor, (x, y, weights))
-    return weight_gradients(lambda: model.distil(x, y, weights).total, model.trainable_variables)
+
+    def values():
+        step = model.distil(x, y, weights)
+        return [step.total, *scalars(step)]
+
+    (_, *alone), gradients = weight_gradients_of_each(values, model.trainable_variables)
+    return next(gradients), np.array(alone)
 
 
 def logs(model, x, y, weights):
-    values = model.distil(ops.convert_to_tensor(x), ops.convert_to_tensor(y), weights)
-    alone = [
-        values.task_loss,
-        values.recall_loss,
-        *values.stage_losses,
-        *values.alignments,
-        *values.firing_rates,
-    ]
-    return np.array([float(ops.convert_to_numpy(value)) for value in alone])
+    step = model.distil(ops.convert_to_tensor(x), ops.convert_to_tensor(y), weights)
+    return np.array([float(ops.convert_to_numpy(value)) for value in scalars(step)])
 
 
 def other_rows(model, x, y, absent, seed):
@@ -143,25 +146,34 @@ def test_what_stands_in_rows_of_weight_zero_changes_nothing(name):
     x_other, y_other = other_rows(model, x, y, ~kept, seed=1)
     weights = weights[:, None].repeat(5, axis=1) if make == "characters" else weights  # of each element
     assert not np.array_equal(x, x_other)
-    expected, values = (step_gradients(model, *data, weights) for data in ((x, y), (x_other, y_other)))
+    expected, expected_logs = gradients_and_logs(model, x, y, weights)
+    values, other_logs = gradients_and_logs(model, x_other, y_other, weights)
     for a, b in zip(expected, values, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-6)
-    np.testing.assert_allclose(logs(model, x, y, weights), logs(model, x_other, y_other, weights), rtol=1e-5)
+    np.testing.assert_allclose(expected_logs, other_logs, rtol=1e-5)
 
-    alone = step_gradients(model, x[kept], y[kept], weights[kept])
+    alone, _ = gradients_and_logs(model, x[kept], y[kept], weights[kept])
     assert any(np.abs(gradient).max() > 1e-3 for gradient in alone)
     for a, b in zip(expected, alone, strict=True):
         np.testing.assert_allclose(a * len(kept) / kept.sum(), b, rtol=1e-4, atol=5e-6)  # Keras's mean
 
 
+@pytest.fixture(scope="module")
+def gaussian_pairs():
+    """A pair with a codebook, and one without."""
+    keras.utils.set_random_seed(0)
+    loss = SimilarityMatching(kernel="gaussian")
+    made = [classifier(layer_loss=loss, codebook=codebook) for codebook in (True, False)]
+    for model in made:
+        model.compile()
+    return made
+
+
 @settings(max_examples=5, deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=6, max_size=6), st.integers(1, 1000))
-def test_any_weights(weights, seed):
+def test_any_weights(gaussian_pairs, weights, seed):
     weights = np.array(weights, "float32")
-    for options in ({}, {"codebook": False}):
-        keras.utils.set_random_seed(0)
-        model = classifier(layer_loss=SimilarityMatching(kernel="gaussian"), **options)
-        model.compile()
+    for model in gaussian_pairs:
         x, y = pairs.samples(model, 6)
         expected = logs(model, x, y, weights)
         assert np.isfinite(expected).all()
@@ -177,8 +189,8 @@ def test_elements_of_weight_zero():
     weights = np.random.default_rng(0).integers(0, 2, y.shape).astype("float32")
     _, y_other = other_rows(model, x, y, weights == 0, seed=1)
     assert not np.array_equal(y, y_other)
-    expected = step_gradients(model, x, y, weights)
-    for a, b in zip(expected, step_gradients(model, x, y_other, weights), strict=True):
+    results = [gradients_and_logs(model, x, targets, weights)[0] for targets in (y, y_other)]
+    for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
@@ -188,7 +200,7 @@ def test_updates_and_logs_of_training(codebook):
     for seed in (0, 1):
         keras.utils.set_random_seed(0)
         model = classifier(codebook=codebook)
-        model.compile("sgd", weighted_metrics=["accuracy"])
+        model.compile("sgd", weighted_metrics=["accuracy"], run_eagerly=True)
         x, y = pairs.samples(model, 6)
         weights = np.array([1, 0, 1, 1, 0, 1], "float32")
         x, y = other_rows(model, x, y, weights == 0, seed)

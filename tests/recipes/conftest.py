@@ -7,7 +7,7 @@ import pytest
 
 from tests.recipes.running import run
 
-DIGITS_FLAGS = ["--method=rate,ann", "--units=64,48", "--epochs=4"]
+DIGITS_FLAGS = ["--method=rate,ann", "--units=64,48", "--timesteps=2", "--epochs=4"]
 
 
 class TrainingRun(NamedTuple):

@@ -18,7 +18,7 @@ TITLES = {
     "backprop": "backpropagation through time",
     "ann": "ANN",
 }
-SMALL = ["--units=24,16", "--filters=6,8", "--pool_sizes=2,2", "--blocks=1,1", "--timesteps=2"]
+SMALL = ["--units=24", "--filters=6", "--pool_sizes=2", "--blocks=1", "--timesteps=2"]
 
 
 def metrics(folder):
@@ -44,7 +44,7 @@ def test_trains_draws_and_saves(digits_run, digits):
             assert (folder / name).stat().st_size > 100
     assert results.endswith("metrics.json")
     assert record["flags"]["epochs"] == 4
-    arguments = {"input_shape": [8, 8, 1], "classes": 10, "timesteps": 4, "units": [64, 48]}
+    arguments = {"input_shape": [8, 8, 1], "classes": 10, "timesteps": 2, "units": [64, 48]}
     assert (record["task"], record["data"], record["application"]) == ("recognition", "digits", "SpikingMLP")
     assert record["arguments"] == arguments
     for method, accuracy in accuracies.items():
@@ -110,7 +110,7 @@ def test_stops_early_with_the_best_weights(tmp_path, digits):
 
 @pytest.mark.slow
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
-    flags = ["--method=rate,backprop", "--units=32", "--epochs=12", "--shift=0.1"]
+    flags = ["--method=rate,backprop", "--units=32", "--timesteps=2", "--epochs=12", "--shift=0.1"]
     interrupted, whole = tmp_path / "interrupted", tmp_path / "whole"
     for method in ("rate", "backprop"):  # cut short in the first training, and then in the second
         process = start("train_recognition", *flags, f"--output_dir={interrupted}")
