@@ -24,9 +24,10 @@ def SpikingConvNet(
     input_tensor: Tensor | None = None,
     weights: Path | None = None,
     neuron: Config | None = None,
+    name: str = "spiking_conv_net",
+    *,
     skips: Literal["dense"] | None = None,
     decoder: Config | None = None,
-    name: str = "spiking_conv_net",
     **kwargs: Any,
 ) -> BSDModel | Model:
     """Build a convolutional spiking classifier and the decoder that mirrors it.
@@ -40,7 +41,7 @@ def SpikingConvNet(
         pool_sizes: positive ints, as many as `filters`, the factor by which each stage shrinks the maps.
         skips: `"dense"`, by which each stage also receives the spikes of all earlier stages, their maps shrunk
             to its size by max-pooling; or `None`, by which it receives those of the stage before it alone.
-        include_top, input_tensor, weights, neuron, decoder, name, **kwargs: see `SpikingMLP`.
+        include_top, input_tensor, weights, neuron, name, decoder, **kwargs: see `SpikingMLP`.
 
     Returns:
         A `keras_bsd.BSDModel`, not compiled.

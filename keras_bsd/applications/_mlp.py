@@ -21,8 +21,9 @@ def SpikingMLP(
     input_tensor: Tensor | None = None,
     weights: Path | None = None,
     neuron: Config | None = None,
-    decoder: Config | None = None,
     name: str = "spiking_mlp",
+    *,
+    decoder: Config | None = None,
     **kwargs: Any,
 ) -> BSDModel | Model:
     """Build a fully connected spiking classifier and the decoder that mirrors it.
@@ -42,9 +43,9 @@ def SpikingMLP(
             `.keras` file that such a pair has saved, or of a `.weights.h5` file, or `None` for random weights.
             A preset and a `.keras` file provide the arguments above; those passed beside them must be equal.
         neuron: dict of `SpikingLIF` arguments, or `None` for its defaults.
+        name: name of the model.
         decoder: dict of further arguments of `keras_bsd.mirror`, which builds the decoder (default: its
             defaults; with `teacher_signal="rate"` those of version 0.1, a chain of stages).
-        name: name of the model.
         **kwargs: further arguments of `keras_bsd.BSDModel`. Its `stimulus_range` is `(0, 1)` by default here;
             pass `None` if stimuli have another scale. A `.keras` file provides it, too.
 

@@ -24,8 +24,9 @@ def SpikingResNet(
     input_tensor: Tensor | None = None,
     weights: Path | None = None,
     neuron: Config | None = None,
-    decoder: Config | None = None,
     name: str = "spiking_res_net",
+    *,
+    decoder: Config | None = None,
     **kwargs: Any,
 ) -> BSDModel | Model:
     """Build a deep residual spiking classifier and a decoder with a stage for each of its stages.
@@ -42,7 +43,7 @@ def SpikingResNet(
         timesteps: positive int, time steps for which a stimulus is held as a constant current.
         filters: positive ints, channels of each group.
         blocks: positive ints, as many as `filters`, the number of blocks in each group.
-        include_top, input_tensor, weights, neuron, decoder, name, **kwargs: see `SpikingMLP`.
+        include_top, input_tensor, weights, neuron, name, decoder, **kwargs: see `SpikingMLP`.
 
     Returns:
         A `keras_bsd.BSDModel`, not compiled.

@@ -66,6 +66,7 @@ class LayerCost(NamedTuple):
         name: of its stage and of the layer.
         kind: name of its class.
         stage: name of its stage; empty outside stages.
+        is_inner: whether another layer with a kernel lies between it and the inputs of its stage.
         neurons: number of spiking neurons.
         synapses: number of pairs of an input and a neuron that it reaches.
         firing_rate: spikes per neuron and time step; None without neurons.
@@ -81,6 +82,7 @@ class LayerCost(NamedTuple):
     name: str
     kind: str
     stage: str
+    is_inner: bool
     neurons: int
     synapses: int
     firing_rate: float | None
@@ -113,13 +115,16 @@ class Counter:
         self._network, self._names = network, stage_names(network)
         self._stage_of = {}  # every layer that is observed, in the network's order; None outside stages
         self._totals, self._unknown, self._samples = {}, {}, 0
+        self._inner = set()  # layers behind another one with a kernel
         for layer in walk(network):
             self._stage_of[layer] = None
             if isinstance(layer, Stage):
                 neuron = [layer.neuron] if isinstance(layer, SpikingStage) else []
-                networks = [] if type(layer) in WHOLE_STAGES else layer.connections
+                networks = [] if type(layer) in WHOLE_STAGES else layer.connections()
                 inner = [part for network in networks for part in walk(network)]
                 self._stage_of |= dict.fromkeys([*inner, *neuron], layer)
+                for network in networks:
+                    self._inner |= {*[part for part in walk(network) if type(part) in KERNEL_LAYERS][1:]}
 
     def run(self, x, batch_size):
         """Count on `x`, a batch at a time, and return the network's outputs."""
@@ -179,6 +184,7 @@ class Counter:
             name=self._name(layer),
             kind=type(layer).__name__,
             stage=self._names[stage] if stage else "",
+            is_inner=layer in self._inner,
             neurons=total.neurons,
             synapses=_synapses(layer, operations),
             firing_rate=spikes / total.neurons / total.steps if total.neurons else None,

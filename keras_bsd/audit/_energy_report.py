@@ -41,11 +41,11 @@ class EnergyReport:
         summed = {
             field: sum(getattr(layer, field) for layer in self.layers)
             for field in LayerCost._fields
-            if field not in ("name", "kind", "stage", "firing_rate", "steps")
+            if field not in ("name", "kind", "stage", "is_inner", "firing_rate", "steps")
         }
         spikes = sum(layer.firing_rate * layer.neuron_updates for layer in self.layers if layer.firing_rate)
         rate = spikes / summed["neuron_updates"] if summed["neuron_updates"] else None
-        return LayerCost(name="total", kind="", stage="", firing_rate=rate, steps=1, **summed)
+        return LayerCost(name="total", kind="", stage="", is_inner=False, firing_rate=rate, steps=1, **summed)
 
     def energy(self, layer: LayerCost | None = None) -> float:
         """Return the energy of a layer, or of the network, for one sample in pJ, without unpriced operations.

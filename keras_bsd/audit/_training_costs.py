@@ -56,8 +56,7 @@ def _count_network(layers, rule):
             macs, products = macs + layer.synapses, products + layer.synapses
         else:
             macs, acs, products = macs + layer.macs, acs + layer.synaptic_operations, products + every
-        inner = i > 0 and kernels[i - 1].stage == layer.stage
-        if inner or (rule == "backprop" and i > 0):
+        if layer.is_inner or (rule == "backprop" and i > 0):
             back = layer.synapses if rule == "rate" else every
             macs, products = macs + back, products + back
     return macs, acs, products

@@ -85,14 +85,14 @@ def _kernels(stage):
             kernels.append(_adjoint(_array(layer.kernel)))
         elif any(len(weight.shape) > 1 for weight in layer.trainable_weights):
             unpaired.append(f"{layer.name}: the adjoint of a {type(layer).__name__} is unknown")
-    guides = [path for network in stage.connections[1:] for path in _kernel_paths(network.trainable_weights)]
+    guides = [path for network in stage.connections()[1:] for path in _kernel_paths(network.trainable_weights)]
     unpaired += [f"{path}: from the concept, beside the spikes" for path in guides]
     return kernels, unpaired + [f"{path}: outside the synapse" for path in kernels_outside_synapse(stage)]
 
 
 def kernels_outside_synapse(stage):
     """Return the paths of a stage's kernels that are in none of its `connections`."""
-    inside = {id(weight) for network in stage.connections for weight in network.weights}
+    inside = {id(weight) for network in stage.connections() for weight in network.weights}
     return _kernel_paths(weight for weight in stage.trainable_weights if id(weight) not in inside)
 
 

@@ -47,7 +47,7 @@ def recompute_updates(model, x, y, gradient):
     stage_of = {
         layer: stage
         for stage in stages
-        for network in stage.connections
+        for network in stage.connections()
         for layer in network.layers
         if _has_kernel(layer)
     }

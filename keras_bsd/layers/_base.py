@@ -180,14 +180,13 @@ class Stage(keras.layers.Layer):
             "the same shape."
         )
 
-    @property
     def connections(self) -> list[Model]:
         """The networks of Keras layers through which inputs reach this stage."""
         return [self.synapse]
 
     def _inner_layers(self) -> list[Layer]:
         """Return the layers that hold the stage's weights, in an order that depends on its arguments alone."""
-        return [layer for network in self.connections for layer in network.layers]
+        return [layer for network in self.connections() for layer in network.layers]
 
     def get_config(self) -> Config:
         synapse = [keras.saving.serialize_keras_object(layer) for layer in self.synapse.layers]

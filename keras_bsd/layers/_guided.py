@@ -115,7 +115,6 @@ class GuidedStage(SpikingStage):
         spikes, vectors = inputs
         return [ops.expand_dims(spikes, 1), vectors]
 
-    @property
     def connections(self) -> list[Model]:
         return [self.synapse, self.guide]
 

@@ -1,5 +1,6 @@
 """The pair: an encoder and a decoder that train each other stage by stage."""
 
+import copy
 from typing import Any, Literal, get_args
 
 import keras
@@ -374,10 +375,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
 
     @classmethod
     def from_config(cls, config: Config, custom_objects: dict[str, Any] | None = None) -> "BSDModel":
-        config = {
-            "teacher_signal": "rate",
-            **rename_keys(config, cls._renamed_keys),
-        }  # version 0.1 had no other
+        config = rename_keys(copy.deepcopy(config), cls._renamed_keys)  # Keras empties configs of networks
+        config.setdefault("teacher_signal", "rate")  # version 0.1 had no other
         application = config.pop("application", None)
         if config["negatives"] == "unlike":  # its name in version 0.1
             config["negatives"] = "dissimilar"

@@ -145,17 +145,21 @@ def test_pooling_and_layers_between_stages():
 
 
 def test_training_by_hand():
-    """4-9-8-7-3 neurons, three time steps; the first synapse and the readout are applied once."""
+    """4-9-8-7-3 neurons, three time steps; what is held, and the readout, is applied once.
+
+    Two of the decoder's stages receive the concept of three classes, too.
+    """
     model = pairs.dense_pair()
     x, _ = pairs.samples(model)
     training = energy(model, x, batch_size=6).training
-    up, top, share = 72 + 56, 21, 3 / 6
+    up, top, share, direct = 72 + 56, 21, 3 / 6, 3 * (8 + 9)
     assert training["backprop"].products == 2 * 36 + 3 * 3 * up + 3 * top
-    encoder, decoder = 2 * 36 + 4 * up + 2 * top, 2 * 21 + 4 * up + 2 * 36
+    encoder, decoder = 2 * 36 + 4 * up + 2 * top, 2 * 21 + 4 * up + 2 * direct + 2 * 36
     assert training["rate"].products == pytest.approx(encoder + share * decoder)
-    encoder, decoder = 2 * 36 + 6 * up + 2 * top, 2 * 21 + 6 * up + 2 * 36
+    encoder, decoder = 2 * 36 + 6 * up + 2 * top, 2 * 21 + 6 * up + 2 * direct + 2 * 36
     assert training["surrogate"].products == pytest.approx(encoder + share * decoder)
-    assert energy(pairs.dense_pair(codebook=False), x).training["rate"].products == 2 * (72 + 4 * up + 42)
+    each = energy(pairs.dense_pair(codebook=False), x).training["rate"].products
+    assert each == 2 * (72 + 4 * up + direct + 42)
 
 
 def test_a_recurrent_network_by_hand():

@@ -111,7 +111,7 @@ def test_others_are_the_same_network(contender, network, double_precision):
     for _ in range(20):
         encoder(x, training=True)  # moves the batch statistics
     expected = keras.ops.convert_to_numpy(encoder(x))
-    assert np.ptp(expected, axis=0).min() > 1e-3  # the samples differ
+    assert np.ptp(expected, axis=0).min() > 1e-4  # the samples differ
 
     other = torch_contenders.NETWORKS[contender](network, timesteps=3).double().eval()
     weights = [keras.ops.convert_to_numpy(weight) for weight in encoder.weights]

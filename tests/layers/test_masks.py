@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 import keras_bsd
-from keras_bsd import StateScope
+from keras_bsd import StateScope, _rules
 from keras_bsd.layers import (
     CausalStandardization,
     Destandardize,
@@ -106,7 +106,7 @@ def step(model, x, rule):
     upstream = {}
 
     def loss():
-        _, scope = run_locally(model, ops.convert_to_tensor(x), rule)
+        _, scope = run_locally(model, ops.convert_to_tensor(x), _rules.RULES[rule])
         total = 0.0
         for stage, rates in scope.representations.items():
             rates = ops.reshape(rates, (len(x), -1, rates.shape[-1]))

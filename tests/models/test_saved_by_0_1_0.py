@@ -53,6 +53,7 @@ def test_saved_weights_load(predictions):
         timesteps=3,
         neuron=neuron,
         local_readout_weight=0.5,
+        decoder={"broadcast_concept": False, "gain": 1.0},
         weights=FOLDER / "mlp.weights.h5",
     )
     predicted = model.predict(predictions["mlp_x"], verbose=0)
