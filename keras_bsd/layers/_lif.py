@@ -34,7 +34,7 @@ class SpikingLIF(keras.layers.Layer):
         initial_state: membrane `(batch, ...)`, or the list of tensors after the spikes that a layer with
             `return_state` returns.
         mask: booleans `(batch, time)`; where it is false, neurons do not spike and their state does not change.
-        linearize: bool, return the final state too, and behind it the tangents and sums of
+        linearize: bool, return the final state whatever `return_state`, and behind it the tangents and sums of
             `SpikingLIFCell.linearize`. No gradient then passes through the neurons.
             Returns spikes `(batch, time, ...)`, and the final state if `return_state`.
 

@@ -266,9 +266,7 @@ class _Trace(NamedTuple):
     feedback: Tensor  # the recurrent share, (batch, elements, units)
     spikes: Tensor  # (batch, elements, time, units)
     previous_spikes: Tensor  # of the element before the sequence, (batch, 1, time, units)
-    slopes: list[
-        Tensor
-    ]  # of a linearized loop, the sums of its slopes over each element, (batch, elements, units)
+    slopes: list[Tensor]  # sums of slopes over each element, (batch, elements, units); none unless linearized
     order: Tensor | None  # indices of the elements, those that are skipped last; None without a mask
 
     def in_place(self, values):

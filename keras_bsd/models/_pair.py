@@ -12,6 +12,7 @@ from keras_bsd._backend import TrainStep
 from keras_bsd._observe import SpikeRecorder
 from keras_bsd._saving import rename_keys
 from keras_bsd._types import Array, ArrayLike, Config, Function, Model, Path, Shape, Tensor
+from keras_bsd.layers._guided import GuidedStage
 from keras_bsd.layers._stage import stage_names
 from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, pair_samples, present_samples
 from keras_bsd.losses._present import mean_of_present
@@ -74,7 +75,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             are checked, by all methods that take stimuli. Default: not checked.
         teacher_signal: what the encoder's firing rates are compared with: `"current"`, the mean current of a
             decoder's stage, or `"rate"`, its firing rates, which few timesteps make coarse, as in the paper.
-            Default: `"current"` with a codebook, for which it was found better, and otherwise `"rate"`.
+            Default: `"current"` if stages of the decoder receive the concept beside spikes (`GuidedStage`),
+            as those that `mirror` makes for classes, otherwise `"rate"`.
         check_numerics: raise at any batch of a stream with NaN, infinity or an unknown class, before it changes
             a weight. Without it the first batch is checked; data in memory always is, as a whole. Every batch
             then passes through the host, which takes time.
@@ -128,9 +130,9 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         self.negatives = _checks.one_of("negatives", negatives, NEGATIVES)
         self.layer_loss = layer_loss_of(layer_loss)
         self.recall_loss = recall_loss_of(recall_loss)
-        self.teacher_signal = self._teacher_signal_of(teacher_signal)
         self.encoder, self.decoder = encoder, decoder
         self.encoder_stages, self.decoder_stages = paired_stages(encoder, decoder)
+        self.teacher_signal = self._teacher_signal_of(teacher_signal)
         self._check_ends()
         self.local_readout_weight = _checks.real("local_readout_weight", local_readout_weight, low=0.0)
         self.stage_readouts = self._build_stage_readouts() if self.local_readout_weight else []
@@ -150,7 +152,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
     def _teacher_signal_of(self, signal):
         centring = getattr(self.layer_loss, "centring", "batch")
         if signal is None:
-            return "current" if self.codebook and centring is not None else "rate"
+            is_guided = any(isinstance(stage, GuidedStage) for stage in self.decoder_stages)
+            return "current" if is_guided and centring is not None else "rate"
         _checks.one_of("teacher_signal", signal, get_args(TeacherSignal))
         if signal == "current" and centring is None:
             raise ValueError(

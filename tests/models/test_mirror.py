@@ -88,18 +88,26 @@ def test_currents_of_the_decoder_are_compared():
     [
         ({}, "current"),
         ({"teacher_signal": "rate"}, "rate"),
-        ({"codebook": False}, "rate"),
+        ({"codebook": False}, "current"),
+        ({"decoder": {"broadcast_concept": False}}, "rate"),
+        ({"units": (6,)}, "rate"),
         ({"layer_loss": ReCo(centring=None)}, "rate"),
         ({"layer_loss": "similarity_matching"}, "current"),
         (keras_bsd.paper_configuration(), "rate"),
     ],
 )
 def test_default_signal(arguments, signal):
-    pair = SpikingMLP((4,), 3, units=(6, 5), **arguments)
+    pair = SpikingMLP((4,), 3, **{"units": (6, 5), **arguments})
     assert pair.teacher_signal == signal
     assert pair.get_config()["teacher_signal"] == signal
-    chain = arguments.get("teacher_signal") == "rate"
-    assert kinds(pair.decoder)[1] is (SpikingStage if chain else GuidedStage)
+
+
+def test_builders_follow_the_signal():
+    """Rates are taught by the decoder of version 0.1, unless the caller asks for another."""
+    rate = SpikingMLP((4,), 3, units=(6, 5), teacher_signal="rate")
+    assert kinds(rate.decoder) == [SpikingStage] * 2
+    guided = SpikingMLP((4,), 3, units=(6, 5), teacher_signal="rate", decoder={"broadcast_concept": True})
+    assert kinds(guided.decoder) == [SpikingStage, GuidedStage]
 
 
 def test_a_pair_with_a_guided_decoder_is_saved_and_loaded(tmp_path):
