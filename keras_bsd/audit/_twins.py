@@ -45,6 +45,7 @@ def compare(model):
     A backward kernel is compared as its adjoint: transposed, and for plain convolutions mirrored in space, too.
     The adjoint of a transposed convolution is the convolution with the same kernel. Several kernels of one
     synapse have their twins in reverse order. `unpaired` names weights without a counterpart of the same shape.
+    What brings the concept to a stage directly connects populations that the encoder does not, and has no twin.
 
     Args:
         model: `keras_bsd.BSDModel`.
@@ -85,8 +86,6 @@ def _kernels(stage):
             kernels.append(_adjoint(_array(layer.kernel)))
         elif any(len(weight.shape) > 1 for weight in layer.trainable_weights):
             unpaired.append(f"{layer.name}: the adjoint of a {type(layer).__name__} is unknown")
-    guides = [path for network in stage.connections()[1:] for path in _kernel_paths(network.trainable_weights)]
-    unpaired += [f"{path}: from the concept, beside the spikes" for path in guides]
     return kernels, unpaired + [f"{path}: outside the synapse" for path in kernels_outside_synapse(stage)]
 
 

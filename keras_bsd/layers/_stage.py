@@ -213,7 +213,8 @@ class SpikingStage(Stage):
         applied to the averaged input: one product for each weight in place of one for each time step. Compilers
         drop the unused value of that product.
         """
-        state = [(variable, variable.value) for variable in self.synapse.variables]
+        variables = [variable for network in self.connections() for variable in network.variables]
+        state = [(variable, variable.value) for variable in variables]
         with keras.StatelessScope(state):  # an activity regulariser must not count twice, either
             averaged = self._affine_of_mean(inputs, training)
             averaged = with_value(averaged, ops.stop_gradient(mean_over_time(affine)))

@@ -95,7 +95,7 @@ def test_flags_of_augmentation():
 
 @pytest.mark.slow
 def test_stops_early_with_the_best_weights(tmp_path, digits):
-    flags = ["--method=rate", "--learning_rate=0.5", "--epochs=20", "--patience=1", "--units=8"]
+    flags = ["--method=rate", "--learning_rate=1.0", "--epochs=20", "--patience=1", "--units=8"]
     done = run("train_recognition", *flags, f"--output_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     history = json.loads((tmp_path / "rate.json").read_text())["history"]
