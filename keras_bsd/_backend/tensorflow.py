@@ -17,7 +17,10 @@ class TrainStep:
                 step = self.distil(x, y, sample_weight)
                 loss = self.optimizer.scale_loss(step.total)
             variables = self.trainable_variables
-            self.optimizer.apply(tape.gradient(loss, variables), variables)
+            gradients = tape.gradient(loss, variables)
+            # Otherwise the update of one weight may come before the gradient of another is computed.
+            with tf.control_dependencies([gradient for gradient in gradients if gradient is not None]):
+                self.optimizer.apply(gradients, variables)
         # Keras divides the loss by the number of replicas; the logs show the undivided loss.
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         step = step._replace(task_loss=step.task_loss * replicas)
