@@ -34,6 +34,15 @@ def apply_layers(layers, inputs, training, rows=None):
     return inputs
 
 
+def layer_list(name, layers):
+    """Return one layer or a sequence of them as a list, or raise if it holds anything else."""
+    layers = list(layers) if isinstance(layers, (list, tuple)) else [layers]
+    for layer in layers:
+        if not isinstance(layer, keras.layers.Layer):
+            raise ValueError(f"`{name}` must be a Keras layer or a list of them. Received: {layer!r}")
+    return layers
+
+
 class Stage(keras.layers.Layer):
     """Base class of stages, the units of local learning.
 
@@ -92,10 +101,8 @@ class Stage(keras.layers.Layer):
 
     def __init__(self, synapse: Layer | Sequence[Layer], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        layers = list(synapse) if isinstance(synapse, (list, tuple)) else [synapse]
+        layers = layer_list("synapse", synapse)
         for layer in layers:
-            if not isinstance(layer, keras.layers.Layer):
-                raise ValueError(f"`synapse` must be a Keras layer or a list of them. Received: {layer!r}")
             if isinstance(layer, SpikingLIF):
                 raise ValueError(
                     "`synapse` must not hold a SpikingLIF, because it computes the currents of one time step. "
@@ -107,7 +114,8 @@ class Stage(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         """Finish the stage; subclasses call this once their weights exist."""
         if not self.trainable:  # Keras does not pass a `trainable=False` of the constructor on to inner layers
-            self.synapse.trainable = False
+            for network in self.connections():
+                network.trainable = False
 
     def call(self, inputs: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
         inputs = keras.tree.map_structure(_rules.cut_gradient, inputs)

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._types import Config, Layer, Model, Shape, Tensor
-from keras_bsd.layers._base import Stage, apply_layers
+from keras_bsd.layers._base import Stage, apply_layers, layer_list
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._masks import mean_over_time
 from keras_bsd.layers._normalization import Normalization
@@ -54,16 +54,12 @@ class GuidedStage(SpikingStage):
         **kwargs: Any,
     ) -> None:
         super().__init__(synapse, neuron, normalization=normalization, **kwargs)
-        layers = list(guide) if isinstance(guide, (list, tuple)) else [guide]
-        for layer in layers:
-            if not isinstance(layer, keras.layers.Layer):
-                raise ValueError(f"`guide` must be a Keras layer or a list of them. Received: {layer!r}")
         if not self._affine_count:
             raise ValueError(
                 f"`synapse` must begin with an affine layer, to whose output the guide is added. Received: "
                 f"synapse of {[layer.name for layer in self.synapse.layers]}"
             )
-        self.guide = keras.Sequential(layers, name="guide")
+        self.guide = keras.Sequential(layer_list("guide", guide), name="guide")
         self.guide.dtype_policy = self.dtype_policy
 
     def build(self, input_shape: Shape) -> None:
@@ -76,8 +72,6 @@ class GuidedStage(SpikingStage):
         _checks.require_time_axis(f"Stage '{self.name}'", spikes)
         self.guide.build(tuple(vectors))
         super().build(tuple(spikes))
-        if not self.trainable:
-            self.guide.trainable = False
         shape = (None, *self.input_features)
         for layer in self.synapse.layers[: self._affine_count]:
             shape = layer.compute_output_shape(shape)

@@ -33,8 +33,8 @@ def mirror(
         timesteps: positive int (default: that of the encoder's spikes).
         normalization: `"batch"`, `"layer"` or `None`, of the decoder's currents.
         broadcast_concept: bool, whether every stage receives the concept beside the spikes from above, see
-            `keras_bsd.layers.GuidedStage`, by which stages far from the concept are as good teachers as those
-            near it (default: whether the encoder outputs probabilities of classes).
+            `keras_bsd.layers.GuidedStage`, so that what a stage far from the concept represents does not
+            depend on the stages between (default: whether the encoder outputs probabilities of classes).
         gain: positive float, by which the initial kernels of the decoder's stages are multiplied. Behind
             normalisation it changes no current, but how slowly the kernels' directions change: a teacher should
             change more slowly than those that it teaches. Default: 5 where stages receive the concept and have
