@@ -11,7 +11,7 @@ from keras_bsd.applications._character_model import CharacterModel
 from keras_bsd.applications._sequences import dense_decoder, recurrent_stages
 from keras_bsd.encoding import OneHotEncoder
 from keras_bsd.layers._readout import SequenceReadout
-from keras_bsd.losses._reco import ReCo
+from keras_bsd.losses._info_nce import InfoNCE
 
 
 @from_weights
@@ -35,8 +35,8 @@ def SpikingCharRNN(
             `keras_bsd.layers.SpikingRecurrent`.
         timesteps: positive int, time steps for which each character is held as a constant current.
         weights, neuron, name: see `SpikingForecaster`.
-        **kwargs: further arguments of `CharacterModel`. Its `layer_loss` is `ReCo(negative_weight=0.2)` by
-            default here.
+        **kwargs: further arguments of `CharacterModel`. Its `layer_loss` is `InfoNCE()` by
+            default here, with the `teacher_signal` `"current"`.
 
     Returns:
         A `keras_bsd.applications.CharacterModel`, not compiled, from token ids `(batch, elements)`, as its
@@ -65,6 +65,8 @@ def SpikingCharRNN(
     scores = SequenceReadout(keras.layers.Dense(classes), "softmax", name="scores")(spikes)
     encoder = keras.Model(characters, scores, name="encoder")
     decoder = dense_decoder((classes,), (classes,), units, timesteps, new_neuron)
-    # A context allows several next characters; weak negatives do not repel those that are not the target.
-    options: Config = {"layer_loss": ReCo(negative_weight=0.2), **kwargs}
+    # A context allows several next characters, whose probabilities a softmax can learn.
+    options: Config = kwargs
+    if kwargs.get("layer_loss") is None:
+        options = {"teacher_signal": "current", **kwargs, "layer_loss": InfoNCE()}
     return load_weights(CharacterModel(encoder, decoder, alphabet=alphabet, name=name, **options), weights)

@@ -8,7 +8,7 @@ import keras
 from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
 from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
-from keras_bsd.applications._recognition import build_classifier, image_tensor, pool_spikes
+from keras_bsd.applications._recognition import build_classifier, image_tensor, of_maps, pool_spikes
 from keras_bsd.layers._conv import SpikingConv2D
 from keras_bsd.models._pair import BSDModel
 
@@ -41,7 +41,8 @@ def SpikingConvNet(
         pool_sizes: positive ints, as many as `filters`, the factor by which each stage shrinks the maps.
         skips: `"dense"`, by which each stage also receives the spikes of all earlier stages, their maps shrunk
             to its size by max-pooling; or `None`, by which it receives those of the stage before it alone.
-        include_top, input_tensor, weights, neuron, name, decoder, **kwargs: see `SpikingMLP`.
+        include_top, input_tensor, weights, neuron, name, decoder, **kwargs: see `SpikingMLP`; `layer_loss` is
+            `keras_bsd.losses.InfoNCE()` by default.
 
     Returns:
         A `keras_bsd.BSDModel`, not compiled.
@@ -85,4 +86,4 @@ def SpikingConvNet(
         spikes = stage(keras.layers.Concatenate(name=f"conv_{i + 1}_inputs")(below) if earlier else spikes)
         if skips == "dense" and i > 0:
             earlier = [pool_spikes(maps, pool_size) for maps in below]
-    return build_classifier(spikes, classes, include_top, weights, decoder, name, kwargs)
+    return build_classifier(spikes, classes, include_top, weights, decoder, name, of_maps(kwargs))

@@ -9,6 +9,7 @@ from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
 from keras_bsd.applications._builders import load_weights, required, required_shape
 from keras_bsd.layers._readout import Readout
+from keras_bsd.losses._info_nce import InfoNCE
 from keras_bsd.models._mirror import mirror
 from keras_bsd.models._pair import BSDModel
 
@@ -53,6 +54,11 @@ def pool_spikes(spikes: Tensor, pool_size: int, name: str | None = None) -> Tens
         (1, pool_size, pool_size), padding="same", data_format="channels_last", name=name
     )
     return pooling(spikes)
+
+
+def of_maps(options: Config) -> Config:
+    """Return arguments of `BSDModel` with the layer loss for convolutional stages, unless there is one."""
+    return options if options.get("layer_loss") is not None else {**options, "layer_loss": InfoNCE()}
 
 
 def build_classifier(

@@ -8,7 +8,7 @@ import keras
 from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
 from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
-from keras_bsd.applications._recognition import build_classifier, image_tensor, pool_spikes
+from keras_bsd.applications._recognition import build_classifier, image_tensor, of_maps, pool_spikes
 from keras_bsd.layers._conv import SpikingConv2D, SpikingResidualConv2D
 from keras_bsd.models._pair import BSDModel
 
@@ -43,7 +43,8 @@ def SpikingResNet(
         timesteps: positive int, time steps for which a stimulus is held as a constant current.
         filters: positive ints, channels of each group.
         blocks: positive ints, as many as `filters`, the number of blocks in each group.
-        include_top, input_tensor, weights, neuron, name, decoder, **kwargs: see `SpikingMLP`.
+        include_top, input_tensor, weights, neuron, name, decoder, **kwargs: see `SpikingMLP`; `layer_loss` is
+            `keras_bsd.losses.InfoNCE()` by default.
 
     Returns:
         A `keras_bsd.BSDModel`, not compiled.
@@ -72,7 +73,7 @@ def SpikingResNet(
         for block in range(1, count + 1):
             pool_size = 2 if group > 1 and block == 1 else 1
             spikes = _residual_block(spikes, channels, pool_size, new_neuron, f"block_{group}_{block}")
-    return build_classifier(spikes, classes, include_top, weights, decoder, name, kwargs)
+    return build_classifier(spikes, classes, include_top, weights, decoder, name, of_maps(kwargs))
 
 
 def _residual_block(spikes, channels, pool_size, new_neuron, name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -41,6 +42,11 @@ def layer_list(name, layers):
         if not isinstance(layer, keras.layers.Layer):
             raise ValueError(f"`{name}` must be a Keras layer or a list of them. Received: {layer!r}")
     return layers
+
+
+def dense_to(features):
+    """Return layers from vectors to values of shape `features`, each connected to all of a vector."""
+    return [keras.layers.Dense(math.prod(features)), keras.layers.Reshape(features)]
 
 
 class Stage(keras.layers.Layer):

@@ -1,12 +1,12 @@
 """The fully connected stage."""
 
-import math
 from typing import Any
 
 import keras
 
 from keras_bsd import _checks
 from keras_bsd._types import Layer
+from keras_bsd.layers._base import dense_to
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._normalization import Normalization
 from keras_bsd.layers._stage import ConfiguredStage
@@ -51,6 +51,5 @@ class SpikingDense(ConfiguredStage):
         super().__init__(synapse, neuron, timesteps, normalization, **kwargs)
         self.units, self.normalization = units, normalization
 
-    def backward_synapse(self) -> list[Layer]:
-        units = math.prod(self.input_features)
-        return [keras.layers.Dense(units), keras.layers.Reshape(self.input_features)]
+    def backward_synapse(self, features: tuple[Any, ...] | None = None) -> list[Layer]:
+        return dense_to(features or self.input_features)

@@ -1,6 +1,5 @@
 """Stages with an analogue output."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -10,7 +9,7 @@ from keras import ops
 from keras_bsd import _checks
 from keras_bsd._saving import rename_keys
 from keras_bsd._types import Config, Function, Layer, Shape, Tensor
-from keras_bsd.layers._base import Stage, Targets, apply_layers
+from keras_bsd.layers._base import Stage, Targets, apply_layers, dense_to
 from keras_bsd.layers._masks import active_mask, expand_like, masked, mean_over_time, take_last
 
 
@@ -84,9 +83,8 @@ class Readout(Stage):
             return self.activation(self.synapse(rates, training=training))
         return self.activation(apply_layers(self.synapse.layers, rates, training, rows))
 
-    def backward_synapse(self) -> list[Layer]:
-        units = math.prod(self.input_features)
-        return [keras.layers.Dense(units), keras.layers.Reshape(self.input_features)]
+    def backward_synapse(self, features: tuple[Any, ...] | None = None) -> list[Layer]:
+        return dense_to(features or self.input_features)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "activation": keras.activations.serialize(self.activation)}

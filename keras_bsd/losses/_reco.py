@@ -16,20 +16,36 @@ CENTRINGS = ("batch", "sample", None)
 GRID = 4  # cells in height and width to which maps are averaged
 
 
-def unit_rows(vectors, centring="batch", present=None):
-    """Return flattened and centred vectors of length one, `(batch, features)`; see `cosine_affinity`."""
+def centred_rows(vectors, centring="batch", present=None):
+    """Return flattened and centred vectors, `(batch, features)`; see `cosine_affinity`."""
     vectors = _flatten_rows(vectors)
     if centring == "batch":
-        vectors = vectors - mean_of_present(vectors, present, keepdims=True)
-    elif centring == "sample":
-        vectors = vectors - ops.mean(vectors, axis=1, keepdims=True)
-    squares = ops.sum(ops.square(vectors), axis=1, keepdims=True)
+        return vectors - mean_of_present(vectors, present, keepdims=True)
+    if centring == "sample":
+        return vectors - ops.mean(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+def lengths(rows):
+    """Return the lengths of vectors, `(batch, 1)`, 1 for zero vectors."""
+    squares = ops.sum(ops.square(rows), axis=1, keepdims=True)
     # A silent stage has a zero vector, which stays one and has a finite gradient.
-    return vectors / ops.sqrt(ops.where(squares > 1e-12, squares, ops.ones_like(squares)))
+    return ops.sqrt(ops.where(squares > 1e-12, squares, ops.ones_like(squares)))
+
+
+def unit_rows(vectors, centring="batch", present=None):
+    """Return flattened and centred vectors of length one, `(batch, features)`; see `cosine_affinity`."""
+    rows = centred_rows(vectors, centring, present)
+    return rows / lengths(rows)
 
 
 def _flatten_rows(values):
     return ops.reshape(ops.cast(values, "float32"), (-1, math.prod(values.shape[1:])))
+
+
+def cell_of(sides, grid):
+    """Return height and width of the cells of maps, of which there are at most `grid` in height and width."""
+    return tuple(math.ceil(pixels / grid) for pixels in sides)
 
 
 def pool_maps(values, grid):
@@ -41,7 +57,7 @@ def pool_maps(values, grid):
     """
     if grid is None or len(values.shape) != 4:
         return values
-    cell = tuple(math.ceil(pixels / grid) for pixels in values.shape[1:3])
+    cell = cell_of(values.shape[1:3], grid)
     return (
         values
         if cell == (1, 1)
@@ -153,8 +169,43 @@ def target_similarity(targets: Tensor | Array, present: Tensor | Array | None = 
     return ops.exp(-distances / (mean_of_present_pairs(distances, present, present) + 1e-12))
 
 
+class ContrastiveLoss(LayerLoss):
+    """Base class of losses that attract a representation to its own prototype and repel it from the others."""
+
+    centring: Centring
+
+    @property
+    def smallest_batch(self) -> int:
+        return 2 if self.centring == "batch" else 1
+
+    def dissimilarity(self, targets: Tensor, present: Tensor | None = None) -> Tensor:
+        """Return the dissimilarity of a batch's continuous targets, `(batch, batch)` in [0, 1]."""
+        return 1 - target_similarity(targets, present)
+
+    def pairing(
+        self,
+        targets: Tensor,
+        concepts: Tensor | None = None,
+        classes: bool = False,
+        negatives: Negatives = "dissimilar",
+        present: Tensor | None = None,
+    ) -> Pairing:
+        """See `LayerLoss.pairing`; `terms` are the weights of the negative pairs, `(batch, prototypes)`."""
+        _checks.one_of("negatives", negatives, NEGATIVES)
+        if concepts is not None:
+            return Pairing(targets, 1 - targets)
+        positives = ops.eye(ops.shape(targets)[0])
+        if negatives == "all":
+            terms = 1 - positives
+        elif classes:
+            terms = 1 - ops.matmul(targets, ops.transpose(targets))
+        else:
+            terms = self.dissimilarity(targets, present)
+        return Pairing(positives, terms if present is None else terms * ops.cast(present, terms.dtype))
+
+
 @keras.saving.register_keras_serializable("keras_bsd")
-class ReCo(LayerLoss):
+class ReCo(ContrastiveLoss):
     """Relaxed contrastive loss between a stage's representations and its teacher's.
 
     Each representation is attracted by its own prototype up to an affinity of `margin`, and repelled by the
@@ -194,35 +245,6 @@ class ReCo(LayerLoss):
         self.negative_weight = _checks.real("negative_weight", negative_weight, low=0.0)
         self.centring = _checks.one_of("centring", centring, CENTRINGS)
         self.grid = None if grid is None else _checks.integer("grid", grid, low=1)
-
-    @property
-    def smallest_batch(self) -> int:
-        return 2 if self.centring == "batch" else 1
-
-    def dissimilarity(self, targets: Tensor, present: Tensor | None = None) -> Tensor:
-        """Return the dissimilarity of a batch's continuous targets, `(batch, batch)` in [0, 1]."""
-        return 1 - target_similarity(targets, present)
-
-    def pairing(
-        self,
-        targets: Tensor,
-        concepts: Tensor | None = None,
-        classes: bool = False,
-        negatives: Negatives = "dissimilar",
-        present: Tensor | None = None,
-    ) -> Pairing:
-        """See `LayerLoss.pairing`; `terms` are the weights of the negative pairs, `(batch, prototypes)`."""
-        _checks.one_of("negatives", negatives, NEGATIVES)
-        if concepts is not None:
-            return Pairing(targets, 1 - targets)
-        positives = ops.eye(ops.shape(targets)[0])
-        if negatives == "all":
-            terms = 1 - positives
-        elif classes:
-            terms = 1 - ops.matmul(targets, ops.transpose(targets))
-        else:
-            terms = self.dissimilarity(targets, present)
-        return Pairing(positives, terms if present is None else terms * ops.cast(present, terms.dtype))
 
     def compare(self, representations: Tensor, teacher: Tensor, pairing: Pairing) -> tuple[Tensor, Tensor]:
         rows, columns = pool_maps(representations, self.grid), pool_maps(teacher, self.grid)

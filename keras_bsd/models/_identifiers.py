@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_bsd.losses._frequency_reco import FrequencyReCo
+from keras_bsd.losses._info_nce import InfoNCE
 from keras_bsd.losses._layer_loss import LayerLoss, check_layer_loss
 from keras_bsd.losses._reco import ReCo
 from keras_bsd.losses._similarity_matching import SimilarityMatching
@@ -13,6 +14,7 @@ from keras_bsd.losses._similarity_matching import SimilarityMatching
 _LAYER_LOSSES = {
     name: loss
     for loss, names in {
+        InfoNCE: ("InfoNCE", "info_nce"),
         ReCo: ("ReCo", "reco"),
         FrequencyReCo: ("FrequencyReCo", "frequency_reco"),
         SimilarityMatching: ("SimilarityMatching", "similarity_matching"),

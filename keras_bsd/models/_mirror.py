@@ -1,7 +1,7 @@
 """The decoder that mirrors an encoder."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 
@@ -11,7 +11,10 @@ from keras_bsd.layers._guided import GuidedStage
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
+from keras_bsd.losses._reco import GRID, cell_of
 from keras_bsd.models._structure import check_built, has_activation
+
+_MAPS: dict[str, Any] = {"data_format": "channels_last"}  # whatever the user's Keras configuration has
 
 
 def mirror(
@@ -34,7 +37,8 @@ def mirror(
         normalization: `"batch"`, `"layer"` or `None`, of the decoder's currents.
         broadcast_concept: bool, whether every stage receives the concept beside the spikes from above, see
             `keras_bsd.layers.GuidedStage`, so that what a stage far from the concept represents does not
-            depend on the stages between (default: whether the encoder outputs probabilities of classes).
+            depend on the stages between (default: whether the encoder outputs probabilities of classes). Maps
+            receive it by 4x4 cells.
         gain: positive float, by which the initial kernels of the decoder's stages are multiplied. Behind
             normalisation it changes no current, but how slowly the kernels' directions change: a teacher should
             change more slowly than those that it teaches. Default: 5 where stages receive the concept and have
@@ -116,9 +120,28 @@ def _backward_synapse(stage, features):
 
 
 def _guide(features):
-    """Return layers from the concept to the currents of one time step."""
-    return [
-        keras.layers.Flatten(data_format="channels_last"),
-        keras.layers.Dense(math.prod(features), use_bias=False),
-        keras.layers.Reshape(features),
+    """Return layers from the concept to the currents of one time step.
+
+    Those of maps are equal within each of 4x4 cells, by whose means layer losses compare maps by default.
+    """
+    flatten = keras.layers.Flatten(data_format="channels_last")
+    if len(features) != 3:
+        return [
+            flatten,
+            keras.layers.Dense(math.prod(features), use_bias=False),
+            keras.layers.Reshape(features),
+        ]
+    *sides, channels = features
+    cell = cell_of(sides, GRID)
+    cells = [math.ceil(pixels / size) for pixels, size in zip(sides, cell, strict=True)]
+    layers = [
+        flatten,
+        keras.layers.Dense(math.prod(cells) * channels, use_bias=False),
+        keras.layers.Reshape((*cells, channels)),
     ]
+    if cell != (1, 1):
+        layers.append(keras.layers.UpSampling2D(cell, **_MAPS))
+    excess = [count * size - pixels for count, size, pixels in zip(cells, cell, sides, strict=True)]
+    if any(excess):  # as "same" padding of the comparison has it: the smaller half first
+        layers.append(keras.layers.Cropping2D([(n // 2, n - n // 2) for n in excess], **_MAPS))
+    return layers

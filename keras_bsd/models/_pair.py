@@ -62,7 +62,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             a class share a prototype. Only for classification, where it is the default.
         negatives: without a codebook, `"dissimilar"` weights negative pairs by the dissimilarity of their
             targets, `"all"` weights them equally, as in the paper.
-        layer_loss: `keras_bsd.losses.LayerLoss` between a stage and its teacher, or `"reco"`,
+        layer_loss: `keras_bsd.losses.LayerLoss` between a stage and its teacher, or `"info_nce"`, `"reco"`,
             `"frequency_reco"` or `"similarity_matching"` with their default arguments (default:
             `keras_bsd.losses.ReCo()`).
         recall_loss: Keras loss between the stimulus and the decoder's output, its name or a function, as
@@ -71,6 +71,9 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             linear readout of its firing rates predicts the target (cross-entropy, or mean squared error divided
             by the targets' variance). The readouts are for training only, and their gradients stay within their
             stage.
+        local_readout_depth: 1, or 2 for a hidden layer as wide as the stage before each of these readouts: what
+            a stage represents need then not be linearly separable. It is trained with the stage, through whose
+            readout its error passes.
         stimulus_range: `(low, high)` in which stimuli must lie; data in memory and the first batch of a stream
             are checked, by all methods that take stimuli. Default: not checked.
         teacher_signal: what the encoder's firing rates are compared with: `"current"`, the mean current of a
@@ -119,6 +122,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         stimulus_range: tuple[float, float] | None = None,
         check_numerics: bool = False,
         teacher_signal: TeacherSignal | None = None,
+        local_readout_depth: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -135,6 +139,12 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         self.teacher_signal = self._teacher_signal_of(teacher_signal)
         self._check_ends()
         self.local_readout_weight = _checks.real("local_readout_weight", local_readout_weight, low=0.0)
+        self.local_readout_depth = _checks.one_of("local_readout_depth", local_readout_depth, (1, 2))
+        if local_readout_depth > 1 and not self.local_readout_weight:
+            raise ValueError(
+                "Without a weight there are no local readouts that could have a depth. Received: "
+                f"{local_readout_depth=}, {local_readout_weight=}. Set `local_readout_weight`, such as to 1.0."
+            )
         self.stage_readouts = self._build_stage_readouts() if self.local_readout_weight else []
         self._monitor = StageMonitor(self._stage_names)
         checks = DataChecks(
@@ -144,7 +154,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             stimulus_range,
             self._takes_tokens,
             targets_must_differ=not self.codebook,
-            smallest_batch=self.layer_loss.smallest_batch,
+            smallest_batch=max(self.layer_loss.smallest_batch, self.local_readout_depth),
         )
         self._guard = BatchGuard(checks, check_numerics, self.local_values, self.stream_like)
         self.build(encoder.input_shape)
@@ -180,7 +190,14 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
     def _build_stage_readouts(self):
         target = (self._class_count,) if self._classifies else self.decoder.input_shape[1:]
         return [
-            LocalReadout(stage.output_features, target, self._classifies, name=f"{name}_readout")
+            LocalReadout(
+                stage.output_features,
+                target,
+                self._classifies,
+                self.local_readout_depth,
+                stage.compute_dtype,
+                name=f"{name}_readout",
+            )
             for stage, name in zip(self.encoder_stages, self._stage_names, strict=True)
         ]
 
@@ -371,6 +388,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             "layer_loss": serialize(self.layer_loss),
             "recall_loss": serialize(self.recall_loss),
             "local_readout_weight": self.local_readout_weight,
+            "local_readout_depth": self.local_readout_depth,
             "stimulus_range": self.stimulus_range,
             "check_numerics": self.check_numerics,
             "teacher_signal": self.teacher_signal,

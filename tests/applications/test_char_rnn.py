@@ -4,6 +4,7 @@ import pytest
 
 from keras_bsd import datasets
 from keras_bsd.applications import SpikingCharRNN
+from keras_bsd.losses import InfoNCE, ReCo
 
 ALPHABET = "abc "
 
@@ -21,6 +22,15 @@ def test_sizes_by_default():
     assert [stage.output_features for stage in model.decoder_stages] == [(256,)]
     kernels = 8 * 4 * 256 + 256 * 256
     assert model.encoder.count_params() == kernels + 2 * 256 + 257 * 4
+
+
+def test_compares_currents_by_info_nce_by_default():
+    model = small_model()
+    assert (type(model.layer_loss), model.teacher_signal) == (InfoNCE, "current")
+    assert type(small_model(layer_loss=None).layer_loss) is InfoNCE
+    assert small_model(teacher_signal="rate").teacher_signal == "rate"
+    other = small_model(layer_loss=ReCo(centring=None))
+    assert (type(other.layer_loss), other.teacher_signal) == (ReCo, "rate")
 
 
 def test_recalls_what_precedes_a_character():

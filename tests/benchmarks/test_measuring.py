@@ -27,6 +27,20 @@ def test_study_of_rules(tmp_path):
 
 
 @pytest.mark.slow
+def test_probes_classify_by_each_stage(tmp_path):
+    done = run(
+        "study_rules", *TINY_STUDY, "--units=32", "--only=default", "--probes", f"--output_dir={tmp_path}"
+    )
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "study.json").read_text())
+    ((accuracies,),) = record["probes"].values()
+    assert len(accuracies) == 5
+    assert accuracies[0] > 0.3
+    written = ", ".join(f"{100 * accuracy:.1f}" for accuracy in accuracies)
+    assert f"| {written} |" in (tmp_path / "study.md").read_text()
+
+
+@pytest.mark.slow
 def test_study_of_stages_that_another_method_trains(tmp_path):
     """The first two stages are trained first, and frozen."""
     variants = "two stages by backprop then the rest by BSD"

@@ -54,10 +54,17 @@ def test_shapes(rates, targets, kernel):
 
 
 @pytest.mark.parametrize(
-    "pair", [pairs.conv_pair, pairs.autoencoder, pairs.forecast_pair, pairs.character_pair]
+    ("pair", "depth"),
+    [
+        (pairs.conv_pair, 1),
+        (pairs.conv_pair, 2),
+        (pairs.autoencoder, 1),
+        (pairs.forecast_pair, 2),
+        (pairs.character_pair, 1),
+    ],
 )
-def test_local_readouts_learn_and_are_saved(pair, tmp_path):
-    model = pair(local_readout_weight=0.5)
+def test_local_readouts_learn_and_are_saved(pair, depth, tmp_path):
+    model = pair(local_readout_weight=0.5, local_readout_depth=depth)
     model.compile(run_eagerly=True)
     x, y = pairs.samples(model)
     assert len(model.stage_readouts) == len(model.encoder_stages)
@@ -67,8 +74,84 @@ def test_local_readouts_learn_and_are_saved(pair, tmp_path):
     assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.local_readout_depth == depth
     saved = [ops.convert_to_numpy(w) for r in loaded.stage_readouts for w in r.trainable_variables]
     assert all(np.array_equal(a, b) for a, b in zip(after, saved, strict=True))
+
+
+@pytest.mark.parametrize("neurons", [(6,), (5, 4, 6)])
+def test_a_hidden_layer_is_normalised_over_the_batch_and_rectified(neurons):
+    layer = LocalReadout(neurons, (3,), classification=True, depth=2)
+    shapes = [tuple(weight.shape) for weight in layer.trainable_variables]
+    hidden_kernel = (3, 3, 6, 6) if len(neurons) == 3 else (6, 6)
+    assert shapes == [
+        hidden_kernel,
+        (6,),
+        (6,),
+        (6 if len(neurons) == 1 else 3 * 4 * 6, 3),
+        (3,),
+    ]  # 5 rows make 3 of cells
+    rates = np.random.default_rng(0).random((8, *neurons)).astype("float32")
+    kernel = layer.hidden_kernel
+    values = ops.conv(rates, kernel, padding="same") if len(neurons) == 3 else ops.matmul(rates, kernel)
+    values = ops.convert_to_numpy(values)
+    axes = tuple(range(values.ndim - 1))
+    expected = (values - values.mean(axis=axes)) / np.sqrt(values.var(axis=axes) + 1e-3)
+    hidden = ops.convert_to_numpy(layer._hidden(ops.convert_to_tensor(rates), None))
+    np.testing.assert_allclose(hidden, expected.clip(0), atol=1e-4)
+
+
+def test_a_hidden_layer_separates_what_no_linear_readout_can():
+    rates = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], "float32").repeat(8, axis=0)
+    targets = np.eye(2, dtype="float32")[(rates[:, 0] != rates[:, 1]).astype(int)]
+    final = {}
+    for depth in (1, 2):
+        keras.utils.set_random_seed(3)
+        inputs = keras.Input((2,))
+        layers = [LocalReadout((8,), (2,), True, depth), keras.layers.Softmax()]
+        model = keras.Sequential([inputs, keras.layers.Lambda(lambda x: ops.tile(x, (1, 4))), *layers])
+        model.compile(keras.optimizers.Adam(0.05), loss="categorical_crossentropy")
+        final[depth] = model.fit(rates, targets, batch_size=32, epochs=60, verbose=0).history["loss"][-1]
+    assert final[1] > 0.6
+    assert final[2] < 0.1
+
+
+@pytest.mark.parametrize("neurons", [(6,), (5, 4, 6)])
+def test_rows_that_are_no_samples_change_no_loss(neurons):
+    layer = LocalReadout(neurons, (3,), classification=True, depth=2)
+    rates = np.random.default_rng(0).random((8, *neurons)).astype("float32")
+    targets, present = (
+        np.eye(3, dtype="float32")[np.arange(8) % 3],
+        np.array([1, 1, 1, 1, 1, 0, 0, 1], "float32"),
+    )
+    results = []
+    for value in (0.0, 50.0):
+        rates[5:7] = value
+        of_all = layer.sample_losses(*map(ops.convert_to_tensor, (rates, targets, present)))
+        results.append(ops.convert_to_numpy(of_all)[present > 0])
+    np.testing.assert_array_equal(*results)
+    kept = layer.sample_losses(*(ops.convert_to_tensor(values[present > 0]) for values in (rates, targets)))
+    np.testing.assert_allclose(results[0], ops.convert_to_numpy(kept), rtol=1e-5)
+
+
+def test_a_hidden_layer_computes_as_its_stage_does_wherever_it_is_loaded(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = pairs.dense_pair(local_readout_weight=1.0, local_readout_depth=2)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.save(tmp_path / "model.keras")
+    for pair in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        assert {readout._hidden_dtype for readout in pair.stage_readouts} == {"bfloat16"}
+
+
+def test_a_depth_without_local_readouts_is_an_error():
+    with pytest.raises(
+        ValueError, match=r"local_readout_depth=2, local_readout_weight=0\.0.*Set `local_readout"
+    ):
+        pairs.dense_pair(local_readout_depth=2)
+    with pytest.raises(ValueError, match="`local_readout_depth`: choose one of 1, 2"):
+        pairs.dense_pair(local_readout_depth=3, local_readout_weight=1.0)
 
 
 def test_weights_of_a_pair_without_local_readouts_leave_them_unchanged(tmp_path):

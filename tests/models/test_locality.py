@@ -24,6 +24,9 @@ PAIRS = {
     "forecast": pairs.forecast_pair,
     "characters": pairs.character_pair,
     "local readouts": lambda **kwargs: pairs.conv_pair(local_readout_weight=1.0, **kwargs),
+    "hidden local readouts": lambda **kwargs: pairs.conv_pair(
+        local_readout_weight=1.0, local_readout_depth=2, **kwargs
+    ),
     "autoencoder, local readouts": lambda **kwargs: pairs.autoencoder(local_readout_weight=1.0, **kwargs),
     "characters, local readouts": lambda **kwargs: pairs.character_pair(local_readout_weight=1.0, **kwargs),
     "no codebook": lambda **kwargs: pairs.dense_pair(codebook=False, **kwargs),

@@ -7,8 +7,9 @@ from keras import ops
 
 import keras_bsd
 from keras_bsd.applications import SpikingConvNet, SpikingMLP
-from keras_bsd.layers import GuidedStage, Readout, SpikingDense, SpikingStage, flatten_stages
+from keras_bsd.layers import GuidedStage, Readout, SpikingConv2D, SpikingDense, SpikingStage, flatten_stages
 from keras_bsd.losses import ReCo
+from keras_bsd.losses._reco import pool_maps
 
 
 def encoder_of(activation="softmax", units=(6, 5, 4)):
@@ -68,6 +69,39 @@ def test_default_gain(arguments, gain):
     np.testing.assert_allclose(stage.get_weights()[0], gain * plain.get_weights()[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("size", [(4, 4), (8, 8), (14, 7), (9, 5), (3, 16), (32, 32)])
+def test_the_concept_reaches_maps_by_the_cells_that_are_compared(size):
+    """The guide of maps has a weight for each cell, class and channel, and pooling returns its values."""
+    encoder = keras.Sequential(
+        [
+            keras.Input((*size, 2)),
+            SpikingConv2D(3, timesteps=2),
+            SpikingConv2D(4),
+            Readout([keras.layers.Flatten(), keras.layers.Dense(5)], "softmax"),
+        ]
+    )
+    (stage,) = flatten_stages(keras_bsd.mirror(encoder), GuidedStage)
+    (kernel,) = stage.guide.trainable_variables
+    guided = stage.guide(np.eye(5, dtype="float32"))
+    assert guided.shape == (5, *size, 3)
+    cells = ops.reshape(pool_maps(guided, 4), (5, -1))
+    np.testing.assert_allclose(ops.convert_to_numpy(cells), ops.convert_to_numpy(kernel), rtol=1e-5)
+
+
+@pytest.mark.parametrize("stage", [SpikingDense(6), Readout(keras.layers.Dense(3), "softmax")])
+def test_skip_connections_into_any_stage(stage):
+    """A stage's mirror outputs what the stage before it has, without the spikes that skip that stage."""
+    stimulus = keras.Input((8,))
+    first = SpikingDense(7, timesteps=3, name="first")(stimulus)
+    second = SpikingDense(5, name="second")(first)
+    outputs = stage(keras.layers.Concatenate()([second, first]))
+    if isinstance(stage, SpikingDense):
+        outputs = Readout(keras.layers.Dense(3), "softmax")(outputs)
+    decoder = keras_bsd.mirror(keras.Model(stimulus, outputs))
+    shapes = {layer.name: layer.output_features for layer in flatten_stages(decoder, SpikingStage)}
+    assert (shapes["second_mirror"], shapes["first_mirror"]) == ((5,), (7,))
+
+
 def test_currents_of_the_decoder_are_compared():
     pair = keras_bsd.BSDModel(encoder := encoder_of(), keras_bsd.mirror(encoder))
     pair.compile()
@@ -80,7 +114,7 @@ def test_currents_of_the_decoder_are_compared():
         spikes = stage(spikes, training=True)
     affinity = keras_bsd.losses.cosine_affinity(ops.mean(spikes, axis=1), current)
     expected = ops.convert_to_numpy(affinity)[np.arange(6), y].mean()
-    np.testing.assert_allclose(float(step.alignments[-1]), expected, atol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(step.alignments[-1]), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

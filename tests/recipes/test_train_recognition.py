@@ -3,6 +3,7 @@ import shutil
 import signal
 import time
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tests.recipes.running import loaded, run, start
 
 TITLES = {
     "rate": "BSD",
+    "readouts": "BSD, local readouts",
     "surrogate": "BSD, surrogate rule",
     "paper": "BSD, paper's configuration",
     "backprop": "backpropagation through time",
@@ -61,7 +63,7 @@ def test_default_methods():
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
 def test_every_method_and_augmentation(network, tmp_path, digits):
-    methods = ["ann", "paper", "backprop", "surrogate"] if network == "mlp" else ["ann", "rate"]
+    methods = ["ann", "paper", "backprop", "surrogate"] if network == "mlp" else ["ann", "rate", "readouts"]
     flags = ["--flip", "--shift=0.1", "--rotate=0.02", "--erase=0.3", "--blur=0.2", "--contrast=0.3"]
     flags += ["--ema=0.9", "--samples=200"]
     flags += ["--validation=0", "--epochs=1", "--tensorboard", f"--method={','.join(methods)}"]
@@ -140,10 +142,15 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path):
     ("flags", "message"),
     [
         (["--dataset=dgits"], "Unknown data set: choose 'digits'"),
-        (["--method=rates"], "rate, surrogate, paper, backprop, ann"),
+        (["--method=rates"], "rate, readouts, surrogate, paper, backprop, ann"),
         (["--dataset=missing.npz"], "must be the path of a file that exists. Received: missing.npz"),
         (["--patience=2", "--validation=0"], "needs held-out samples"),
         (["--patience=2", "--ema=0.9"], "excludes --ema"),
+        (["--skips=dense"], "--skips needs --network=conv"),
+        (["--on_device", "--tensorboard"], "excludes --patience, --tensorboard and --nojit_compile"),
+        (["--on_device", "--nojit_compile"], "excludes --patience, --tensorboard and --nojit_compile"),
+        (["--method=rate,paper", "--layer_loss=reco"], "--layer_loss excludes method paper"),
+        (["--local_readout_depth=2"], "--local_readout_depth needs method readouts"),
         (["--method=rate,ann", "--weights=mnist_dense"], "method ann cannot start from them"),
     ],
 )
@@ -211,3 +218,19 @@ def test_makes_a_preset(digits_run, tmp_path, digits):
     model.compile(metrics=["accuracy"])
     measured = model.evaluate(*digits[1], batch_size=500, verbose=0, return_dict=True)["accuracy"]
     assert measured == pytest.approx(record["test_accuracy"])
+
+
+def test_presets_are_stored_with_seven_bits_of_mantissa(tmp_path):
+    values = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
+    with h5py.File(tmp_path / "whole.h5", "w") as file:
+        file["layer/vars/0"], file["layer/vars/1"] = values, np.int32(3)
+        file["layer"].attrs["name"] = "dense"
+    with loaded("make_preset", "--run=run", "--name=name") as recipe:
+        recipe.shorten(tmp_path / "whole.h5", tmp_path / "short.h5")
+    with h5py.File(tmp_path / "short.h5") as file:
+        stored = file["layer/vars/0"][()]
+        assert (stored.dtype, stored.shape) == ("float16", (64, 64))
+        np.testing.assert_allclose(stored, values, rtol=2**-8 + 2**-11, atol=1e-6)
+        assert not (stored.view("uint16") & 0b111).any()
+        assert (file["layer/vars/1"][()], file["layer"].attrs["name"]) == (3, "dense")
+        assert file["layer/vars/0"].id.get_storage_size() < 0.8 * stored.nbytes
