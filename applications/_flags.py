@@ -72,23 +72,44 @@ def define_training_flags(methods, *, default, epochs, batch_size, output_dir, s
     )
 
 
-def define_local_readout_weight(default, default_text):
-    """Define the weight of the local readouts of the method `readouts`.
+def define_local_readouts(default, default_text):
+    """Define the local readouts of the method `readouts`.
 
     Args:
-        default: float or None.
-        default_text: the default, in words.
+        default: float, or None where `local_readouts` gets it.
+        default_text: the default weight, in words.
     """
     flags.DEFINE_float(
         "local_readout_weight",
         default,
         f"Method readouts: weight of the local readouts' loss (default: {default_text}).",
     )
+    flags.DEFINE_integer(
+        "local_readout_depth", 1, "Method readouts: 2 for a hidden layer in each.", lower_bound=1, upper_bound=2
+    )
+    flags.register_multi_flags_validator(
+        ("local_readout_depth", "method"),
+        lambda values: values["local_readout_depth"] == 1 or "readouts" in values["method"],
+        "--local_readout_depth needs method readouts, which has local readouts",
+    )
     flags.register_validator(
         "local_readout_weight",
         lambda weight: weight is None or weight > 0,
         "must be above 0; method rate is the same without local readouts",
     )
+
+
+def local_readouts(method, default=None) -> dict:
+    """Return the arguments of a builder by which a method has local readouts or none.
+
+    Args:
+        method: name of the method.
+        default: weight that counts unless `--local_readout_weight` is set or has a default.
+    """
+    if method != "readouts":
+        return {}
+    weight = default if FLAGS.local_readout_weight is None else FLAGS.local_readout_weight
+    return {"local_readout_weight": weight, "local_readout_depth": FLAGS.local_readout_depth}
 
 
 def define_weights(fresh):
@@ -168,18 +189,18 @@ def origin() -> dict:
     return {"fine_tuned_from": json.loads(record.read_text()) if record.is_file() else None}
 
 
-def compile_model(model, method: Method, batches, ema=None, **kwargs):
+def compile_model(model, method: Method, steps, ema=None, **kwargs):
     """Compile a model with AdamW and the settings of the flags.
 
     Args:
         model: Keras model.
         method: its learning rate counts unless `--learning_rate` is set.
-        batches: the batches of an epoch, sized.
+        steps: number of batches in an epoch.
         ema: momentum of a moving average of the weights that replaces them at the end, or None.
         **kwargs: further arguments of `compile`.
     """
     schedule = keras.optimizers.schedules.CosineDecay(
-        FLAGS.learning_rate or method.learning_rate, FLAGS.epochs * len(batches)
+        FLAGS.learning_rate or method.learning_rate, FLAGS.epochs * steps
     )
     average = {} if ema is None else {"use_ema": True, "ema_momentum": ema}
     model.compile(

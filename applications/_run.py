@@ -41,7 +41,7 @@ def _without_noise():
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _without_noise():
     with contextlib.suppress(ImportError):
-        import tensorflow  # noqa: F401, which Keras imports when it serialises a layer
+        import tensorflow  # which Keras imports when it serialises a layer
 
     import keras
 
@@ -65,12 +65,16 @@ def environment(packages=()) -> dict:
         packages: names of further installed packages to give the versions of.
     """
     backend = keras.config.backend()
-    names = dict.fromkeys(["keras_bsd", "keras", backend, "numpy", *packages])
+    names = dict.fromkeys(["keras", backend, "numpy", *packages])
     return {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "machine": f"{_processor()}, {_cores()} cores, {platform.system()} {platform.machine()}",
+        "machine": ", ".join([_processor(), f"{_cores()} cores", *_accelerators(), _system()]),
         "backend": backend,
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in names}},
+        "versions": {
+            "python": platform.python_version(),
+            "keras_bsd": keras_bsd.__version__,  # also of a checkout that is not installed
+            **{name: _version(name) for name in names},
+        },
     }
 
 
@@ -79,6 +83,28 @@ def _version(package):
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _system():
+    return f"{platform.system()} {platform.machine()}"
+
+
+def _accelerators():
+    """Return the name of the first accelerator that the backend uses, in a list, which is empty without one."""
+    if keras.config.backend() == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return [] if device.platform == "cpu" else [device.device_kind]
+    if keras.config.backend() == "torch":
+        import torch
+
+        return [torch.cuda.get_device_name(0)] if torch.cuda.is_available() else []
+    devices = tensorflow.config.list_physical_devices("GPU")[:1]
+    return [
+        tensorflow.config.experimental.get_device_details(device).get("device_name", device.name)
+        for device in devices
+    ]
 
 
 def _cores():
@@ -224,6 +250,21 @@ class Run:
             *callbacks,
         ]
         model.fit(batches, epochs=epochs, shuffle=False, callbacks=callbacks, **kwargs)  # batches are shuffled
+        return _history(log)
+
+    def fit_on_device(self, name, model, batches, epochs, validation=None) -> dict:
+        """Fit a model on JAX as `DeviceLoop` does, from the backup of an interrupted run; return the history.
+
+        Args:
+            name, model, epochs: see `fit`.
+            batches: `keras_bsd.datasets.Batches`.
+            validation: images and classes whose accuracy is computed after each epoch, or None.
+        """
+        from _device_loop import DeviceLoop  # which needs JAX
+
+        log, backup = self.folder / f"{name}.csv", self._backup(name)
+        backup.mkdir(parents=True, exist_ok=True)
+        DeviceLoop(model, batches).fit(epochs, backup / "state.npz", log, validation)
         return _history(log)
 
     def save(self, name, model, x):

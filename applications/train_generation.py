@@ -45,7 +45,7 @@ _flags.define_training_flags(
     output_dir="runs/DATASET-generation",
 )
 _flags.define_weights(fresh="frozen")
-_flags.define_local_readout_weight(30.0, "30")
+_flags.define_local_readouts(30.0, "30")
 flags.DEFINE_integer("latent_units", 64, "Latent neurons.", lower_bound=1)
 flags.DEFINE_list("filters", None, "Channels of the convolutional stages (default: 32,64; digits: none).")
 flags.DEFINE_list("units", None, "Neurons of fully connected stages instead (default: none; digits: 256).")
@@ -100,7 +100,7 @@ def build(method, task):
         rule="surrogate" if method == "surrogate" else "rate",
         layer_loss=LOSSES[FLAGS.layer_loss](**options),
         rate_matching_weight=FLAGS.rate_matching_weight,
-        local_readout_weight=FLAGS.local_readout_weight if method == "readouts" else 0.0,
+        **_flags.local_readouts(method),
         weights=FLAGS.weights,
     )
 
@@ -119,7 +119,7 @@ def fit(model, method, x, run) -> dict:
         for stage in model.encoder_stages:
             stage.trainable = False
     batches = keras_bsd.datasets.Batches(x, x, FLAGS.batch_size, augmentation(), FLAGS.seed)
-    _flags.compile_model(learner, METHODS[method], batches, loss="mse")
+    _flags.compile_model(learner, METHODS[method], len(batches), loss="mse")
     history = run.fit(method, learner, batches, FLAGS.epochs)
     if learner is not model:  # the one trained network serves as the backward network, too
         model.decoder.set_weights(model.encoder.get_weights())

@@ -3,6 +3,7 @@
     python applications/train_recognition.py
     python applications/train_recognition.py --dataset=mnist --units=512,512,512,512,512 --epochs=10
     python applications/train_recognition.py --dataset=cifar10 --network=conv --method=rate --flip --shift=0.1
+    KERAS_BACKEND=jax python applications/train_recognition.py --dataset=cifar10.npz --network=conv --on_device
 
 Writes a trained model for each method, a picture and all results to `--output_dir`. The same command resumes
 training that was interrupted.
@@ -23,12 +24,13 @@ import keras_bsd
 
 METHODS = {
     "rate": Method("BSD", 6e-3),
+    "readouts": Method("BSD, local readouts", 6e-3),
     "surrogate": Method("BSD, surrogate rule", 6e-3),
     "paper": Method("BSD, paper's configuration", 1e-3),
     "backprop": Method("backpropagation through time", 3e-3),
     "ann": Method("ANN", 3e-3),
 }
-BSD = ("rate", "surrogate", "paper")
+BSD = ("rate", "readouts", "surrogate", "paper")
 NETWORKS = {  # the builder's name, and its arguments that are flags, with their defaults
     "mlp": ("SpikingMLP", {"units": (256, 256, 256)}),
     "conv": ("SpikingConvNet", {"filters": (32, 64, 128, 128, 128), "pool_sizes": (1, 2, 2, 2, 1)}),
@@ -64,6 +66,43 @@ flags.DEFINE_integer(
     "The count restarts when training is resumed.",
 )
 flags.DEFINE_bool("tensorboard", False, "Write logs for TensorBoard.")
+flags.DEFINE_enum(
+    "layer_loss",
+    None,
+    ["info_nce", "reco"],
+    "Layer loss of the pairs (default: that of the network's builder).",
+)
+flags.DEFINE_enum("skips", None, ["dense"], "conv: skip connections.")
+_flags.define_local_readouts(1.0, "1.0")
+flags.DEFINE_bool(
+    "on_device",
+    False,
+    "Keep the images on the device and compile whole epochs: for a GPU. Needs KERAS_BACKEND=jax.",
+)
+flags.register_multi_flags_validator(
+    ("layer_loss", "method"),
+    lambda values: values["layer_loss"] is None or "paper" not in values["method"],
+    "--layer_loss excludes method paper, which has its own",
+)
+flags.register_multi_flags_validator(
+    ("skips", "network"),
+    lambda values: values["skips"] is None or values["network"] == "conv",
+    "--skips needs --network=conv",
+)
+flags.register_multi_flags_validator(
+    ("on_device", "patience", "tensorboard", "jit_compile"),
+    lambda values: (
+        not values["on_device"]
+        or (values["patience"] is None and not values["tensorboard"] and values["jit_compile"] is not False)
+    ),
+    "--on_device compiles whole epochs, without callbacks: it excludes --patience, --tensorboard and "
+    "--nojit_compile",
+)
+flags.register_validator(
+    "on_device",
+    lambda on_device: not on_device or keras.config.backend() == "jax",
+    "needs KERAS_BACKEND=jax in the environment",
+)
 flags.register_multi_flags_validator(
     ("patience", "validation", "ema"),
     lambda values: values["patience"] is None or (values["validation"] > 0 and values["ema"] is None),
@@ -80,6 +119,7 @@ def network_arguments(task) -> dict:
         "classes": task.classes,
         "timesteps": FLAGS.timesteps,
         **{name: _flags.sizes(FLAGS[name].value or default) for name, default in defaults.items()},
+        **({"skips": FLAGS.skips} if FLAGS.skips else {}),
     }
 
 
@@ -87,11 +127,12 @@ def build(method, task):
     """Return the model that a method trains, a pair or its encoder; always with the same initial weights."""
     keras.utils.set_random_seed(FLAGS.seed)
     builder = getattr(keras_bsd.applications, NETWORKS[FLAGS.network][0])
-    pair = functools.partial(builder, **network_arguments(task), weights=FLAGS.weights)
+    options = {"layer_loss": FLAGS.layer_loss} if FLAGS.layer_loss else {}
+    pair = functools.partial(builder, **network_arguments(task), weights=FLAGS.weights, **options)
     if method == "paper":
         return pair(**keras_bsd.paper_configuration())
     if method in BSD:
-        return pair(rule=method)
+        return pair(rule="surrogate" if method == "surrogate" else "rate", **_flags.local_readouts(method))
     encoder = pair().encoder
     return encoder if method == "backprop" else as_ann(encoder)
 
@@ -126,7 +167,8 @@ def fit(model, method, task, run) -> dict:
     training, validation = task.split(FLAGS.validation, FLAGS.seed)
     batches = keras_bsd.datasets.Batches(*training, FLAGS.batch_size, augmentation(), FLAGS.seed)
     loss = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
-    _flags.compile_model(model, METHODS[method], batches, FLAGS.ema, **loss)
+    steps = len(training[0]) // FLAGS.batch_size if FLAGS.on_device else len(batches)
+    _flags.compile_model(model, METHODS[method], steps, FLAGS.ema, **loss)
     callbacks = []
     if FLAGS.patience is not None:
         callbacks.append(
@@ -134,6 +176,8 @@ def fit(model, method, task, run) -> dict:
         )
     if FLAGS.tensorboard:
         callbacks.append(keras.callbacks.TensorBoard(run.folder / "tensorboard" / method))
+    if FLAGS.on_device:
+        return run.fit_on_device(method, model, batches, FLAGS.epochs, validation)
     validation = {"validation_data": validation, "validation_batch_size": recognition.BATCH}
     return run.fit(method, model, batches, FLAGS.epochs, callbacks, **validation)
 

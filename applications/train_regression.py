@@ -41,7 +41,7 @@ _flags.define_training_flags(
     batch_size=64,
     output_dir="runs/DATASET",
 )
-_flags.define_local_readout_weight(None, "forecast 100, text 3")
+_flags.define_local_readouts(None, "forecast 100, text 3")
 flags.DEFINE_enum(
     "task", "forecast", list(TASKS), "Forecast a series, or predict the next character of a text."
 )
@@ -89,11 +89,10 @@ def build(method, task):
     """Return the model that a method trains, a pair or its encoder; always with the same initial weights."""
     keras.utils.set_random_seed(FLAGS.seed)
     builder = getattr(keras_bsd.applications, task.application)
-    weight = task.local_readout_weight if FLAGS.local_readout_weight is None else FLAGS.local_readout_weight
     pair = builder(
         **network_arguments(task),
         rule="surrogate" if method == "surrogate" else "rate",
-        local_readout_weight=weight if method == "readouts" else 0.0,
+        **_flags.local_readouts(method, task.local_readout_weight),
     )
     if method == "frozen":
         for stage in pair.encoder_stages:
@@ -105,7 +104,7 @@ def train(method, task, run) -> dict:
     """Train by one method, save the model, and return its results."""
     print(f"{METHODS[method].title}, {dataset()}:")
     model, batches = build(method, task), task.batches(FLAGS.batch_size, FLAGS.seed)
-    _flags.compile_model(model, METHODS[method], batches, loss=task.loss, metrics=task.metrics)
+    _flags.compile_model(model, METHODS[method], len(batches), loss=task.loss, metrics=task.metrics)
     validation = {"validation_data": task.validation, "validation_batch_size": 500}
     history = run.fit(method, model, batches, FLAGS.epochs, **validation)
     run.save(method, model, task.test[0][:500])

@@ -4,11 +4,13 @@
     .venv/bin/python -m benchmarks.study_rules --dataset=cifar10 --filters=32,64,128,256,256 \\
         --pool_sizes=2,2,2,1,1 --samples=10000 --epochs=6 --held_out=5000 --only=default,backprop
 
-Trains a network for each variant and seed. Writes study.json (all accuracies) and study.md (a page with the
-table).
+Trains a network for each variant and seed. Writes study.json (all accuracies, those on the training images by
+epoch) and study.md (a page with the table). `--probes` adds how well a linear classifier of each stage's firing
+rates does once the stages are trained.
 """
 
 import itertools
+import math
 import pathlib
 
 from benchmarks import _results  # isort: skip, before Keras
@@ -16,10 +18,15 @@ from benchmarks import _results  # isort: skip, before Keras
 import keras
 import numpy as np
 from absl import app, flags
+from keras import ops
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 import keras_bsd
-from keras_bsd.losses import ReCo
+from keras_bsd.losses import InfoNCE, ReCo
+from keras_bsd.losses._reco import GRID, pool_maps
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", "digits", "digits, or the name of a tensorflow_datasets image set.")
@@ -36,6 +43,7 @@ flags.DEFINE_integer("epochs", 4, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("seeds", 1, "Seeds of each variant.", lower_bound=1)
 flags.DEFINE_list("only", None, "Names of the variants to run (default: all).")
 flags.DEFINE_bool("jit_compile", None, "Compile by XLA (default: Keras decides).")
+flags.DEFINE_bool("probes", False, "Train a linear classifier of the firing rates of each stage, too.")
 flags.DEFINE_string("output_dir", "runs/study", "Folder of the results.")
 flags.DEFINE_string("output", None, "Path of the .md page (default: study.md in --output_dir).")
 
@@ -50,11 +58,17 @@ def variants():
         table[f"two stages by {first} then the rest by BSD"] = {"first": settings}
         table[f"two stages by {first} then the rest by backprop"] = {"first": settings} | backprop
     table |= {f"learning rate {rate}": {"learning_rate": rate} for rate in (1e-3, 3e-3, 12e-3)}
+    for kind in (ReCo, InfoNCE):
+        table[kind.__name__] = {"layer_loss": kind()}
+    table |= {f"InfoNCE scale {s}": {"layer_loss": InfoNCE(scale=s)} for s in (0.25, 0.5, 2.0, 4.0, 16.0)}
+    table |= {f"InfoNCE grid {g}": {"layer_loss": InfoNCE(grid=g)} for g in (1, 2, 8, None)}
     table |= {f"margin {m}": {"layer_loss": ReCo(margin=m)} for m in (0.3, 0.7, 1.0)}
     table |= {f"lambda {w}": {"layer_loss": ReCo(negative_weight=w)} for w in (0.3, 0.6, 2.0)}
-    table |= {f"centring {c}": {"layer_loss": ReCo(centring=c)} for c in ("sample", None)}
+    table["centring sample"] = {"layer_loss": ReCo(centring="sample")}
+    table["centring None"] = {"layer_loss": ReCo(centring=None), "teacher_signal": "rate"}
     table |= {f"grid {g}": {"layer_loss": ReCo(grid=g)} for g in (1, 2, 8, None)}
     table |= {f"local readouts {w}": {"local_readout_weight": w} for w in (0.1, 0.3, 1.0)}
+    table["hidden local readouts"] = {"local_readout_weight": 1.0, "local_readout_depth": 2}
     for signal, decoder in itertools.product(("rate", "current"), ("chain", "chain x5", "guided", "guided x5")):
         arguments = {"broadcast_concept": "guided" in decoder, "gain": 5.0 if "x5" in decoder else 1.0}
         table[f"{signal} of a decoder {decoder}"] = {"teacher_signal": signal, "decoder": arguments}
@@ -89,7 +103,7 @@ def selected_variants():
 
 
 def train(x, y, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=False, first=None, **arguments):
-    """Return a trained pair, and its accuracy on the training images in the last epoch.
+    """Return a trained pair, and its accuracy on the training images in each epoch.
 
     Args:
         x, y: training images and their classes.
@@ -119,7 +133,7 @@ def train(x, y, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=Fals
     )
     count = batches * batch_size
     history = network.fit(x[:count], y[:count], batch_size=batch_size, epochs=FLAGS.epochs, verbose=0)
-    return model, history.history["accuracy"][-1]
+    return model, history.history["accuracy"]
 
 
 def build(x, y, depth, arguments):
@@ -136,6 +150,29 @@ def accuracy(model, x, y):
     return float((model.predict(x, batch_size=500, verbose=0).argmax(axis=1) == y).mean())
 
 
+def probe(model, x, y, test):
+    """Return the test accuracy of a linear classifier of each stage's firing rates, maps of them in 4x4 cells.
+
+    The stages are frozen; each classifier is a logistic regression on `x` and `y`.
+    """
+    rates = [pool_maps(ops.mean(stage.output, axis=1), GRID) for stage in model.encoder_stages]
+    features = keras.Model(model.encoder.inputs, [ops.reshape(r, (-1, math.prod(r.shape[1:]))) for r in rates])
+    of_training, of_test = (features.predict(images, batch_size=500, verbose=0) for images in (x, test[0]))
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+    pairs = zip(of_training, of_test, strict=True)
+    return [classifier.fit(trained, y).score(tested, test[1]) for trained, tested in pairs]
+
+
+def row(name, record):
+    """Return a row of the table."""
+    fitted = np.mean([curve[-1] for curve in record["curves"][name]])
+    accuracies = record["accuracy"][name]
+    cells = [f"{100 * value:.2f}" for value in (fitted, np.mean(accuracies), np.std(accuracies))]
+    if FLAGS.probes:
+        cells.append(", ".join(f"{100 * value:.1f}" for value in np.mean(record["probes"][name], axis=0)))
+    return [name, *cells]
+
+
 def main(_):
     selected = selected_variants()
     (x, y), test = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
@@ -144,26 +181,19 @@ def main(_):
         x, y = x[: -FLAGS.held_out], y[: -FLAGS.held_out]
     x, y = x[: FLAGS.samples], y[: FLAGS.samples]
     keras.config.set_dtype_policy(FLAGS.dtype)
-    record = {"training_accuracy": {}, "accuracy": {}}
+    record = {"curves": {}, "accuracy": {}, "probes": {}}
     for name, settings in tqdm(selected.items()):
         runs = [train(x, y, seed, **settings) for seed in range(FLAGS.seeds)]
-        record["training_accuracy"][name] = [fitted for _, fitted in runs]
+        record["curves"][name] = [curve for _, curve in runs]
         record["accuracy"][name] = [accuracy(model, *test) for model, _ in runs]
-        means = (np.mean(values[name]) for values in record.values())
-        tqdm.write("{}: {:.2%} of training images, {:.2%}".format(name, *means))
-    rows = [
-        [
-            name,
-            f"{100 * np.mean(record['training_accuracy'][name]):.2f}",
-            f"{100 * np.mean(values):.2f}",
-            f"{100 * np.std(values):.2f}",
-        ]
-        for name, values in record["accuracy"].items()
-    ]
+        if FLAGS.probes:
+            record["probes"][name] = [probe(model, x, y, test) for model, _ in runs]
+        tqdm.write(" | ".join(row(name, record)))
+    columns = ["variant", "of training images, %", "accuracy, %", "standard deviation"]
+    columns += ["probes of the stages, %"] * FLAGS.probes
+    table = _results.table(columns, [row(name, record) for name in selected])
     folder = pathlib.Path(FLAGS.output_dir)
     _results.write_record(folder / "study.json", record)
-    columns = ["variant", "of training images, %", "accuracy, %", "standard deviation"]
-    table = _results.table(columns, rows)
     _results.write_page(FLAGS.output or folder / "study.md", "One change at a time", table)
 
 
