@@ -54,7 +54,7 @@ def test_the_gain_multiplies_kernels_and_changes_no_normalised_current():
     assert len(kernels[0]) == 5
     for one, five in zip(*kernels, strict=True):
         np.testing.assert_allclose(5 * one, five, rtol=1e-6)
-    np.testing.assert_allclose(*recalled, atol=0.02)  # but for the epsilon of the normalisation
+    np.testing.assert_allclose(*recalled, atol=0.06)  # but for the epsilon of the normalisation
 
 
 @pytest.mark.parametrize(
