@@ -124,24 +124,20 @@ def _guide(features):
 
     Those of maps are equal within each of 4x4 cells, by whose means layer losses compare maps by default.
     """
-    flatten = keras.layers.Flatten(data_format="channels_last")
-    if len(features) != 3:
-        return [
-            flatten,
-            keras.layers.Dense(math.prod(features), use_bias=False),
-            keras.layers.Reshape(features),
-        ]
+    shape, enlargement = _cells(features) if len(features) == 3 else (features, [])
+    dense = keras.layers.Dense(math.prod(shape), use_bias=False)
+    return [keras.layers.Flatten(**_MAPS), dense, keras.layers.Reshape(shape), *enlargement]
+
+
+def _cells(features):
+    """Return the shape of the cells of maps, and layers that enlarge cells to the maps."""
     *sides, channels = features
     cell = cell_of(sides, GRID)
-    cells = [math.ceil(pixels / size) for pixels, size in zip(sides, cell, strict=True)]
-    layers = [
-        flatten,
-        keras.layers.Dense(math.prod(cells) * channels, use_bias=False),
-        keras.layers.Reshape((*cells, channels)),
-    ]
+    counts = [math.ceil(pixels / size) for pixels, size in zip(sides, cell, strict=True)]
+    layers = []
     if cell != (1, 1):
         layers.append(keras.layers.UpSampling2D(cell, **_MAPS))
-    excess = [count * size - pixels for count, size, pixels in zip(cells, cell, sides, strict=True)]
+    excess = [count * size - pixels for count, size, pixels in zip(counts, cell, sides, strict=True)]
     if any(excess):  # as "same" padding of the comparison has it: the smaller half first
         layers.append(keras.layers.Cropping2D([(n // 2, n - n // 2) for n in excess], **_MAPS))
-    return layers
+    return (*counts, channels), layers
