@@ -4,6 +4,7 @@ import math
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_bsd import _checks
@@ -57,12 +58,29 @@ def pool_maps(values, grid):
     """
     if grid is None or len(values.shape) != 4:
         return values
-    cell = cell_of(values.shape[1:3], grid)
-    return (
-        values
-        if cell == (1, 1)
-        else ops.average_pool(values, cell, strides=cell, padding="same", data_format="channels_last")
-    )
+    for axis, pixels in zip((1, 2), cell_of(values.shape[1:3], grid), strict=True):
+        values = _mean_by_group(values, axis, pixels)
+    return values
+
+
+def _mean_by_group(maps, axis, size):
+    """Return the means of groups of `size` neighbours along an axis, the first and last of which may be smaller.
+
+    `ops.average_pool` computes the same, but in XLA its gradient takes time proportional to the window's size.
+    """
+    if size == 1:
+        return maps
+    shape, length = maps.shape, maps.shape[axis]
+    groups = math.ceil(length / size)
+    excess = groups * size - length
+    margins = (excess // 2, excess - excess // 2)
+    if excess:
+        maps = ops.pad(maps, [margins if i == axis else (0, 0) for i in range(4)])
+    counts = np.pad(np.ones(length, "float32"), margins).reshape(groups, size).sum(axis=1)
+    before, behind = shape[1:axis], shape[axis + 1 :]
+    sums = ops.sum(ops.reshape(maps, (-1, *before, groups, size, math.prod(behind))), axis=axis + 1)
+    means = sums * ops.cast((1 / counts)[:, None], sums.dtype)
+    return ops.reshape(means, (-1, *before, groups, *behind))
 
 
 def cosine_affinity(

@@ -143,7 +143,7 @@ def test_maps_are_averaged_before_comparison():
 
 
 @pytest.mark.parametrize(
-    ("pixels", "cells"), [((8, 8), (4, 4)), ((7, 5), (4, 3)), ((3, 4), (3, 4)), ((1, 9), (1, 3))]
+    ("pixels", "cells"), [((8, 8), (4, 4)), ((7, 5), (4, 3)), ((3, 4), (3, 4)), ((1, 9), (1, 3)), ((10, 18), (4, 4))]
 )
 def test_cells_at_the_edge_may_be_smaller(pixels, cells):
     maps = np.random.default_rng(0).random((2, *pixels, 3))
