@@ -72,8 +72,12 @@ def variants():
     for signal, decoder in itertools.product(("rate", "current"), ("chain", "chain x5", "guided", "guided x5")):
         arguments = {"broadcast_concept": "guided" in decoder, "gain": 5.0 if "x5" in decoder else 1.0}
         table[f"{signal} of a decoder {decoder}"] = {"teacher_signal": signal, "decoder": arguments}
-    table["dense skips"] = {"skips": "dense"}
-    table["dense skips, backprop"] = {"skips": "dense"} | backprop
+    spiking = {"skips": "dense"}
+    rectified = spiking | {"relu": True, "timesteps": 1}
+    for change, settings in (("", spiking), (", ReLU", rectified)):
+        table[f"dense skips{change}"] = settings
+        table[f"dense skips{change}, backprop"] = settings | backprop
+    table["dense skips, surrogate rule"] = spiking | {"rule": "surrogate"}
     table["surrogate rule"] = {"rule": "surrogate"}
     table["no codebook, dissimilar negatives"] = {"codebook": False}
     table["no codebook, all negatives"] = {"codebook": False, "negatives": "all"}
@@ -102,7 +106,18 @@ def selected_variants():
     return {name: table[name] for name in FLAGS.only or table}
 
 
-def train(x, y, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=False, first=None, **arguments):
+def train(
+    x,
+    y,
+    seed,
+    depth=5,
+    batch_size=128,
+    learning_rate=6e-3,
+    backprop=False,
+    relu=False,
+    first=None,
+    **arguments,
+):
     """Return a trained pair, and its accuracy on the training images in each epoch.
 
     Args:
@@ -111,6 +126,7 @@ def train(x, y, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=Fals
         depth: stages of a dense network.
         batch_size, learning_rate: of the training.
         backprop: whether the encoder alone is trained, by backpropagation through time.
+        relu: whether the outputs of all stages are their rectified currents, without spikes or membranes.
         first: settings by which another pair is trained first; its first two stages replace this pair's and are
             frozen.
         **arguments: of the builder and `BSDModel`.
@@ -118,6 +134,9 @@ def train(x, y, seed, depth=5, batch_size=128, learning_rate=6e-3, backprop=Fals
     trained_first = None if first is None else train(x, y, seed, depth, batch_size, **first)[0]
     keras.utils.set_random_seed(seed)
     model = build(x, y, depth, arguments)
+    if relu:
+        for stage in (*model.encoder_stages, *model.decoder_stages):
+            stage.neuron.call = rectify
     if trained_first is not None:
         for stage, source in zip(model.encoder_stages[:2], trained_first.encoder_stages[:2], strict=True):
             stage.set_weights(source.get_weights())
@@ -144,6 +163,15 @@ def build(x, y, depth, arguments):
     else:
         shape, builder = {"units": (FLAGS.units,) * depth}, keras_bsd.applications.SpikingMLP
     return builder(x.shape[1:], int(y.max()) + 1, **shape, **arguments)
+
+
+def rectify(currents, linearize=False, **_):
+    """Return what `SpikingLIF` returns, of neurons whose output is their rectified current."""
+    outputs = ops.relu(currents)
+    if not linearize:
+        return outputs
+    slopes = ops.sum(ops.cast(currents > 0, "float32"), axis=1)
+    return ops.stop_gradient(outputs), slopes  # the slopes stand where a sum of tangents does
 
 
 def accuracy(model, x, y):

@@ -1,5 +1,6 @@
 """Measuring scripts with tiny settings."""
 
+import csv
 import importlib.util
 import json
 import os
@@ -8,7 +9,9 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
+from keras import ops
 
 from tests.recipes.running import ROOT, loaded, run
 
@@ -50,6 +53,24 @@ def test_study_of_stages_that_another_method_trains(tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["stages.md", "study.json"]
 
 
+@pytest.mark.slow
+def test_study_of_networks_without_spikes(tmp_path):
+    flags = ["--filters=4,6,8", "--pool_sizes=2,1,1", "--epochs=4", f"--output_dir={tmp_path}"]
+    done = run("study_rules", *flags, '--only="dense skips, ReLU","dense skips, ReLU, backprop"')
+    assert done.returncode == 0, done.stderr
+    for curve, *_ in json.loads((tmp_path / "study.json").read_text())["curves"].values():
+        assert curve[-1] > max(0.4, curve[0])
+
+
+def test_rectified_currents_have_the_slope_of_their_sum_over_time():
+    currents = ops.convert_to_tensor(np.array([[[-1.0], [2.0], [3.0]]], "float32"))
+    with loaded("study_rules") as study:
+        outputs, slopes = study.rectify(currents, linearize=True)
+        assert ops.convert_to_numpy(study.rectify(currents)).ravel().tolist() == [0, 2, 3]
+    assert ops.convert_to_numpy(outputs).ravel().tolist() == [0, 2, 3]
+    assert ops.convert_to_numpy(slopes).tolist() == [[2]]
+
+
 def test_unknown_variant():
     done = run("study_rules", "--only=default,other")
     assert done.returncode
@@ -59,9 +80,8 @@ def test_unknown_variant():
 
 def test_published_commands_name_variants():
     pages = [page.read_text() for page in (ROOT / "benchmarks" / "results").glob("*.md")]
-    names = [
-        name for page in pages for only in re.findall('--only="([^"]*)"', page) for name in only.split(",")
-    ]
+    flags = [only for page in pages for _, only in re.findall(r"""--only=(["'])(.*?)\1""", page)]
+    names = [name for row in csv.reader(flags) for name in row]
     assert len(names) > 3
     with loaded("study_rules") as study:
         assert set(names) <= set(study.variants())
