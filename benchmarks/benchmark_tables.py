@@ -28,9 +28,15 @@ def _medians(runs):
         "samples_per_second": runs[0]["batch_size"] / step * 1e3,
         "forward_ms": forward,
         "forward_iqr_ms": forward_iqr,
-        "peak_mb": float(np.median([run["rss_peak"] - run["rss_before"] for run in runs])) / 1e6,
+        "peak_mb": float(np.median([_peak(run) for run in runs])) / 1e6,
         "trainable_weights": runs[0]["trainable_weights"],
     }
+
+
+def _peak(run):
+    """Return the peak of the memory on the GPU, or beyond what the process held before."""
+    on_device = run["device_peak"]
+    return run["rss_peak"] - run["rss_before"] if on_device is None else on_device
 
 
 def _milliseconds(runs, name):

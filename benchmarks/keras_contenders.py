@@ -6,14 +6,36 @@ import keras
 import numpy as np
 
 import keras_bsd
+from keras_bsd._rules import RULES as LOCAL_RULES
+from keras_bsd._rules import LocalLearning
 
 CLASSES = 10
 RULES = {"bsd_rate": "rate", "bsd_surrogate": "surrogate", "backprop": "rate"}
 JIT_COMPILE = {"auto": "auto", "true": True, "false": False}
 
 
+class LoneStage(keras.layers.Layer):
+    """A stage's firing rates, whose gradient is that of a rule, or through time for backpropagation."""
+
+    def __init__(self, stage, contender):
+        super().__init__()
+        self.stage = stage
+        self.rule = None if contender == "backprop" else LOCAL_RULES[RULES[contender]]
+
+    def call(self, inputs, training=False):
+        if self.rule is None:
+            return self.stage.firing_rates(self.stage(inputs, training=training))
+        with LocalLearning(self.rule) as scope:
+            self.stage(inputs, training=training)
+        return scope.representations[self.stage]
+
+
 def build(case):
-    """Return the pair, or for backpropagation its encoder alone."""
+    """Return the pair, for backpropagation its encoder alone, or a lone stage."""
+    if case["network"] == "layer":
+        inputs = keras.Input((case["timesteps"], case["neurons"]))
+        stage = keras_bsd.layers.SpikingStage(keras.layers.Dense(case["neurons"], use_bias=False))
+        return keras.Model(inputs, LoneStage(stage, case["contender"])(inputs))
     application, shape = {
         "dense": (keras_bsd.applications.SpikingMLP, (28, 28, 1)),
         "conv": (keras_bsd.applications.SpikingConvNet, (32, 32, 3)),
@@ -54,11 +76,12 @@ class Contender:
 
     def __init__(self, case, x, y):
         keras.utils.set_random_seed(0)
+        keras.config.set_dtype_policy(case["dtype"])
         self.model = build(case)
         gc.collect()  # backpropagation needs no decoder
         self.model.compile(
             case["optimizer"],
-            loss="sparse_categorical_crossentropy",
+            loss="mse" if case["network"] == "layer" else "sparse_categorical_crossentropy",
             jit_compile=JIT_COMPILE[case["jit_compile"]],
             steps_per_execution=case["steps_per_execution"],
         )
@@ -82,6 +105,21 @@ class Contender:
             verbose=0,
             callbacks=[Ticking(stopwatch)],
         )
+
+
+def device_peak():
+    """Return the most bytes that have been allocated on the GPU."""
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.local_devices()[0].memory_stats()["peak_bytes_in_use"]
+    if keras.config.backend() == "torch":
+        import torch
+
+        return torch.cuda.max_memory_allocated()
+    import tensorflow as tf
+
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
 
 
 def warm_up(case):

@@ -1,8 +1,8 @@
 """Measure one case of the training benchmark in a process of its own.
 
     .venv/bin/python -m benchmarks.measure_case '{"contender": "bsd_rate", "network": "dense", "timesteps": 4,
-        "batch_size": 32, "jit_compile": "true", "optimizer": "adamw", "steps_per_execution": 1,
-        "warmup": 3, "repeats": 20, "max_seconds": 20}'
+        "batch_size": 32, "jit_compile": "true", "device": "cpu", "dtype": "float32", "optimizer": "adamw",
+        "steps_per_execution": 1, "warmup": 3, "repeats": 20, "max_seconds": 20}'
 
 Prints one line of JSON.
 """
@@ -43,27 +43,42 @@ class Stopwatch:
         return len(self.ticks) == self.max_ticks or sum(self.seconds) > self.max_seconds
 
 
+def data(case, classes):
+    """Return stimuli and targets: images and classes, or for a lone layer spikes and rates of zero."""
+    random, size = np.random.default_rng(0), case["batch_size"]
+    if case["network"] == "layer":
+        shape = (size, case["timesteps"], case["neurons"])
+        spikes = random.integers(0, 2, shape, dtype="uint8").astype("float32")
+        return spikes, np.zeros((size, case["neurons"]), "float32")
+    x = random.random((size, *SHAPES[case["network"]]), dtype="float32")
+    return x, random.integers(0, classes, size)
+
+
 def measure(case):
-    """Return times of training steps and forward passes, and resident memory before them and at its peak."""
+    """Return times of training steps and forward passes, and memory.
+
+    The memory is the process's resident memory before the network is built and at its peak, and the peak of
+    what is allocated on a GPU, or None.
+    """
     library = "torch" if case["contender"] in ("snntorch", "spikingjelly") else "keras"
     contenders = importlib.import_module(f"benchmarks.{library}_contenders")
     contenders.warm_up(case)
     limits = [case[limit] for limit in ("warmup", "repeats", "max_seconds")]
     training, forward = Stopwatch(*limits), Stopwatch(*limits)
-    random = np.random.default_rng(0)
-    x = random.random((case["batch_size"], *SHAPES[case["network"]]), dtype="float32")
-    y = random.integers(0, contenders.CLASSES, case["batch_size"])
+    x, y = data(case, contenders.CLASSES)
 
     rss_before = psutil.Process().memory_info().rss
     contender = contenders.Contender(case, x, y)
     contender.train(training)
     rss_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+    device_peak = contenders.device_peak() if case["device"] == "gpu" else None
     contender.predict(forward)
     return {
         "step_seconds": [seconds / contender.steps_per_tick for seconds in training.seconds],
         "forward_seconds": [seconds / contender.steps_per_tick for seconds in forward.seconds],
         "rss_before": rss_before,
         "rss_peak": rss_peak,
+        "device_peak": device_peak,
         "trainable_weights": contender.trainable_weights,
     }
 

@@ -18,8 +18,10 @@ POOL_SIZES = (1, 2, 2, 2, 1)
 BETA, THRESHOLD = 0.5, 0.6
 
 
-def stages(layers, network):
+def stages(layers, network, neurons=None):
     """Return the layers of each stage's synapse, from `torch.nn` or from SpikingJelly's `layer`."""
+    if network == "layer":
+        return [[layers.Linear(neurons, neurons, bias=False)]]
     if network == "dense":
         synapses = [
             [layers.Linear(before, after, bias=False), layers.BatchNorm1d(after)]
@@ -38,26 +40,29 @@ def stages(layers, network):
 
 
 def readout(network):
-    """Return the layer from the last stage's firing rates to scores."""
+    """Return the layer from the last stage's firing rates to scores, or to the rates of a lone layer."""
+    if network == "layer":
+        return nn.Identity()
     pixels = (32 // math.prod(POOL_SIZES)) ** 2
     return nn.Linear(UNITS[-1] if network == "dense" else FILTERS[-1] * pixels, CLASSES)
 
 
 def as_batch(x):
-    """Return a NumPy array of images as a tensor with channels first."""
-    return torch.from_numpy(x).movedim(-1, 1).contiguous()
+    """Return a NumPy array as a tensor: images with channels first, spikes over time with time first."""
+    tensor = torch.from_numpy(x)
+    return (tensor.movedim(-1, 1) if x.ndim == 4 else tensor.movedim(1, 0)).contiguous()
 
 
 class SnnTorchNetwork(nn.Module):
     library = "snntorch"
 
-    def __init__(self, network, timesteps):
+    def __init__(self, network, timesteps, neurons=None):
         super().__init__()
         import snntorch
         from snntorch import surrogate
 
-        self.timesteps = timesteps
-        self.synapses = nn.ModuleList(nn.Sequential(*layers) for layers in stages(nn, network))
+        self.timesteps, self.holds = timesteps, network != "layer"
+        self.synapses = nn.ModuleList(nn.Sequential(*layers) for layers in stages(nn, network, neurons))
         self.neurons = nn.ModuleList(
             snntorch.Leaky(BETA, THRESHOLD, spike_grad=surrogate.atan(), reset_mechanism="zero")
             for _ in self.synapses
@@ -67,8 +72,8 @@ class SnnTorchNetwork(nn.Module):
     def forward(self, x):
         membranes = [neuron.reset_mem() for neuron in self.neurons]
         recorded = []
-        for _ in range(self.timesteps):
-            spikes = x
+        for t in range(self.timesteps):
+            spikes = x if self.holds else x[t]
             for i, (synapse, neuron) in enumerate(zip(self.synapses, self.neurons, strict=True)):
                 spikes, membranes[i] = neuron(synapse(spikes), membranes[i])
             recorded.append(spikes)
@@ -81,13 +86,13 @@ class SnnTorchNetwork(nn.Module):
 class SpikingJellyNetwork(nn.Module):
     library = "spikingjelly.activation_based"
 
-    def __init__(self, network, timesteps):
+    def __init__(self, network, timesteps, neurons=None):
         super().__init__()
         from spikingjelly.activation_based import functional, layer, neuron, surrogate
 
-        self.timesteps = timesteps
+        self.timesteps, self.holds = timesteps, network != "layer"
         self.spiking = nn.Sequential()
-        for layers in stages(layer, network):
+        for layers in stages(layer, network, neurons):
             lif = neuron.LIFNode(
                 tau=1 / (1 - BETA),
                 decay_input=False,
@@ -102,7 +107,7 @@ class SpikingJellyNetwork(nn.Module):
         self.reset_state = lambda: functional.reset_net(self)
 
     def forward(self, x):
-        sequence = x.unsqueeze(0).expand(self.timesteps, *x.shape)
+        sequence = x.unsqueeze(0).expand(self.timesteps, *x.shape) if self.holds else x
         return self.readout(self.spiking(sequence).mean(0).flatten(1))
 
 
@@ -117,16 +122,20 @@ class Contender:
 
     def __init__(self, case, x, y):
         torch.manual_seed(0)
-        self.network = NETWORKS[case["contender"]](case["network"], case["timesteps"])
+        device = "cuda" if case["device"] == "gpu" else "cpu"
+        network = NETWORKS[case["contender"]]
+        self.network = network(case["network"], case["timesteps"], case["neurons"]).to(device)
         self.optimizer = OPTIMIZERS[case["optimizer"]](self.network.parameters())
-        self.x = as_batch(x)
-        self.y = torch.from_numpy(y)
+        self.loss = nn.functional.mse_loss if case["network"] == "layer" else nn.functional.cross_entropy
+        self.autocast = torch.autocast(device, torch.bfloat16, enabled=case["dtype"] == "mixed_bfloat16")
+        self.x, self.y = as_batch(x).to(device), torch.from_numpy(y).to(device)
         self.trainable_weights = sum(weights.numel() for weights in self.network.parameters())
 
     def train(self, stopwatch):
         self.network.train()
         while not stopwatch.done:
-            loss = nn.functional.cross_entropy(self.network(self.x), self.y)
+            with self.autocast:
+                loss = self.loss(self.network(self.x), self.y)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -136,11 +145,16 @@ class Contender:
 
     def predict(self, stopwatch):
         self.network.eval()
-        with torch.no_grad():
+        with torch.no_grad(), self.autocast:
             while not stopwatch.done:
-                self.network(self.x).softmax(1).numpy()
+                self.network(self.x).softmax(1).float().cpu().numpy()
                 self.network.reset_state()
                 stopwatch.tick()
+
+
+def device_peak():
+    """Return the most bytes that have been allocated on the GPU."""
+    return torch.cuda.max_memory_allocated()
 
 
 def warm_up(case):

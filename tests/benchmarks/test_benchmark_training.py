@@ -39,6 +39,40 @@ def test_writes_measurements_and_tables(tmp_path):
         assert f"{name} is not measured: pip install 'keras_bsd[benchmark]'" in done.stderr
 
 
+@pytest.mark.slow
+def test_goes_on_where_it_was_cut_off(tmp_path):
+    """Without time nothing is measured; what an earlier run measured counts."""
+    flags = ["--networks=layer", "--neurons=3", "--rounds=1", "--warmup=1", "--repeats=3", "--max_seconds=0"]
+    flags += ["--jit_compile=false", f"--output_dir={tmp_path}"]
+    measurements = tmp_path / "measurements.jsonl"
+    for contenders, limit in (("bsd_rate", []), ("bsd_rate,backprop", ["--max_minutes=0"])):
+        done = run("benchmark_training", f"--contenders={contenders}", *flags, *limit)
+        assert done.returncode == 0, done.stderr
+        (measured,) = map(json.loads, measurements.read_text().splitlines())
+        report = json.loads((tmp_path / "benchmark.json").read_text())
+        assert report["measurements"] == [measured]
+    assert measured["contender"] == "bsd_rate"
+    assert (measured["timesteps"], measured["batch_size"], measured["trainable_weights"]) == (500, 16, 9)
+
+
+@pytest.mark.parametrize("contender", CONTENDERS + OTHERS)
+def test_lone_layer(contender):
+    """Every contender learns to be silent."""
+    case = {"network": "layer", "batch_size": 2, "timesteps": 5, "neurons": 4, "contender": contender}
+    case |= {"optimizer": "adamw", "device": "cpu", "dtype": "float32", "jit_compile": "false"}
+    case |= {"steps_per_execution": 1}
+    name = "torch_contenders" if contender in OTHERS else "keras_contenders"
+    contenders = importlib.import_module(f"benchmarks.{name}")
+    x, y = measure_case.data(case, contenders.CLASSES)
+    assert set(np.unique(x)) == {0, 1}
+    contender = contenders.Contender(case, x, y)
+    stopwatch = measure_case.Stopwatch(warmup=1, repeats=3, max_seconds=10)
+    contender.train(stopwatch)
+    contender.predict(measure_case.Stopwatch(warmup=1, repeats=3, max_seconds=10))
+    assert len(stopwatch.seconds) == 3
+    assert contender.trainable_weights == 16
+
+
 def test_unknown_contender():
     done = run("benchmark_training", "--contenders=bsd,backprop")
     assert done.returncode
@@ -66,7 +100,7 @@ def _measurement(contender, step, jit_compile="true", round=0):
         **{"round": round, "network": "dense", "batch_size": 10, "timesteps": 4, "contender": contender},
         **{"jit_compile": jit_compile, "idle_threads": None, "trainable_weights": 7},
         **{"step_seconds": [step] * 3, "forward_seconds": [step / 2] * 3},
-        **{"rss_before": 1_000_000, "rss_peak": int((1 + 1000 * step) * 1e6)},
+        **{"rss_before": 1_000_000, "rss_peak": int((1 + 1000 * step) * 1e6), "device_peak": None},
     }
 
 
