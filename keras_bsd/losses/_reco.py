@@ -64,7 +64,7 @@ def pool_maps(values, grid):
 
 
 def _mean_by_group(maps, axis, size):
-    """Return the means of groups of `size` neighbours along an axis, the first and last of which may be smaller.
+    """Return the means of groups of `size` neighbours along an axis; the first and the last may be smaller.
 
     `ops.average_pool` computes the same, but in XLA its gradient takes time proportional to the window's size.
     """
