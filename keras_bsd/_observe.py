@@ -8,12 +8,14 @@ import numpy as np
 from keras import ops
 
 from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
-from keras_bsd.layers._time_loop import unrolled
+from keras_bsd.layers._time_loop import at_once, unrolled
 
 
 @contextlib.contextmanager
 def observe(layers, observer):
     """Pass every call of one of `layers` within the block to `observer`. Blocks may be nested.
+
+    Networks are run as if memory did not matter, all time steps at once.
 
     Args:
         layers: Keras layers.
@@ -28,7 +30,8 @@ def observe(layers, observer):
     for layer, name in zip(layers, names, strict=True):
         layer.__dict__[name] = _observed(layer, getattr(layer, name), observer)
     try:
-        yield
+        with at_once():
+            yield
     finally:
         for layer, name, call in zip(layers, names, previous, strict=True):
             del layer.__dict__[name]

@@ -54,6 +54,10 @@ class LocalLearning:
         spikes, self.representations[stage] = self._rule(stage, inputs, training)
         return spikes
 
+    def rates(self, readout: Layer, inputs: Tensor) -> Tensor:
+        """Return the mean over time of a readout's inputs `(batch, time, ...)`."""
+        return readout.rates(inputs)
+
 
 def active_scope() -> LocalLearning | None:
     """Return the innermost `LocalLearning` scope, or None."""

@@ -10,7 +10,6 @@ from keras_bsd import _checks
 from keras_bsd._types import Config, Layer, Model, Shape, Tensor
 from keras_bsd.layers._base import Stage, apply_layers, layer_list
 from keras_bsd.layers._lif import SpikingLIF
-from keras_bsd.layers._masks import mean_over_time
 from keras_bsd.layers._normalization import Normalization
 from keras_bsd.layers._stage import SpikingStage
 
@@ -72,14 +71,11 @@ class GuidedStage(SpikingStage):
         _checks.require_time_axis(f"Stage '{self.name}'", spikes)
         self.guide.build(tuple(vectors))
         super().build(tuple(spikes))
-        shape = (None, *self.input_features)
-        for layer in self.synapse.layers[: self._affine_count]:
-            shape = layer.compute_output_shape(shape)
-        guided = self.guide.compute_output_shape(tuple(vectors))
-        if tuple(guided[1:]) != tuple(shape[1:]):
+        guided, expected = self.guide.compute_output_shape(tuple(vectors)), self.affine_features
+        if tuple(guided[1:]) != expected:
             raise ValueError(
-                f"The guide of stage '{self.name}' must output currents of shape {tuple(shape[1:])}, as the "
-                f"affine layers of its synapse do. Received: {tuple(guided[1:])}"
+                f"The guide of stage '{self.name}' must output currents of shape {expected}, as the affine "
+                f"layers of its synapse do. Received: {tuple(guided[1:])}"
             )
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
@@ -96,18 +92,15 @@ class GuidedStage(SpikingStage):
         guided = apply_layers(self.guide.layers, vectors, training)
         return super().affine_part(spikes, training) + ops.expand_dims(guided, 1)
 
-    def _affine_of_mean(self, inputs, training):
-        spikes, vectors = inputs
-        affine = self._apply_affine(mean_over_time(spikes), training)
-        return affine + apply_layers(self.guide.layers, vectors, training)
+    def spikes_of(self, inputs: Any) -> Tensor:
+        return inputs[0]
 
-    def _without_time(self, inputs):
-        spikes, vectors = inputs
-        return [spikes[:, 0], vectors]
+    def with_spikes(self, inputs: Any, spikes: Tensor) -> Any:
+        return [spikes, inputs[1]]
 
-    def _as_one_step(self, inputs):
-        spikes, vectors = inputs
-        return [ops.expand_dims(spikes, 1), vectors]
+    def _affine_of_mean(self, mean_inputs, training):
+        rates, vectors = mean_inputs
+        return self._apply_affine(rates, training) + apply_layers(self.guide.layers, vectors, training)
 
     def connections(self) -> list[Model]:
         return [self.synapse, self.guide]

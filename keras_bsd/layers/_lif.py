@@ -35,7 +35,8 @@ class SpikingLIF(keras.layers.Layer):
             `return_state` returns.
         mask: booleans `(batch, time)`; where it is false, neurons do not spike and their state does not change.
         linearize: bool, return the final state whatever `return_state`, and behind it the tangents and sums of
-            `SpikingLIFCell.linearize`. No gradient then passes through the neurons.
+            `SpikingLIFCell.linearize`, which `initial_state` may hold too. No gradient then passes through the
+            neurons.
             Returns spikes `(batch, time, ...)`, and the final state if `return_state`.
 
     Raises:
@@ -133,9 +134,13 @@ class SpikingLIF(keras.layers.Layer):
                 "Drop or fill up an incomplete batch, or build the network with another "
                 "keras.Input(batch_shape=...).",
             )
+        carried: list[Tensor] = []
+        if linearize and isinstance(initial_state, (list, tuple)):
+            resting = len(self.cell.state_size)
+            initial_state, carried = list(initial_state[:resting]), list(initial_state[resting:])
         states = self._initial_states(currents, initial_state)
         if linearize:
-            states = self.cell.with_tangents(states)
+            states = [*states, *carried] if carried else self.cell.with_tangents(states)
         spikes, states = self._run(currents, states, mask, self.cell.linearize if linearize else self.cell)
         if self.stateful:
             for variable, state in zip(self.states, states[: len(self.states)], strict=True):

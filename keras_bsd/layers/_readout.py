@@ -6,7 +6,7 @@ from typing import Any, get_args
 import keras
 from keras import ops
 
-from keras_bsd import _checks
+from keras_bsd import _checks, _rules
 from keras_bsd._saving import rename_keys
 from keras_bsd._types import Config, Function, Layer, Shape, Tensor
 from keras_bsd.layers._base import Stage, Targets, apply_layers, dense_to
@@ -76,7 +76,13 @@ class Readout(Stage):
             return self.call_local(ops.expand_dims(rates, 1), training), [steps, spikes]
 
     def call_local(self, inputs: Tensor, training: bool) -> Tensor:
-        return self._scores(mean_over_time(inputs), training)
+        scope = _rules.active_scope()
+        rates = self.rates(inputs) if scope is None else scope.rates(self, inputs)
+        return self._scores(rates, training)
+
+    def rates(self, spikes: Tensor) -> Tensor:
+        """Return the mean of spikes `(batch, time, ...)` over time."""
+        return mean_over_time(spikes)
 
     def _scores(self, rates, training, rows=None):
         if rows is None:

@@ -164,10 +164,14 @@ class SpikingStage(Stage):
         return ops.expand_dims(super()._call_single_step(inputs, training), 1)
 
     def _without_time(self, inputs):
-        return inputs[:, 0] if self.timesteps is None else inputs
+        if self.timesteps is not None:
+            return inputs
+        return self.with_spikes(inputs, self.spikes_of(inputs)[:, 0])
 
     def _as_one_step(self, inputs):
-        return ops.expand_dims(inputs, 1) if self.timesteps is None else inputs
+        if self.timesteps is not None:
+            return inputs
+        return self.with_spikes(inputs, ops.expand_dims(self.spikes_of(inputs), 1))
 
     def spikes(self, inputs: Tensor, training: bool) -> Tensor:
         """Return spikes `(batch, time, ...)`, through which gradients pass."""
@@ -198,31 +202,69 @@ class SpikingStage(Stage):
 
     def linearized(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return detached spikes, the mean current, and a tensor whose gradient is that of the firing rates."""
-        affine = ops.stop_gradient(self.affine_part(inputs, training))
-        currents = ops.stop_gradient(self.remaining_part(affine, training))
-        spikes, *states = self.fire(currents, linearize=True)
+        affine, spikes, states = self.advance(inputs, training)
         mask = active_mask()
         steps = ops.shape(spikes)[1] if mask is None else _count_steps(mask, spikes)
-        mean_current = self.mean_current(inputs, affine, training)
-        return spikes, mean_current, self.neuron.cell.response(mean_current, states, steps)
+        current = self.mean_current(self.mean_inputs(inputs), mean_over_time(affine), training)
+        return spikes, current, self.neuron.cell.response(current, states, steps)
 
-    def mean_current(self, inputs: Tensor, affine: Tensor, training: bool) -> Tensor:
+    def advance(
+        self, inputs: Tensor, training: bool, states: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Process time steps, and carry the derivatives of membrane and spikes forward in time, all detached.
+
+        Args:
+            inputs: see `call`.
+            training: bool.
+            states: list of tensors that an earlier call has returned; at rest by default.
+
+        Returns:
+            The output of `affine_part`, spikes `(batch, time, ...)`, and the states of
+            `SpikingLIFCell.linearize` after them.
+        """
+        affine = ops.stop_gradient(self.affine_part(inputs, training))
+        currents = ops.stop_gradient(self.remaining_part(affine, training))
+        spikes, *states = self.fire(currents, linearize=True, initial_state=states)
+        return affine, spikes, states
+
+    def mean_current(self, mean_inputs: Any, mean_affine: Tensor, training: bool) -> Tensor:
         """Return the current `(batch, ...)` of the time-averaged input, without updating statistics.
 
-        Its value uses the mean of `affine`, the output of `affine_part`. Its gradient uses the affine layers
-        applied to the averaged input: one product for each weight in place of one for each time step. Compilers
-        drop the unused value of that product.
+        Its value uses the mean over time of what `affine_part` returned. Its gradient uses the affine layers
+        applied to the averaged input, that of `mean_inputs`: one product for each weight in place of one for
+        each time step. Compilers drop the unused value of that product.
         """
         variables = [variable for network in self.connections() for variable in network.variables]
         state = [(variable, variable.value) for variable in variables]
         with keras.StatelessScope(state):  # an activity regulariser must not count twice, either
-            averaged = self._affine_of_mean(inputs, training)
-            averaged = with_value(averaged, ops.stop_gradient(mean_over_time(affine)))
-            return self._apply_remaining(averaged, training)
+            averaged = self._affine_of_mean(mean_inputs, training)
+            mean_affine = ops.stop_gradient(ops.cast(mean_affine, averaged.dtype))
+            return self._apply_remaining(with_value(averaged, mean_affine), training)
 
-    def _affine_of_mean(self, inputs, training):
-        averaged = mean_over_time(inputs) if self.timesteps is None else inputs
-        return self._apply_affine(averaged, training)
+    def mean_inputs(self, inputs: Any) -> Any:
+        """Return inputs with their spikes averaged over time, `(batch, ...)`, or a held stimulus as it is."""
+        if self.timesteps is not None:
+            return inputs
+        return self.with_spikes(inputs, mean_over_time(self.spikes_of(inputs)))
+
+    def spikes_of(self, inputs: Any) -> Tensor:
+        """Return the spikes among the inputs of a stage that holds no stimulus."""
+        return inputs
+
+    def with_spikes(self, inputs: Any, spikes: Tensor) -> Any:
+        """Return inputs with other spikes, or what takes their place, such as rates."""
+        return spikes
+
+    @property
+    def affine_features(self) -> tuple[Any, ...]:
+        """Shape of one time step of the output of `affine_part`, without the batch."""
+        shape = (None, *self.input_features)
+        for layer in self.synapse.layers[: self._affine_count]:
+            shape = layer.compute_output_shape(shape)
+        return tuple(shape[1:])
+
+    def _affine_of_mean(self, mean_inputs, training):
+        return self._apply_affine(mean_inputs, training)
 
     def _apply_all(self, inputs, training, rows=None):
         return apply_layers(self.synapse.layers, inputs, training, rows)

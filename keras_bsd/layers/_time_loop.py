@@ -11,6 +11,8 @@ from keras import ops
 LONGEST_UNROLLED = 32
 
 _unrolled = contextvars.ContextVar("keras_bsd_unrolled", default=0.0)
+_at_once = contextvars.ContextVar("keras_bsd_at_once", default=False)
+_held_steps = contextvars.ContextVar[int | None]("keras_bsd_held_steps", default=None)
 
 
 @contextlib.contextmanager
@@ -23,8 +25,34 @@ def unrolled() -> Iterator[None]:
         _unrolled.reset(token)
 
 
+@contextlib.contextmanager
+def at_once() -> Iterator[None]:
+    """Process all time steps at once within the block: what a loop computes cannot be taken out of it."""
+    token = _at_once.set(True)
+    try:
+        yield
+    finally:
+        _at_once.reset(token)
+
+
+def is_at_once() -> bool:
+    """Return whether all time steps are to be processed at once."""
+    return _at_once.get()
+
+
+@contextlib.contextmanager
+def holding(steps: int) -> Iterator[None]:
+    """Hold stimuli for a window of `steps` time steps within the block, whatever the stages' `timesteps`."""
+    token = _held_steps.set(steps)
+    try:
+        yield
+    finally:
+        _held_steps.reset(token)
+
+
 def hold(currents, steps):
     """Return currents `(batch, 1, ...)` at every one of `steps` time steps, `(batch, steps, ...)`."""
+    steps = _held_steps.get() or steps
     shape = ops.shape(currents)
     if _unrolled.get():  # exports then have no shapes to compute at inference
         return currents + ops.zeros((1, steps, *[1] * (len(shape) - 2)), currents.dtype)

@@ -7,6 +7,7 @@ from keras import ops
 from keras_bsd import _rules
 from keras_bsd._types import Tensor
 from keras_bsd.losses._layer_loss import SampleLosses
+from keras_bsd.models._windows import run_in_windows, steps_to_split
 
 
 class Distillation(NamedTuple):
@@ -44,6 +45,9 @@ class Distillation(NamedTuple):
 
 def run_locally(network, inputs, rule):
     """Run a network in training by a local rule; return its outputs and the scope of its stages."""
+    steps = steps_to_split(network, inputs, rule)
+    if steps is not None:
+        return run_in_windows(network, inputs, rule, steps)
     with _rules.LocalLearning(rule) as scope:
         outputs = network(inputs, training=True)
     return outputs, scope

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_bsd.models import _windows
 from tests.recipes.running import ROOT, loaded, run
 
 TINY_STUDY = ["--epochs=1", "--samples=200", "--units=8"]
@@ -85,6 +86,21 @@ def test_published_commands_name_variants():
     assert len(names) > 3
     with loaded("study_rules") as study:
         assert set(names) <= set(study.variants())
+
+
+@pytest.mark.slow
+def test_windows_of_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(_windows, "WINDOW", _windows.WINDOW)
+    monkeypatch.setattr(_windows, "LONGEST_UNROLLED", _windows.LONGEST_UNROLLED)
+    path = tmp_path / "windows.md"
+    flags = ["--timesteps=33", "--epochs=1", "--batch_size=700", "--seeds=1", "--windows=0,16"]
+    done = run("compare_windows", *flags, f"--output={path}")
+    assert done.returncode == 0, done.stderr
+    header, _, *rows = done.stdout.splitlines()
+    assert header == "| accuracy, % | all at once | windows of 16 |"
+    assert [row.split("|")[1].strip() for row in rows] == ["dense", "conv"]
+    assert all(0 <= float(cell) <= 100 for row in rows for cell in row.split("|")[2:4])
+    assert "# Windows of time" in path.read_text()
 
 
 @pytest.mark.slow

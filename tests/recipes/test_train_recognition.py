@@ -63,7 +63,11 @@ def test_default_methods():
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["mlp", "conv", "resnet"])
 def test_every_method_and_augmentation(network, tmp_path, digits):
-    methods = ["ann", "paper", "backprop", "surrogate"] if network == "mlp" else ["ann", "rate", "readouts"]
+    methods = {
+        "mlp": ["ann", "paper", "backprop", "surrogate"],
+        "conv": ["ann", "rate", "readouts"],
+        "resnet": ["ann", "rate"],
+    }[network]
     flags = ["--flip", "--shift=0.1", "--rotate=0.02", "--erase=0.3", "--blur=0.2", "--contrast=0.3"]
     flags += ["--ema=0.9", "--samples=200"]
     flags += ["--validation=0", "--epochs=1", "--tensorboard", f"--method={','.join(methods)}"]

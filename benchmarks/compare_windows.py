@@ -1,0 +1,67 @@
+"""Accuracy of training in windows of time, beside all timesteps at once.
+
+    KERAS_BACKEND=jax .venv/bin/python -m benchmarks.compare_windows
+
+Trains a dense and a convolutional network on digits for each length of a window and each seed, and prints a
+Markdown table of accuracies on test data; `--output` writes it as a page.
+"""
+
+from benchmarks import _results  # isort: skip, before Keras
+
+import math
+
+import keras
+from absl import app, flags
+
+import keras_bsd
+from keras_bsd.models import _windows
+
+FLAGS = flags.FLAGS
+flags.DEFINE_list("windows", ["0", "16", "8"], "Timesteps of a window; 0 for all at once.")
+flags.DEFINE_integer("timesteps", 64, "Timesteps.", lower_bound=33)
+flags.DEFINE_integer("epochs", 12, "Epochs.", lower_bound=1)
+flags.DEFINE_integer("batch_size", 64, "Samples per batch.", lower_bound=1)
+flags.DEFINE_integer("seeds", 3, "Seeds of each network.", lower_bound=1)
+flags.DEFINE_string("output", None, "Path of a .md page for the table.")
+
+NETWORKS = {
+    "dense": (keras_bsd.applications.SpikingMLP, {"units": (128, 128, 128)}),
+    "conv": (keras_bsd.applications.SpikingConvNet, {"filters": (12, 16, 16), "pool_sizes": (2, 1, 1)}),
+}
+
+
+def accuracy(network, window, seed, data):
+    """Return the test accuracy of a network that was trained in windows of this length."""
+    (x, y), test = data
+    _windows.WINDOW = window or _windows.WINDOW
+    _windows.LONGEST_UNROLLED = 32 if window else math.inf
+    keras.utils.set_random_seed(seed)
+    builder, sizes = NETWORKS[network]
+    pair = builder(x.shape[1:], 10, timesteps=FLAGS.timesteps, **sizes)
+    count = len(x) // FLAGS.batch_size * FLAGS.batch_size  # full batches: another size would be compiled again
+    schedule = keras.optimizers.schedules.CosineDecay(6e-3, FLAGS.epochs * count // FLAGS.batch_size)
+    pair.compile(keras.optimizers.AdamW(schedule), metrics=["accuracy"])
+    pair.fit(x[:count], y[:count], batch_size=FLAGS.batch_size, epochs=FLAGS.epochs, verbose=0)
+    return pair.evaluate(*test, batch_size=60, verbose=0, return_dict=True)["accuracy"]
+
+
+def rows():
+    """Yield the table's rows: for each network the accuracies by seed, in a column for each window."""
+    data = keras_bsd.datasets.load_images("digits")
+    for network in NETWORKS:
+        cells = []
+        for window in map(int, FLAGS.windows):
+            accuracies = [accuracy(network, window, seed, data) for seed in range(FLAGS.seeds)]
+            cells.append(", ".join(f"{100 * value:.2f}" for value in accuracies))
+        yield [network, *cells]
+
+
+def main(_):
+    columns = ["all at once" if window == "0" else f"windows of {window}" for window in FLAGS.windows]
+    table = _results.print_rows(["accuracy, %", *columns], rows())
+    if FLAGS.output:
+        _results.write_page(FLAGS.output, "Windows of time", table)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,189 @@
+"""Local learning over many time steps in windows of time, so that memory does not grow with their number.
+
+The rate rule needs no record of time: membranes, tangents, and sums of inputs, currents and spikes are carried
+from window to window. At the end each stage responds to their means, as it does to those of a single window.
+"""
+
+import keras
+from keras import ops
+
+from keras_bsd import _rules
+from keras_bsd.layers._readout import Readout
+from keras_bsd.layers._stage import SpikingStage, walk
+from keras_bsd.layers._time_loop import LONGEST_UNROLLED, holding, is_at_once
+
+WINDOW = LONGEST_UNROLLED // 2  # time steps
+
+
+def steps_to_split(network, inputs, rule):
+    """Return the number of time steps if they are run in windows, or None if all at once.
+
+    All at once run few time steps, and networks in which a window could not stand for itself: those with layers
+    that could mix time steps, or with losses that a layer adds at each call.
+    """
+    if is_at_once() or rule not in _rules.WITHOUT_RECORD:
+        return None
+    layers = list(walk(network))
+    held = {layer.timesteps for layer in layers if isinstance(layer, SpikingStage)} - {None}
+    steps = max(held) if held else inputs.shape[1]
+    if not isinstance(steps, int) or steps <= LONGEST_UNROLLED:
+        return None
+    return steps if all(map(_keeps_steps_apart, layers)) else None
+
+
+def _keeps_steps_apart(layer):
+    """Return whether a layer computes each time step for itself, but for what a stage carries."""
+    inner = layer._flatten_layers()
+    if any(getattr(part, "activity_regularizer", None) is not None for part in inner):
+        return False
+    if isinstance(layer, SpikingStage):
+        usual = type(layer).linearized is SpikingStage.linearized and type(layer).fire is SpikingStage.fire
+        return usual and not layer.neuron.stateful
+    if isinstance(layer, keras.layers.MaxPooling3D):
+        last = layer.data_format == "channels_last"
+        return last and layer.pool_size[0] == layer.strides[0] == 1
+    if isinstance(layer, keras.layers.Concatenate):
+        return layer.axis == -1
+    return type(layer) in (keras.layers.InputLayer, Readout)
+
+
+def run_in_windows(network, inputs, rule, steps):
+    """Run a network in training by a local rule; return its outputs and the scope of its stages.
+
+    Currents are normalised by the batch statistics of each window. Moving statistics change once, by the mean
+    over all windows.
+
+    Args:
+        network: Keras model of which `steps_to_split` has returned `steps`.
+        inputs: stimuli `(batch, ...)`, or spikes `(batch, time, ...)`.
+        rule: one of `_rules.WITHOUT_RECORD`.
+        steps: int, the number of time steps.
+    """
+    stages = [layer for layer in walk(network) if isinstance(layer, SpikingStage)]
+    readouts = [layer for layer in walk(network) if isinstance(layer, Readout)]
+    holds = any(stage.timesteps for stage in stages)
+    of_readouts = {id(variable) for readout in readouts for variable in readout.variables}
+    changing = [v for v in network.non_trainable_variables if id(v) not in of_readouts]
+    moving = [v for v in changing if keras.backend.is_float_dtype(v.dtype)]
+    chained = [v for v in changing if not keras.backend.is_float_dtype(v.dtype)]  # states of random generators
+
+    def advance(first, length, carried):
+        """Process a window of time; return what is carried after it."""
+        before, moved, states = carried
+        state = [(variable, ops.stop_gradient(variable.value)) for variable in network.variables]
+        state += zip(chained, states, strict=True)
+        window = inputs if holds else _window(inputs, first, length)
+        scope = _Advancing(dict(zip([*stages, *readouts], before, strict=True)))
+        with keras.StatelessScope(state), holding(length):
+            with scope:
+                network(window, training=True)
+            moved = [
+                total + length / steps * variable.value for variable, total in zip(moving, moved, strict=True)
+            ]
+            states = [variable.value for variable in chained]
+        after = [scope.after[stage] for stage in (*stages, *readouts)]
+        return keras.tree.map_structure(_like, before, after), moved, states
+
+    size = ops.shape(inputs)[0]
+    carried = (
+        [_at_rest(stage, size) for stage in stages] + [[_zeros(size, r.input_features)] for r in readouts],
+        [ops.zeros(variable.shape, variable.dtype) for variable in moving],
+        [variable.value for variable in chained],
+    )
+    count, rest = divmod(steps, WINDOW)
+    carried = ops.fori_loop(0, count, lambda i, carried: advance(i * WINDOW, WINDOW, carried), carried)
+    if rest:
+        carried = advance(count * WINDOW, rest, carried)
+    sums, moved, states = keras.tree.map_structure(ops.stop_gradient, carried)
+    for variable, value in zip([*moving, *chained], [*moved, *states], strict=True):
+        variable.assign(value)
+    with _Responding(rule, dict(zip([*stages, *readouts], sums, strict=True)), steps) as scope:
+        outputs = network(inputs if holds else inputs[:, :1], training=True)
+    return outputs, scope
+
+
+def _window(inputs, first, length):
+    """Return `length` time steps of inputs, from `first` on, which a loop may compute."""
+    start = (0, first, *[0] * (len(inputs.shape) - 2))
+    return ops.slice(inputs, start, (ops.shape(inputs)[0], length, *inputs.shape[2:]))
+
+
+def _at_rest(stage, size):
+    """Return what a stage carries, before the first window: sums over time, and states.
+
+    The sums of inputs and of what the affine layers return are not needed where a stimulus is held.
+    """
+    cell = stage.neuron.cell
+    states = cell.with_tangents(cell.get_initial_state(size))
+    shapes = (stage.input_features, stage.affine_features) if stage.timesteps is None else ((), ())
+    return [*(_zeros(size, shape) for shape in (*shapes, stage.output_features)), *states]
+
+
+def _zeros(size, shape):
+    return ops.zeros((size, *shape), "float32")
+
+
+def _like(before, after):
+    """Return a tensor whose sizes are known where they were: loops reject others."""
+    return ops.reshape(after, ops.shape(before))
+
+
+def _add(total, values):
+    """Return a sum over time with the values `(batch, time, ...)` of a window added."""
+    return total + ops.sum(ops.cast(values, "float32"), axis=1)
+
+
+class _Advancing(_rules.LocalLearning):
+    """Scope in which stages process a window of time."""
+
+    def __init__(self, before):
+        super().__init__(None)
+        self._before = before
+        self.after = {}
+
+    def run_stage(self, stage, inputs, training):
+        of_inputs, of_affine, of_spikes, *states = self._before[stage]
+        affine, spikes, states = stage.advance(inputs, training, states)
+        if stage.timesteps is None:
+            of_inputs = _add(of_inputs, stage.spikes_of(inputs))
+            of_affine = _add(of_affine, affine)
+        self.after[stage] = [of_inputs, of_affine, _add(of_spikes, spikes), *states]
+        return spikes
+
+    def rates(self, readout, inputs):
+        (total,) = self._before[readout]
+        self.after[readout] = [_add(total, inputs)]
+        return inputs[:, 0]  # what comes of it is not used
+
+
+class _Responding(_rules.LocalLearning):
+    """Scope in which stages respond to their means over all windows, and output rates as one time step."""
+
+    def __init__(self, rule, sums, steps):
+        super().__init__(lambda stage, *arguments: rule(_Responder(stage, sums[stage], steps), *arguments))
+        self._sums, self._steps = sums, steps
+
+    def rates(self, readout, inputs):
+        (total,) = self._sums[readout]
+        return total / self._steps
+
+
+class _Responder:
+    """What a rule calls of a stage, after the stage has run over all windows."""
+
+    def __init__(self, stage, sums, steps):
+        self._stage, self._steps = stage, steps
+        of_inputs, of_affine, of_spikes, *self._states = sums
+        self._inputs, self._affine, self._rates = (x / steps for x in (of_inputs, of_affine, of_spikes))
+
+    def linearized(self, inputs, training):
+        stage, affine = self._stage, self._affine
+        if stage.timesteps is None:
+            inputs = stage.with_spikes(inputs, self._inputs)
+        else:
+            affine = stage.affine_part(inputs, training)[:, 0]
+        current = stage.mean_current(inputs, affine, training)
+        return self._rates[:, None], current, stage.neuron.cell.response(current, self._states, self._steps)
+
+    def firing_rates(self, spikes):
+        return self._rates
