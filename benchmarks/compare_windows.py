@@ -17,6 +17,7 @@ import keras_bsd
 from keras_bsd.models import _windows
 
 FLAGS = flags.FLAGS
+flags.DEFINE_list("networks", ["dense", "conv"], "dense, conv.")
 flags.DEFINE_list("windows", ["0", "16", "8"], "Timesteps of a window; 0 for all at once.")
 flags.DEFINE_integer("timesteps", 64, "Timesteps.", lower_bound=33)
 flags.DEFINE_integer("epochs", 12, "Epochs.", lower_bound=1)
@@ -48,7 +49,7 @@ def accuracy(network, window, seed, data):
 def rows():
     """Yield the table's rows: for each network the accuracies by seed, in a column for each window."""
     data = keras_bsd.datasets.load_images("digits")
-    for network in NETWORKS:
+    for network in FLAGS.networks:
         cells = []
         for window in map(int, FLAGS.windows):
             accuracies = [accuracy(network, window, seed, data) for seed in range(FLAGS.seeds)]
