@@ -14,6 +14,7 @@ import keras
 from absl import app, flags
 
 import keras_bsd
+from keras_bsd.layers._time_loop import LONGEST_UNROLLED
 from keras_bsd.models import _windows
 
 FLAGS = flags.FLAGS
@@ -35,7 +36,7 @@ def accuracy(network, window, seed, data):
     """Return the test accuracy of a network that was trained in windows of this length."""
     (x, y), test = data
     _windows.WINDOW = window or _windows.WINDOW
-    _windows.LONGEST_UNROLLED = 32 if window else math.inf
+    _windows.LONGEST_UNROLLED = LONGEST_UNROLLED if window else math.inf
     keras.utils.set_random_seed(seed)
     builder, sizes = NETWORKS[network]
     pair = builder(x.shape[1:], 10, timesteps=FLAGS.timesteps, **sizes)

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_bsd import _checks
-from keras_bsd._types import Config, Layer, Model, Shape, Tensor
+from keras_bsd._types import Config, Function, Layer, Model, Shape, Tensor
 from keras_bsd.layers._base import Stage, apply_layers, layer_list
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._normalization import Normalization
@@ -95,8 +95,9 @@ class GuidedStage(SpikingStage):
     def spikes_of(self, inputs: Any) -> Tensor:
         return inputs[0]
 
-    def with_spikes(self, inputs: Any, spikes: Tensor) -> Any:
-        return [spikes, inputs[1]]
+    def map_spikes(self, function: Function, inputs: Any) -> Any:
+        spikes, vectors = inputs
+        return [function(spikes), vectors]
 
     def _affine_of_mean(self, mean_inputs, training):
         rates, vectors = mean_inputs

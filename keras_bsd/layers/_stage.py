@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_bsd import _checks, _rules
 from keras_bsd._backend.custom_gradient import with_value
-from keras_bsd._types import Config, Layer, Model, Shape, Tensor
+from keras_bsd._types import Config, Function, Layer, Model, Shape, Tensor
 from keras_bsd.layers._base import Stage, apply_layers
 from keras_bsd.layers._kinds import count_leading_affine
 from keras_bsd.layers._lif import SpikingLIF
@@ -164,14 +164,10 @@ class SpikingStage(Stage):
         return ops.expand_dims(super()._call_single_step(inputs, training), 1)
 
     def _without_time(self, inputs):
-        if self.timesteps is not None:
-            return inputs
-        return self.with_spikes(inputs, self.spikes_of(inputs)[:, 0])
+        return self.map_spikes(lambda spikes: spikes[:, 0], inputs)
 
     def _as_one_step(self, inputs):
-        if self.timesteps is not None:
-            return inputs
-        return self.with_spikes(inputs, ops.expand_dims(self.spikes_of(inputs), 1))
+        return self.map_spikes(lambda spikes: ops.expand_dims(spikes, 1), inputs)
 
     def spikes(self, inputs: Tensor, training: bool) -> Tensor:
         """Return spikes `(batch, time, ...)`, through which gradients pass."""
@@ -243,17 +239,15 @@ class SpikingStage(Stage):
 
     def mean_inputs(self, inputs: Any) -> Any:
         """Return inputs with their spikes averaged over time, `(batch, ...)`, or a held stimulus as it is."""
-        if self.timesteps is not None:
-            return inputs
-        return self.with_spikes(inputs, mean_over_time(self.spikes_of(inputs)))
+        return self.map_spikes(mean_over_time, inputs)
 
     def spikes_of(self, inputs: Any) -> Tensor:
         """Return the spikes among the inputs of a stage that holds no stimulus."""
         return inputs
 
-    def with_spikes(self, inputs: Any, spikes: Tensor) -> Any:
-        """Return inputs with other spikes, or what takes their place, such as rates."""
-        return spikes
+    def map_spikes(self, function: Function, inputs: Any) -> Any:
+        """Return inputs with what a function makes of their spikes, or a held stimulus as it is."""
+        return function(inputs) if self.timesteps is None else inputs
 
     @property
     def affine_features(self) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 import contextlib
 import contextvars
 import math
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from keras import ops
 
@@ -16,23 +16,23 @@ _held_steps = contextvars.ContextVar[int | None]("keras_bsd_held_steps", default
 
 
 @contextlib.contextmanager
-def unrolled() -> Iterator[None]:
+def _set_within(variable, value):
+    """Give a context variable a value within the block."""
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
+def unrolled() -> AbstractContextManager[None]:
     """Unroll every loop of known length within the block."""
-    token = _unrolled.set(math.inf)
-    try:
-        yield
-    finally:
-        _unrolled.reset(token)
+    return _set_within(_unrolled, math.inf)
 
 
-@contextlib.contextmanager
-def at_once() -> Iterator[None]:
+def at_once() -> AbstractContextManager[None]:
     """Process all time steps at once within the block: what a loop computes cannot be taken out of it."""
-    token = _at_once.set(True)
-    try:
-        yield
-    finally:
-        _at_once.reset(token)
+    return _set_within(_at_once, True)
 
 
 def is_at_once() -> bool:
@@ -40,14 +40,9 @@ def is_at_once() -> bool:
     return _at_once.get()
 
 
-@contextlib.contextmanager
-def holding(steps: int) -> Iterator[None]:
+def holding(steps: int) -> AbstractContextManager[None]:
     """Hold stimuli for a window of `steps` time steps within the block, whatever the stages' `timesteps`."""
-    token = _held_steps.set(steps)
-    try:
-        yield
-    finally:
-        _held_steps.reset(token)
+    return _set_within(_held_steps, steps)
 
 
 def hold(currents, steps):

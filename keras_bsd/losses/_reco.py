@@ -49,6 +49,16 @@ def cell_of(sides, grid):
     return tuple(math.ceil(pixels / grid) for pixels in sides)
 
 
+def groups_of(length, size):
+    """Return how many groups of `size` neighbours a length makes, and what it lacks before and behind it.
+
+    What the first and the last group lack is as equal as can be, the smaller half first.
+    """
+    groups = math.ceil(length / size)
+    excess = groups * size - length
+    return groups, (excess // 2, excess - excess // 2)
+
+
 def pool_maps(values, grid):
     """Return maps averaged to at most `grid` x `grid` cells, and any other values unchanged.
 
@@ -71,10 +81,8 @@ def _mean_by_group(maps, axis, size):
     if size == 1:
         return maps
     shape, length = maps.shape, maps.shape[axis]
-    groups = math.ceil(length / size)
-    excess = groups * size - length
-    margins = (excess // 2, excess - excess // 2)
-    if excess:
+    groups, margins = groups_of(length, size)
+    if any(margins):
         maps = ops.pad(maps, [margins if i == axis else (0, 0) for i in range(4)])
     counts = np.pad(np.ones(length, "float32"), margins).reshape(groups, size).sum(axis=1)
     before, behind = shape[1:axis], shape[axis + 1 :]

@@ -11,7 +11,7 @@ from keras_bsd.layers._guided import GuidedStage
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
-from keras_bsd.losses._reco import GRID, cell_of
+from keras_bsd.losses._reco import GRID, cell_of, groups_of
 from keras_bsd.models._structure import check_built, has_activation
 
 _MAPS: dict[str, Any] = {"data_format": "channels_last"}  # whatever the user's Keras configuration has
@@ -133,11 +133,10 @@ def _cells(features):
     """Return the shape of the cells of maps, and layers that enlarge cells to the maps."""
     *sides, channels = features
     cell = cell_of(sides, GRID)
-    counts = [math.ceil(pixels / size) for pixels, size in zip(sides, cell, strict=True)]
+    counts, margins = zip(*map(groups_of, sides, cell), strict=True)
     layers = []
     if cell != (1, 1):
         layers.append(keras.layers.UpSampling2D(cell, **_MAPS))
-    excess = [count * size - pixels for count, size, pixels in zip(counts, cell, sides, strict=True)]
-    if any(excess):  # as "same" padding of the comparison has it: the smaller half first
-        layers.append(keras.layers.Cropping2D([(n // 2, n - n // 2) for n in excess], **_MAPS))
+    if any(map(any, margins)):
+        layers.append(keras.layers.Cropping2D(margins, **_MAPS))
     return (*counts, channels), layers

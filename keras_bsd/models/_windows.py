@@ -178,11 +178,10 @@ class _Responder:
 
     def linearized(self, inputs, training):
         stage, affine = self._stage, self._affine
-        if stage.timesteps is None:
-            inputs = stage.with_spikes(inputs, self._inputs)
-        else:
+        if stage.timesteps is not None:
             affine = stage.affine_part(inputs, training)[:, 0]
-        current = stage.mean_current(inputs, affine, training)
+        means = stage.map_spikes(lambda _: self._inputs, inputs)
+        current = stage.mean_current(means, affine, training)
         return self._rates[:, None], current, stage.neuron.cell.response(current, self._states, self._steps)
 
     def firing_rates(self, spikes):
