@@ -13,7 +13,7 @@ from keras_bsd.layers._base import Stage, Targets
 from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._masks import active_mask, expand_like, gather, mask_of, take_last, unmasked_first
 from keras_bsd.layers._stage import ConfiguredStage
-from keras_bsd.layers._time_loop import scan_over_time
+from keras_bsd.layers._time_loop import is_at_once, scan_over_time
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -126,14 +126,14 @@ class SpikingRecurrent(ConfiguredStage):
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        return ("inputs", *self.neuron.cell.state_names, "spikes")
+        return ("inputs", *self.neuron.cell.state_names, "rates")
 
     def get_initial_state(self, batch_size: int) -> list[Tensor]:
-        """Return the state before the first element: earlier inputs of zero, membranes at rest, no spikes."""
+        """Return the state before the first element: earlier inputs of zero, membranes at rest, rates of zero."""
         return [
             ops.zeros((batch_size, self.delays - 1, *self.input_features), self.compute_dtype),
             *self.neuron.cell.get_initial_state(batch_size),
-            ops.zeros((batch_size, self._steps, self.units), self.compute_dtype),
+            ops.zeros((batch_size, self.units), self.compute_dtype),
         ]
 
     def step(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
@@ -156,7 +156,7 @@ class SpikingRecurrent(ConfiguredStage):
 
     def linearized(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
         trace = self._carried_loop(inputs, training, linearize=True)
-        before = ops.concatenate([trace.previous_spikes, trace.spikes[:, :-1]], axis=1)
+        before = ops.concatenate([trace.rates_before, trace.rates[:, :-1]], axis=1)
         inputs, *values = map(
             ops.stop_gradient, (trace.inputs, before, trace.affine, trace.feedback, *trace.slopes)
         )
@@ -171,13 +171,23 @@ class SpikingRecurrent(ConfiguredStage):
                 values = [gather(tensor, last) for tensor in values]
         before, affine, feedback, *slopes = values
         current = with_value(self._apply_affine(inputs, training), affine)
-        current = current + with_value(self.recurrent(ops.mean(before, axis=2)), feedback)
+        current = current + with_value(self.recurrent(before), feedback)
         current = self._apply_remaining(current, training)
         response = self.neuron.cell.response(current, slopes, self._steps)
-        spikes = ops.stop_gradient(trace.in_place(trace.spikes))
+        spikes = ops.stop_gradient(trace.in_place(self._spikes_or_rates(trace)))
         if self.targets != "last":
             current, response = trace.in_place(current), trace.in_place(response)
         return spikes, self._samples(current), self._samples(response)
+
+    def _spikes_or_rates(self, trace):
+        """Return the spikes, or without a record of them an element's rates at each of its time steps.
+
+        Synapses take the mean over an element's time steps, which is the same of both.
+        """
+        if trace.spikes is not None:
+            return trace.spikes
+        batch, elements, units = ops.shape(trace.rates)
+        return ops.broadcast_to(trace.rates[:, :, None], (batch, elements, self._steps, units))
 
     def firing_rates(self, spikes: Tensor) -> Tensor:
         spikes = take_last(spikes, active_mask())[:, None] if self.targets == "last" else spikes
@@ -198,15 +208,21 @@ class SpikingRecurrent(ConfiguredStage):
         return trace
 
     def _loop(self, inputs, states, training, linearize=False):
-        """Return the `_Trace` of a loop over all elements, and the state after it."""
-        past, *states = states
+        """Return the `_Trace` of a loop over all elements, and the state after it.
+
+        Spikes are recorded unless only the update needs the loop, which takes rates.
+        """
+        records = not linearize or is_at_once()
+        past, *membranes, initial_rates = states
         cell = self.neuron.cell
         step = cell.linearize if linearize else cell
         resting = len(cell.state_size)
-        initial_spikes = states[-1]
+        carried = membranes
         if linearize:  # at each element anew: no derivative goes beyond it
-            sums = cell.with_tangents(states[:1])[-len(cell.directions) :]
-            states = [*states[:-1], *sums, initial_spikes]
+            carried = [*membranes, *cell.with_tangents(membranes)[-len(cell.directions) :]]
+        states = [*carried, initial_rates]
+        if records:  # as a state, since outputs must have the shapes of states
+            states.append(ops.zeros((ops.shape(initial_rates)[0], self._steps, self.units), self.compute_dtype))
         rates = inputs if self.timesteps else ops.mean(inputs, axis=2)
         rates = ops.cast(rates, self.compute_dtype)
         mask, order = active_mask(), None
@@ -217,33 +233,36 @@ class SpikingRecurrent(ConfiguredStage):
         affine = self._apply_affine(inputs, training)
 
         def element(states, inputs):
-            membranes, spikes, before = states[:resting], states[-1], states
-            feedback = self.recurrent(ops.mean(spikes, axis=1))
+            membranes, before = states[:resting], states
+            feedback = self.recurrent(states[len(carried)])
             current = self._apply_remaining(inputs[0] + feedback, training)
             traced = cell.with_tangents(membranes) if linearize else membranes
             steps = []
             for _ in range(self._steps):
                 spikes, traced = step(current, traced)
                 steps.append(spikes)
-            membranes = [*traced[:resting], *(traced[-len(cell.directions) :] if linearize else [])]
+            sums = traced[-len(cell.directions) :] if linearize else []
             spikes = ops.stack(steps, axis=1)
-            after = [*membranes, spikes]
+            after = [*traced[:resting], *sums, ops.mean(spikes, axis=1), *[spikes] * records]
+            outputs = [feedback, *after[1:]]
             if mask is not None:
                 after = [
                     ops.where(expand_like(inputs[1], new), new, old)
                     for new, old in zip(after, before, strict=True)
                 ]
-                spikes = spikes * ops.cast(expand_like(inputs[1], spikes), spikes.dtype)
-            return [feedback, *membranes[1:], spikes], after
+                fired = slice(len(carried), None)
+                outputs[fired] = [x * ops.cast(expand_like(inputs[1], x), x.dtype) for x in outputs[fired]]
+            return outputs, after
 
         sequences = [affine] if mask is None else [affine, mask_of(affine, skipping)]
-        (feedback, *inner, spikes), final = scan_over_time(element, states, sequences, unroll=1)
+        (feedback, *outputs), final = scan_over_time(element, states, sequences, unroll=1)
         past = inputs[:, ops.shape(inputs)[1] - self.delays + 1 :]
         if mask is not None and self.delays > 1:
             past = gather(inputs, _count(mask) + ops.arange(self.delays - 1, dtype="int32")[None])
-        slopes = inner[resting - 1 :]
-        trace = _Trace(inputs, affine, feedback, spikes, initial_spikes[:, None], slopes, order)
-        return trace, [past, *final[:resting], final[-1]]
+        slopes, (rates, *spikes) = outputs[resting - 1 : len(carried) - 1], outputs[len(carried) - 1 :]
+        before = initial_rates[:, None]
+        trace = _Trace(inputs, affine, feedback, rates, before, spikes[0] if spikes else None, slopes, order)
+        return trace, [past, *final[:resting], final[len(carried)]]
 
     def _inner_layers(self):
         return [*super()._inner_layers(), self.recurrent]
@@ -264,8 +283,9 @@ class _Trace(NamedTuple):
     inputs: Tensor  # rates, those before the sequence first, (batch, delays - 1 + elements, features)
     affine: Tensor  # the inputs' share of the currents before normalisation, (batch, elements, units)
     feedback: Tensor  # the recurrent share, (batch, elements, units)
-    spikes: Tensor  # (batch, elements, time, units)
-    previous_spikes: Tensor  # of the element before the sequence, (batch, 1, time, units)
+    rates: Tensor  # (batch, elements, units)
+    rates_before: Tensor  # of the element before the sequence, (batch, 1, units)
+    spikes: Tensor | None  # (batch, elements, time, units), where they are recorded
     slopes: list[Tensor]  # sums of slopes over each element, (batch, elements, units); none unless linearized
     order: Tensor | None  # indices of the elements, those that are skipped last; None without a mask
 

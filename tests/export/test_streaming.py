@@ -87,8 +87,8 @@ def test_elements_equal_those_of_a_streamer(exported):
     model, path = exported("characters", streaming=True)
     session = open_session(path)
     inputs = {value.name: tuple(value.shape[1:]) for value in session.get_inputs()}
-    states = {"recurrent_1/inputs": (1, 3), "recurrent_1/membrane": (9,), "recurrent_1/spikes": (3, 9)}
-    states |= {"recurrent_2/inputs": (1, 9), "recurrent_2/membrane": (8,), "recurrent_2/spikes": (3, 8)}
+    states = {"recurrent_1/inputs": (1, 3), "recurrent_1/membrane": (9,), "recurrent_1/rates": (9,)}
+    states |= {"recurrent_2/inputs": (1, 9), "recurrent_2/membrane": (8,), "recurrent_2/rates": (8,)}
     assert inputs == {"stimulus": (), **{f"state/{name}": shape for name, shape in states.items()}}
     names, streamer = [output.name for output in session.get_outputs()], keras_bsd.Streamer(model, classes=3)
     state = {f"state/{name}": np.zeros((1, *shape), "float32") for name, shape in states.items()}
