@@ -20,7 +20,8 @@ from keras_bsd._backend.custom_gradient import custom_gradient
 from keras_bsd._types import Config, Function, Tensor
 
 
-def _step(distance):
+def step(distance: Tensor) -> Tensor:
+    """Return spikes for `distance = membrane - threshold`, through which no gradient passes."""
     return ops.cast(distance >= 0, distance.dtype)
 
 
@@ -54,7 +55,7 @@ class Surrogate:
         raise NotImplementedError
 
     def __call__(self, distance: Tensor) -> Tensor:
-        spike = custom_gradient(_step, self._backward)
+        spike = custom_gradient(step, self._backward)
         return spike(ops.convert_to_tensor(distance))
 
     def _backward(self, upstream, distance):

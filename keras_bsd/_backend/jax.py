@@ -36,6 +36,10 @@ class TrainStep:
         metrics = _values(scope, self.metrics_variables, metrics)
         return logs, (trainable, non_trainable, optimizer_variables, metrics)
 
+    def xla_left_out(self):
+        """Return False: every step is compiled."""
+        return False
+
     def restore_state(self, state):
         """Assign the variables from the state of a step: Keras holds their values outside the model."""
         for (holder, kind), values in zip(_STATES[len(state)], state, strict=True):

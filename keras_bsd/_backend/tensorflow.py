@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_bsd._rules import RULES, WITHOUT_RECORD
+
 
 class TrainStep:
     """Mixin of `BSDModel` with its backend-specific methods."""
@@ -25,6 +27,15 @@ class TrainStep:
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         step = step._replace(task_loss=step.task_loss * replicas)
         return self.training_logs(x, y, step, sample_weight)
+
+    def xla_left_out(self):
+        """Return whether Keras leaves XLA out for lack of an accelerator, and this step could do with it.
+
+        XLA cannot compile the gradient of Keras's loop over time.
+        """
+        only_cpu = {device.device_type for device in tf.config.list_physical_devices()} == {"CPU"}
+        may = not (self.run_eagerly or self.jit_compile or self._distribute_strategy)
+        return only_cpu and may and RULES[self.rule] in WITHOUT_RECORD
 
     def restore_state(self):
         """Do nothing: the variables hold their values during a step."""

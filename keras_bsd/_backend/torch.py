@@ -19,6 +19,10 @@ class TrainStep:
             self.optimizer.apply(gradients, variables)
             return self.training_logs(x, y, step, sample_weight)
 
+    def xla_left_out(self):
+        """Return False: XLA is none of PyTorch's compilers."""
+        return False
+
     def restore_state(self):
         """Do nothing: the variables hold their values during a step."""
 

@@ -180,23 +180,26 @@ class SpikingLIFCell(keras.layers.Layer):
         """
         count = len(self.state_size)
         states, carried = states[:count], states[count:]
-        membrane, active = self.charge(inputs, states), 1.0
-        if self.refractory_steps:
-            active = ops.cast(states[1] <= 0, membrane.dtype)
-        slope = active * self.surrogate.derivative(membrane - self.threshold)
-        spikes, new_states = self.call(inputs, states)
-        sources = {"current": active, "leak": states[0], "threshold": 0.0}
+        membrane = self.charge(inputs, states)
+        distance, able = membrane - self.threshold, self._able_to_spike(states)
+        spikes, slope = (able(x) for x in (surrogates.step(distance), self.surrogate.derivative(distance)))
+        new_states = self._settle(membrane, spikes, states)
         tangents, sums = [], []
+        # Nothing is added that is zero, nor multiplied by one: backends that do not compile would compute it.
         for i, direction in enumerate(self.directions):
             tangent, total = carried[i], carried[i + len(self.directions)]
-            by_threshold = 1.0 if direction == "threshold" else 0.0
-            tangent = self.leak * tangent + sources[direction]
-            change = slope * (tangent - by_threshold)
-            of_reset = 0.0 if self.detach_reset else change
+            tangent = self.leak * tangent
+            if direction == "threshold":
+                change = slope * (tangent - 1)
+            else:
+                tangent = tangent + (states[0] if direction == "leak" else able(1.0))
+                change = slope * tangent
             if self.reset == "hard":
-                tangent = tangent * (1 - spikes) - membrane * of_reset
-            elif self.reset == "soft":
-                tangent = tangent - self.threshold * of_reset - spikes * by_threshold
+                tangent = tangent * (1 - spikes)
+            elif self.reset == "soft" and direction == "threshold":
+                tangent = tangent - spikes
+            if self.reset != "none" and not self.detach_reset:
+                tangent = tangent - change * (membrane if self.reset == "hard" else self.threshold)
             tangents.append(ops.cast(tangent, membrane.dtype))
             sums.append(total + ops.cast(change, total.dtype))
         return ops.stop_gradient(spikes), [ops.stop_gradient(x) for x in (*new_states, *tangents, *sums)]
@@ -218,19 +221,28 @@ class SpikingLIFCell(keras.layers.Layer):
 
     def call(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         membrane = self.charge(inputs, states)
-        spikes = self.surrogate(membrane - self.threshold)
-        if self.refractory_steps:
-            spikes = spikes * ops.cast(states[1] <= 0, spikes.dtype)
+        spikes = self._able_to_spike(states)(self.surrogate(membrane - self.threshold))
+        return spikes, self._settle(membrane, spikes, states)
+
+    def _able_to_spike(self, states):
+        """Return a function that sets values `(batch, ...)` to zero where neurons are refractory."""
+        if not self.refractory_steps:
+            return lambda values: values
+        able = ops.cast(states[1] <= 0, states[0].dtype)
+        return lambda values: values * able
+
+    def _settle(self, membrane, spikes, states):
+        """Return the states after spikes, for the membrane before them."""
         resetting = ops.stop_gradient(spikes) if self.detach_reset else spikes
         if self.reset == "hard":
             membrane = membrane * (1 - resetting)
         elif self.reset == "soft":
             membrane = membrane - resetting * self.threshold
         if not self.refractory_steps:
-            return spikes, [membrane]
+            return [membrane]
         remaining = ops.relu(states[1] - 1)
         remaining = ops.where(spikes > 0, self.refractory_steps * ops.ones_like(remaining), remaining)
-        return spikes, [membrane, ops.stop_gradient(remaining)]
+        return [membrane, ops.stop_gradient(remaining)]
 
     def get_config(self) -> Config:
         return {

@@ -129,7 +129,7 @@ class SpikingRecurrent(ConfiguredStage):
         return ("inputs", *self.neuron.cell.state_names, "rates")
 
     def get_initial_state(self, batch_size: int) -> list[Tensor]:
-        """Return the state before the first element: earlier inputs of zero, membranes at rest, rates of zero."""
+        """Return the state before the first element: earlier inputs and rates of zero, membranes at rest."""
         return [
             ops.zeros((batch_size, self.delays - 1, *self.input_features), self.compute_dtype),
             *self.neuron.cell.get_initial_state(batch_size),

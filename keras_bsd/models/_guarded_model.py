@@ -1,13 +1,17 @@
 """Keras models whose data is checked before it changes a weight."""
 
 import inspect
+import warnings
 from typing import Any
 
 import keras
 
-from keras_bsd._types import wraps
+from keras_bsd._types import Config, wraps
+from keras_bsd.models._compilation import xla_pays
 
-_FIT, _EVALUATE = (inspect.signature(method) for method in (keras.Model.fit, keras.Model.evaluate))
+_COMPILE, _FIT, _EVALUATE = (
+    inspect.signature(method) for method in (keras.Model.compile, keras.Model.fit, keras.Model.evaluate)
+)
 
 
 class GuardedModel(keras.Model):
@@ -27,6 +31,16 @@ class GuardedModel(keras.Model):
         """Whether every batch of a stream is checked, and not its first alone."""
         return self._guard.every_batch
 
+    @wraps(keras.Model.compile)
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        given = _COMPILE.bind(self, *args, **kwargs).arguments
+        self._chooses_xla = given.get("jit_compile", "auto") == "auto"
+        super().compile(*args, **kwargs)
+
+    def get_compile_config(self) -> Config:
+        config = super().get_compile_config()  # holds what Keras has chosen here
+        return {**config, "jit_compile": "auto"} if config and self._chooses_xla else config
+
     @wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         call = _FIT.bind(self, *args, **kwargs)
@@ -36,6 +50,8 @@ class GuardedModel(keras.Model):
         given["x"] = self._guard.admit("train", x, y, *weights, given.get("batch_size") or 32)
         if validation is not None:
             given["validation_data"] = self._guard.admit_validation(validation)
+        lengths = ("batch_size", "epochs", "initial_epoch", "steps_per_epoch")
+        self._choose_xla(given["x"], **{name: given[name] for name in lengths if name in given})
         try:
             history = super().fit(*call.args[1:], **call.kwargs)
         except Exception as error:
@@ -43,6 +59,14 @@ class GuardedModel(keras.Model):
             raise
         self._guard.finish(len(history.epoch), self.optimizer)
         return history
+
+    def _choose_xla(self, x, **lengths):
+        """Compile with XLA, if `compile` left the choice and Keras has left it out, and it pays."""
+        if self._chooses_xla and self.xla_left_out() and xla_pays(self.encoder_stages, x, **lengths):
+            with warnings.catch_warnings():  # of layers for which Keras rejects it
+                warnings.simplefilter("ignore")
+                self.jit_compile = True
+            self.train_function = self.test_function = self.predict_function = None
 
     @wraps(keras.Model.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:

@@ -1,3 +1,5 @@
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ from keras import ops
 
 from keras_bsd import StateScope, _rules
 from keras_bsd.layers import SpikingLIF, SpikingRecurrent
+from keras_bsd.layers._time_loop import at_once
 from tests.gradients import weight_gradients
 
 
@@ -112,6 +115,26 @@ def test_the_rate_rule_is_a_product_of_rates_and_errors(targets):
     np.testing.assert_allclose(to_bias, errors.sum(axis=(0, 1)), rtol=1e-4)
     expected = np.einsum("bnv,bnu->vu", before[:, samples], errors)
     np.testing.assert_allclose(to_feedback, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("neuron", [{}, {"refractory_steps": 1, "trainable_threshold": True}])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_rate_rule_keeps_spikes_only_where_all_are_wanted_at_once(neuron, masked):
+    """Without a record each time step of an element has the element's rates, all that synapses take."""
+    stage, x = SpikingRecurrent(6, delays=2, timesteps=4, neuron=SpikingLIF(**neuron)), series()
+    mask = np.arange(7) < [[7], [4], [0]] if masked else None
+    seen = []
+    for scope in (contextlib.nullcontext, at_once):
+        with scope(), StateScope() as carried, _rules.LocalLearning(_rules.rate_rule) as local:
+            spikes = ops.convert_to_numpy(stage(x, mask=mask, training=True))
+        seen.append((spikes, local.representations[stage], *keras.tree.flatten(carried.states)))
+    (kept, *others), (recorded, *expected) = seen
+    assert set(np.unique(recorded)) == {0, 1}
+    assert recorded.shape == kept.shape
+    np.testing.assert_allclose(kept, np.repeat(recorded.mean(axis=2, keepdims=True), 4, axis=2), atol=1e-6)
+    for one, other in zip(others, expected, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(one), ops.convert_to_numpy(other))
+    np.testing.assert_array_equal(recorded, ops.convert_to_numpy(stage(x, mask=mask)))
 
 
 def _numpy(tensor):
