@@ -56,7 +56,7 @@ def define_training_flags(methods, *, default, epochs, batch_size, output_dir, s
     )
     flags.DEFINE_float("weight_decay", 0.004, "AdamW's weight decay.", lower_bound=0)
     flags.DEFINE_bool(
-        "jit_compile", None, "Compile with XLA (default: Keras decides). Dense networks train faster on a CPU."
+        "jit_compile", None, "Compile with XLA (default: where training is long enough for it to pay)."
     )
     flags.DEFINE_string(
         "dtype",

@@ -1,9 +1,10 @@
 """Accuracy of training in windows of time, beside all timesteps at once.
 
     KERAS_BACKEND=jax .venv/bin/python -m benchmarks.compare_windows
+    KERAS_BACKEND=jax .venv/bin/python -m benchmarks.compare_windows --dataset=mnist --data_dir=DIR --timesteps=16
 
-Trains a dense and a convolutional network on digits for each length of a window and each seed, and prints a
-Markdown table of accuracies on test data; `--output` writes it as a page.
+Trains a dense and a convolutional network for each length of a window and each seed, and prints a Markdown
+table of accuracies on test data; `--output` writes it as a page.
 """
 
 from benchmarks import _results  # isort: skip, before Keras
@@ -14,13 +15,15 @@ import keras
 from absl import app, flags
 
 import keras_bsd
-from keras_bsd.layers._time_loop import LONGEST_UNROLLED
 from keras_bsd.models import _windows
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("networks", ["dense", "conv"], "dense, conv.")
-flags.DEFINE_list("windows", ["0", "16", "8"], "Timesteps of a window; 0 for all at once.")
-flags.DEFINE_integer("timesteps", 64, "Timesteps.", lower_bound=33)
+flags.DEFINE_string("dataset", "digits", "digits, or an image data set of TensorFlow Datasets.")
+flags.DEFINE_string("data_dir", None, "Folder of the prepared data set.")
+flags.DEFINE_integer("samples", None, "Training images (default: all).", lower_bound=1)
+flags.DEFINE_list("windows", ["0", "8", "4", "2"], "Timesteps of a window; 0 for all at once.")
+flags.DEFINE_integer("timesteps", 64, "Timesteps.", lower_bound=2)
 flags.DEFINE_integer("epochs", 12, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 64, "Samples per batch.", lower_bound=1)
 flags.DEFINE_integer("seeds", 3, "Seeds of each network.", lower_bound=1)
@@ -36,7 +39,7 @@ def accuracy(network, window, seed, data):
     """Return the test accuracy of a network that was trained in windows of this length."""
     (x, y), test = data
     _windows.WINDOW = window or _windows.WINDOW
-    _windows.LONGEST_UNROLLED = LONGEST_UNROLLED if window else math.inf
+    _windows.LEAST_TRAINED = window + 1 if window else math.inf
     keras.utils.set_random_seed(seed)
     builder, sizes = NETWORKS[network]
     pair = builder(x.shape[1:], 10, timesteps=FLAGS.timesteps, **sizes)
@@ -44,12 +47,13 @@ def accuracy(network, window, seed, data):
     schedule = keras.optimizers.schedules.CosineDecay(6e-3, FLAGS.epochs * count // FLAGS.batch_size)
     pair.compile(keras.optimizers.AdamW(schedule), metrics=["accuracy"])
     pair.fit(x[:count], y[:count], batch_size=FLAGS.batch_size, epochs=FLAGS.epochs, verbose=0)
-    return pair.evaluate(*test, batch_size=60, verbose=0, return_dict=True)["accuracy"]
+    return pair.evaluate(*test, batch_size=40, verbose=0, return_dict=True)["accuracy"]
 
 
 def rows():
     """Yield the table's rows: for each network the accuracies by seed, in a column for each window."""
-    data = keras_bsd.datasets.load_images("digits")
+    (x, y), test = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    data = (x[: FLAGS.samples], y[: FLAGS.samples]), test
     for network in FLAGS.networks:
         cells = []
         for window in map(int, FLAGS.windows):

@@ -3,8 +3,8 @@
     KERAS_BACKEND=jax .venv/bin/python -m benchmarks.count_operations --networks=dense --timesteps=4,8
 
 Prints a Markdown table; `--output` writes it as a page. Memory is what the compiled step allocates beside its
-arguments (weights, optimizer state) and results. XLA counts the body of a loop once, and over more than 32 time
-steps there is one: then the table has no operations.
+arguments (weights, optimizer state) and results. XLA counts the body of a loop once. Operations are therefore
+those of all time steps at once, and there are none for more than 32, over which neurons loop.
 """
 
 from benchmarks import _results  # isort: skip, before Keras
@@ -14,7 +14,7 @@ import numpy as np
 from absl import app, flags
 
 import keras_bsd
-from keras_bsd.layers._time_loop import LONGEST_UNROLLED
+from keras_bsd.layers._time_loop import LONGEST_UNROLLED, at_once
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("networks", ["dense", "conv"], "dense (784-5x512-10) and conv (five stages, 32x32x3).")
@@ -30,7 +30,7 @@ HEADER = ["network", "T", "rule", "GFLOP", "of backprop", "temporary memory, MB"
 
 
 def count(name, timesteps, rule):
-    """Return billions of operations and MB of temporary memory of one training step."""
+    """Return billions of operations, None for many timesteps, and MB of temporary memory of a training step."""
     import jax
 
     builder, shape = BUILDERS[name]
@@ -47,8 +47,15 @@ def count(name, timesteps, rule):
         network.metrics_variables,
     )
     state = tuple([variable.value for variable in kind] for kind in variables)
-    compiled = jax.jit(network.train_step, donate_argnums=0).lower(state, batch).compile()
-    return compiled.cost_analysis()["flops"] / 1e9, compiled.memory_analysis().temp_size_in_bytes / 2**20
+
+    def compiled():
+        return jax.jit(lambda *step: network.train_step(*step), donate_argnums=0).lower(state, batch).compile()
+
+    memory = compiled().memory_analysis().temp_size_in_bytes / 2**20
+    if timesteps > LONGEST_UNROLLED:
+        return None, memory
+    with at_once():
+        return compiled().cost_analysis()["flops"] / 1e9, memory
 
 
 def count_all():
@@ -58,15 +65,8 @@ def count_all():
             baseline = count(name, timesteps, "backprop")
             for rule in ("backprop", "surrogate", "rate"):
                 flops, memory = baseline if rule == "backprop" else count(name, timesteps, rule)
-                counted = [f"{flops:.2f}", f"{flops / baseline[0]:.2f}"]
-                yield [
-                    name,
-                    timesteps,
-                    rule,
-                    *(counted if timesteps <= LONGEST_UNROLLED else ["", ""]),
-                    f"{memory:.0f}",
-                    f"{memory / baseline[1]:.2f}",
-                ]
+                operations = ["", ""] if flops is None else [f"{flops:.2f}", f"{flops / baseline[0]:.2f}"]
+                yield [name, timesteps, rule, *operations, f"{memory:.0f}", f"{memory / baseline[1]:.2f}"]
 
 
 def main(_):

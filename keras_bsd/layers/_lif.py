@@ -37,6 +37,7 @@ class SpikingLIF(keras.layers.Layer):
         linearize: bool, return the final state whatever `return_state`, and behind it the tangents and sums of
             `SpikingLIFCell.linearize`, which `initial_state` may hold too. No gradient then passes through the
             neurons.
+        return_state: bool, in place of the argument of the layer.
             Returns spikes `(batch, time, ...)`, and the final state if `return_state`.
 
     Raises:
@@ -122,6 +123,7 @@ class SpikingLIF(keras.layers.Layer):
         initial_state: Tensor | list[Tensor] | None = None,
         mask: Tensor | None = None,
         linearize: bool = False,
+        return_state: bool | None = None,
         training: bool = False,
     ) -> Tensor | tuple[Tensor, ...]:
         _checks.require_time_axis(self.__class__.__name__, currents.shape)
@@ -145,7 +147,8 @@ class SpikingLIF(keras.layers.Layer):
         if self.stateful:
             for variable, state in zip(self.states, states[: len(self.states)], strict=True):
                 variable.assign(state)
-        return (spikes, *states) if self.return_state or linearize else spikes
+        returns_state = self.return_state if return_state is None else return_state
+        return (spikes, *states) if returns_state or linearize else spikes
 
     def _initial_states(self, currents, initial_state):
         if initial_state is None:

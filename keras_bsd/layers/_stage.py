@@ -223,19 +223,20 @@ class SpikingStage(Stage):
         spikes, *states = self.fire(currents, linearize=True, initial_state=states)
         return affine, spikes, states
 
-    def mean_current(self, mean_inputs: Any, mean_affine: Tensor, training: bool) -> Tensor:
+    def mean_current(self, mean_inputs: Any, mean_affine: Tensor | None, training: bool) -> Tensor:
         """Return the current `(batch, ...)` of the time-averaged input, without updating statistics.
 
-        Its value uses the mean over time of what `affine_part` returned. Its gradient uses the affine layers
-        applied to the averaged input, that of `mean_inputs`: one product for each weight in place of one for
-        each time step. Compilers drop the unused value of that product.
+        Its value uses the mean over time of what `affine_part` returned, if that is given. Its gradient uses the
+        affine layers applied to the averaged input, that of `mean_inputs`: one product for each weight in place
+        of one for each time step. Compilers drop the unused value of that product.
         """
         variables = [variable for network in self.connections() for variable in network.variables]
         state = [(variable, variable.value) for variable in variables]
         with keras.StatelessScope(state):  # an activity regulariser must not count twice, either
             averaged = self._affine_of_mean(mean_inputs, training)
-            mean_affine = ops.stop_gradient(ops.cast(mean_affine, averaged.dtype))
-            return self._apply_remaining(with_value(averaged, mean_affine), training)
+            if mean_affine is not None:
+                averaged = with_value(averaged, ops.stop_gradient(ops.cast(mean_affine, averaged.dtype)))
+            return self._apply_remaining(averaged, training)
 
     def mean_inputs(self, inputs: Any) -> Any:
         """Return inputs with their spikes averaged over time, `(batch, ...)`, or a held stimulus as it is."""

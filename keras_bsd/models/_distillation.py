@@ -45,7 +45,7 @@ class Distillation(NamedTuple):
 
 def run_locally(network, inputs, rule):
     """Run a network in training by a local rule; return its outputs and the scope of its stages."""
-    steps = steps_to_split(network, inputs, rule)
+    steps = steps_to_split(network, inputs, training=True) if rule in _rules.WITHOUT_RECORD else None
     if steps is not None:
         return run_in_windows(network, inputs, rule, steps)
     with _rules.LocalLearning(rule) as scope:

@@ -31,6 +31,7 @@ from keras_bsd.models._structure import (
     has_activation,
     paired_stages,
 )
+from keras_bsd.models._windows import infer_in_windows, steps_to_split
 
 Task = Literal["classification", "regression"]
 Rule = Literal["rate", "surrogate"]
@@ -210,6 +211,9 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         self.built = True  # encoder and decoder are built before
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        steps = None if training else steps_to_split(self.encoder, inputs, training=False)
+        if steps is not None:
+            return infer_in_windows(self.encoder, inputs, steps)
         return self.encoder(inputs, training=training)
 
     def compile(

@@ -1,32 +1,41 @@
-"""Local learning over many time steps in windows of time, so that memory does not grow with their number.
+"""Many time steps in windows of time, so that memory does not grow with their number.
 
-The rate rule needs no record of time: membranes, tangents, and sums of inputs, currents and spikes are carried
-from window to window. At the end each stage responds to their means, as it does to those of a single window.
+The rate rule needs no record of time: membranes, tangents, and sums of slopes and spikes are carried from window
+to window. At the end each stage responds to the rates before it, as it does to those of a single window. Inference
+carries membranes, and the sums of spikes that readouts take.
 """
 
 import keras
 from keras import ops
 
 from keras_bsd import _rules
+from keras_bsd._state_scope import is_single_step
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage, walk
-from keras_bsd.layers._time_loop import LONGEST_UNROLLED, holding, is_at_once
+from keras_bsd.layers._time_loop import holding, is_at_once
 
-WINDOW = LONGEST_UNROLLED // 2  # time steps
+WINDOW = 4  # time steps
+LEAST_TRAINED = 2 * WINDOW  # time steps of the shortest training that is split: short windows are faster, too
+LEAST_INFERRED = 33
 
 
-def steps_to_split(network, inputs, rule):
+def steps_to_split(network, inputs, training):
     """Return the number of time steps if they are run in windows, or None if all at once.
 
     All at once run few time steps, and networks in which a window could not stand for itself: those with layers
     that could mix time steps, or with losses that a layer adds at each call.
+
+    Args:
+        network: Keras model.
+        inputs: stimuli `(batch, ...)`, or spikes `(batch, time, ...)`.
+        training: bool.
     """
-    if is_at_once() or rule not in _rules.WITHOUT_RECORD:
+    if is_at_once() or is_single_step():
         return None
     layers = list(walk(network))
     held = {layer.timesteps for layer in layers if isinstance(layer, SpikingStage)} - {None}
     steps = max(held) if held else inputs.shape[1]
-    if not isinstance(steps, int) or steps <= LONGEST_UNROLLED:
+    if not isinstance(steps, int) or steps < (LEAST_TRAINED if training else LEAST_INFERRED):
         return None
     return steps if all(map(_keeps_steps_apart, layers)) else None
 
@@ -47,6 +56,32 @@ def _keeps_steps_apart(layer):
     return type(layer) in (keras.layers.InputLayer, Readout)
 
 
+def infer_in_windows(network, inputs, steps):
+    """Return a network's outputs in inference.
+
+    Args:
+        network, inputs, steps: see `run_in_windows`.
+    """
+    parts = [layer for layer in walk(network) if isinstance(layer, (SpikingStage, Readout))]
+    size = ops.shape(inputs)[0]
+
+    def advance(first, length, before):
+        """Process a window of time; return outputs for all time steps so far, and what is carried after it."""
+        window = inputs if _holds(network) else _window(inputs, first, length)
+        scope = _Inferring(dict(zip(parts, before, strict=True)), first + length)
+        with scope, holding(length):
+            outputs = network(window, training=False)
+        return outputs, keras.tree.map_structure(_like, before, [scope.after[part] for part in parts])
+
+    carried = [
+        [_zeros(size, part.input_features)] if isinstance(part, Readout) else part.get_initial_state(size)
+        for part in parts
+    ]
+    first, last = _windows_before_last(steps)
+    carried = ops.fori_loop(0, first, lambda i, carried: advance(i * WINDOW, WINDOW, carried)[1], carried)
+    return advance(first * WINDOW, last, carried)[0]
+
+
 def run_in_windows(network, inputs, rule, steps):
     """Run a network in training by a local rule; return its outputs and the scope of its stages.
 
@@ -60,8 +95,8 @@ def run_in_windows(network, inputs, rule, steps):
         steps: int, the number of time steps.
     """
     stages = [layer for layer in walk(network) if isinstance(layer, SpikingStage)]
+    pools = any(isinstance(layer, keras.layers.MaxPooling3D) for layer in walk(network))
     readouts = [layer for layer in walk(network) if isinstance(layer, Readout)]
-    holds = any(stage.timesteps for stage in stages)
     of_readouts = {id(variable) for readout in readouts for variable in readout.variables}
     changing = [v for v in network.non_trainable_variables if id(v) not in of_readouts]
     moving = [v for v in changing if keras.backend.is_float_dtype(v.dtype)]
@@ -72,7 +107,7 @@ def run_in_windows(network, inputs, rule, steps):
         before, moved, states = carried
         state = [(variable, ops.stop_gradient(variable.value)) for variable in network.variables]
         state += zip(chained, states, strict=True)
-        window = inputs if holds else _window(inputs, first, length)
+        window = inputs if _holds(network) else _window(inputs, first, length)
         scope = _Advancing(dict(zip([*stages, *readouts], before, strict=True)))
         with keras.StatelessScope(state), holding(length):
             with scope:
@@ -86,20 +121,33 @@ def run_in_windows(network, inputs, rule, steps):
 
     size = ops.shape(inputs)[0]
     carried = (
-        [_at_rest(stage, size) for stage in stages] + [[_zeros(size, r.input_features)] for r in readouts],
+        [_at_rest(stage, size, pools) for stage in stages] + [[_zeros(size, r.input_features)] for r in readouts],
         [ops.zeros(variable.shape, variable.dtype) for variable in moving],
         [variable.value for variable in chained],
     )
-    count, rest = divmod(steps, WINDOW)
-    carried = ops.fori_loop(0, count, lambda i, carried: advance(i * WINDOW, WINDOW, carried), carried)
-    if rest:
-        carried = advance(count * WINDOW, rest, carried)
+    first, last = _windows_before_last(steps)
+    if last == WINDOW:
+        first, last = first + 1, 0
+    carried = ops.fori_loop(0, first, lambda i, carried: advance(i * WINDOW, WINDOW, carried), carried)
+    if last:
+        carried = advance(first * WINDOW, last, carried)
     sums, moved, states = keras.tree.map_structure(ops.stop_gradient, carried)
     for variable, value in zip([*moving, *chained], [*moved, *states], strict=True):
         variable.assign(value)
     with _Responding(rule, dict(zip([*stages, *readouts], sums, strict=True)), steps) as scope:
-        outputs = network(inputs if holds else inputs[:, :1], training=True)
+        outputs = network(inputs if _holds(network) else ops.mean(inputs, axis=1, keepdims=True), training=True)
     return outputs, scope
+
+
+def _windows_before_last(steps):
+    """Return the number of windows before the last, and the time steps of that: the rest is none of its own."""
+    count = max(steps // WINDOW - 1, 0)
+    return count, steps - count * WINDOW
+
+
+def _holds(network):
+    """Return whether the inputs of a network are held over time, and have no time axis."""
+    return any(isinstance(layer, SpikingStage) and layer.timesteps for layer in walk(network))
 
 
 def _window(inputs, first, length):
@@ -108,15 +156,15 @@ def _window(inputs, first, length):
     return ops.slice(inputs, start, (ops.shape(inputs)[0], length, *inputs.shape[2:]))
 
 
-def _at_rest(stage, size):
+def _at_rest(stage, size, pools):
     """Return what a stage carries, before the first window: sums over time, and states.
 
-    The sums of inputs and of what the affine layers return are not needed where a stimulus is held.
+    Where the network pools, the mean of a stage's inputs does not follow from the rates before it.
     """
     cell = stage.neuron.cell
     states = cell.with_tangents(cell.get_initial_state(size))
-    shapes = (stage.input_features, stage.affine_features) if stage.timesteps is None else ((), ())
-    return [*(_zeros(size, shape) for shape in (*shapes, stage.output_features)), *states]
+    shapes = [stage.output_features, *[stage.input_features] * (pools and stage.timesteps is None)]
+    return [[_zeros(size, shape) for shape in shapes], states]
 
 
 def _zeros(size, shape):
@@ -142,18 +190,36 @@ class _Advancing(_rules.LocalLearning):
         self.after = {}
 
     def run_stage(self, stage, inputs, training):
-        of_inputs, of_affine, of_spikes, *states = self._before[stage]
-        affine, spikes, states = stage.advance(inputs, training, states)
-        if stage.timesteps is None:
-            of_inputs = _add(of_inputs, stage.spikes_of(inputs))
-            of_affine = _add(of_affine, affine)
-        self.after[stage] = [of_inputs, of_affine, _add(of_spikes, spikes), *states]
+        sums, states = self._before[stage]
+        _, spikes, states = stage.advance(inputs, training, states)
+        summed = [spikes, *[stage.spikes_of(inputs)] * (len(sums) > 1)]
+        self.after[stage] = [list(map(_add, sums, summed)), states]
         return spikes
 
     def rates(self, readout, inputs):
         (total,) = self._before[readout]
         self.after[readout] = [_add(total, inputs)]
         return inputs[:, 0]  # what comes of it is not used
+
+
+class _Inferring(_rules.LocalLearning):
+    """Scope in which stages process a window of time in inference, and readouts output what all so far say."""
+
+    def __init__(self, before, steps):
+        super().__init__(None)
+        self._before, self._steps = before, steps
+        self.after = {}
+
+    def run_stage(self, stage, inputs, training):
+        currents = stage.currents(inputs, training)
+        spikes, *states = stage.fire(currents, initial_state=self._before[stage], return_state=True)
+        self.after[stage] = states
+        return spikes
+
+    def rates(self, readout, inputs):
+        (total,) = self._before[readout]
+        self.after[readout] = [_add(total, inputs)]
+        return self.after[readout][0] / ops.cast(self._steps, "float32")
 
 
 class _Responding(_rules.LocalLearning):
@@ -171,17 +237,17 @@ class _Responding(_rules.LocalLearning):
 class _Responder:
     """What a rule calls of a stage, after the stage has run over all windows."""
 
-    def __init__(self, stage, sums, steps):
+    def __init__(self, stage, carried, steps):
         self._stage, self._steps = stage, steps
-        of_inputs, of_affine, of_spikes, *self._states = sums
-        self._inputs, self._affine, self._rates = (x / steps for x in (of_inputs, of_affine, of_spikes))
+        sums, self._states = carried
+        self._rates, *self._inputs = (total / steps for total in sums)
 
     def linearized(self, inputs, training):
-        stage, affine = self._stage, self._affine
-        if stage.timesteps is not None:
-            affine = stage.affine_part(inputs, training)[:, 0]
-        means = stage.map_spikes(lambda _: self._inputs, inputs)
-        current = stage.mean_current(means, affine, training)
+        stage = self._stage
+        means = stage.mean_inputs(inputs)
+        if self._inputs:
+            means = stage.map_spikes(lambda _: self._inputs[0], inputs)
+        current = stage.mean_current(means, None, training)
         return self._rates[:, None], current, stage.neuron.cell.response(current, self._states, self._steps)
 
     def firing_rates(self, spikes):

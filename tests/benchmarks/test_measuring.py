@@ -91,7 +91,7 @@ def test_published_commands_name_variants():
 @pytest.mark.slow
 def test_windows_of_time(tmp_path, monkeypatch):
     monkeypatch.setattr(_windows, "WINDOW", _windows.WINDOW)
-    monkeypatch.setattr(_windows, "LONGEST_UNROLLED", _windows.LONGEST_UNROLLED)
+    monkeypatch.setattr(_windows, "LEAST_TRAINED", _windows.LEAST_TRAINED)
     path = tmp_path / "windows.md"
     flags = ["--timesteps=33", "--epochs=1", "--batch_size=700", "--seeds=1", "--windows=16"]
     done = run("compare_windows", "--networks=dense", *flags, f"--output={path}")

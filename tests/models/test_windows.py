@@ -9,7 +9,7 @@ import keras_bsd
 from keras_bsd import _rules
 from keras_bsd._observe import observe
 from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingStage
-from keras_bsd.models import _windows
+from keras_bsd.models import _distillation, _windows
 
 PLAIN = {"normalization": None}
 
@@ -18,7 +18,8 @@ PLAIN = {"normalization": None}
 def short_windows(monkeypatch):
     """Windows of two time steps for networks of more than two."""
     monkeypatch.setattr(_windows, "WINDOW", 2)
-    monkeypatch.setattr(_windows, "LONGEST_UNROLLED", 2)
+    monkeypatch.setattr(_windows, "LEAST_TRAINED", 3)
+    monkeypatch.setattr(_windows, "LEAST_INFERRED", 3)
 
 
 def chain(*layers):
@@ -65,7 +66,7 @@ def test_equals_all_time_steps_at_once(make, short_windows, monkeypatch):
     results = []
     for split in (True, False):
         if not split:
-            monkeypatch.setattr(_windows, "LONGEST_UNROLLED", 100)
+            monkeypatch.setattr(_windows, "LEAST_TRAINED", 100)
         keras.utils.set_random_seed(0)
         keras.backend.clear_session()
         results.append(trained(make(), teacher_signal=signal))
@@ -91,7 +92,7 @@ def run(network, x):
     """Run a network in training by the rate rule, within a compiled function; return what it has changed."""
     from keras_bsd import _backend
 
-    steps = _windows.steps_to_split(network, x, _rules.RULES["rate"])
+    steps = _windows.steps_to_split(network, x, training=True)
     assert steps == 5
     state = [(variable, variable.value) for variable in network.variables]
 
@@ -138,7 +139,7 @@ def over_time(layer):
 
 REGULARIZED = keras.layers.Dense(3, activity_regularizer="l2")
 NOT_SPLIT = {
-    "few steps": lambda: chain(keras.Input((4,)), SpikingDense(3, timesteps=32)),
+    "few steps": lambda: chain(keras.Input((4,)), SpikingDense(3, timesteps=7)),
     "unknown steps": lambda: chain(keras.Input((None, 4)), SpikingDense(3)),
     "means over time": lambda: over_time(keras.layers.AveragePooling3D((2, 1, 1))),
     "maxima over time": lambda: over_time(keras.layers.MaxPooling3D((2, 1, 1))),
@@ -156,14 +157,47 @@ NOT_SPLIT = {
 @pytest.mark.parametrize("name", NOT_SPLIT)
 def test_what_is_not_split(name):
     network = NOT_SPLIT[name]()
-    assert _windows.steps_to_split(network, network.inputs[0], _rules.RULES["rate"]) is None
+    assert _windows.steps_to_split(network, network.inputs[0], training=True) is None
 
 
-def test_the_surrogate_rule_is_not_split():
-    network = chain(keras.Input((40, 4)), SpikingDense(3))
-    (inputs,) = network.inputs
-    assert _windows.steps_to_split(network, inputs, _rules.RULES["surrogate"]) is None
-    assert _windows.steps_to_split(network, inputs, _rules.RULES["rate"]) == 40
+def test_the_surrogate_rule_is_not_split(monkeypatch):
+    network, split = chain(keras.Input((40, 4)), SpikingDense(3)), []
+    monkeypatch.setattr(_distillation, "run_in_windows", lambda *arguments: split.append(arguments))
+    for rule in _rules.RULES.values():
+        _distillation.run_locally(network, ops.zeros((2, 40, 4)), rule)
+    ((_, _, rule, steps),) = split
+    assert (rule, steps) == (_rules.rate_rule, 40)
+
+
+@pytest.mark.parametrize("make", [learned, refractory, maps])
+def test_inference_equals_all_time_steps_at_once(make, short_windows):
+    encoder = make()
+    pair = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder, timesteps=5, normalization=None))
+    x = np.random.default_rng(0).random((5, *encoder.input_shape[1:])).astype("float32")
+    steps = _windows.steps_to_split(encoder, x, training=False)
+    assert steps == (8 if make is refractory else 5)
+    expected = ops.convert_to_numpy(encoder(x))
+    np.testing.assert_allclose(pair.predict(x, batch_size=3, verbose=0), expected, rtol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(pair(x)), expected, rtol=1e-5)
+    pair.compile(metrics=["accuracy"])
+    accuracy = pair.evaluate(x, np.argmax(expected, axis=1), verbose=0, return_dict=True)["accuracy"]
+    assert accuracy == 1
+
+
+def test_inference_is_split():
+    """A network of many time steps, and none that processes a single one of a stream."""
+    encoder = chain(keras.Input((40, 4)), SpikingDense(3))
+    pair = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder, timesteps=5))
+    x, lengths = np.zeros((2, 40, 4), "float32"), []
+    stage = encoder.layers[0]
+    currents = stage.currents
+    stage.currents = lambda inputs, training: lengths.append(inputs.shape[1]) or currents(inputs, training)
+    pair(x)
+    assert set(lengths[:-1]) == {_windows.WINDOW}  # some backends run a loop's body once
+    assert lengths[-1] == _windows.WINDOW + 40 % _windows.WINDOW
+    assert _windows.steps_to_split(encoder, x, training=False) == 40
+    with keras_bsd.StateScope(single_step=True):
+        assert _windows.steps_to_split(encoder, x, training=False) is None
 
 
 def test_observed_layers_are_run_at_once():
@@ -171,7 +205,7 @@ def test_observed_layers_are_run_at_once():
     network = chain(keras.Input((40, 4)), SpikingDense(3))
     seen = []
     with observe(network.layers[:1], lambda layer, arguments, outputs: seen.append(outputs.shape) or outputs):
-        assert _windows.steps_to_split(network, network.inputs[0], _rules.RULES["rate"]) is None
+        assert _windows.steps_to_split(network, network.inputs[0], training=True) is None
         network(np.zeros((2, 40, 4), "float32"))
     assert [tuple(shape) for shape in seen] == [(2, 40, 3)]
 
