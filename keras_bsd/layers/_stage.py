@@ -226,9 +226,9 @@ class SpikingStage(Stage):
     def mean_current(self, mean_inputs: Any, mean_affine: Tensor | None, training: bool) -> Tensor:
         """Return the current `(batch, ...)` of the time-averaged input, without updating statistics.
 
-        Its value uses the mean over time of what `affine_part` returned, if that is given. Its gradient uses the
-        affine layers applied to the averaged input, that of `mean_inputs`: one product for each weight in place
-        of one for each time step. Compilers drop the unused value of that product.
+        Its value uses the mean over time of what `affine_part` returned, if that is given. Its gradient uses
+        the affine layers applied to the averaged input, that of `mean_inputs`: one product for each weight in
+        place of one for each time step. Compilers drop the unused value of that product.
         """
         variables = [variable for network in self.connections() for variable in network.variables]
         state = [(variable, variable.value) for variable in variables]

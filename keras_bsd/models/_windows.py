@@ -1,8 +1,8 @@
 """Many time steps in windows of time, so that memory does not grow with their number.
 
-The rate rule needs no record of time: membranes, tangents, and sums of slopes and spikes are carried from window
-to window. At the end each stage responds to the rates before it, as it does to those of a single window. Inference
-carries membranes, and the sums of spikes that readouts take.
+The rate rule needs no record of time: membranes, tangents, and sums of slopes and spikes are carried from
+window to window. At the end each stage responds to the rates before it, as it does to those of a single window.
+Inference carries membranes, and the sums of spikes that readouts take.
 """
 
 import keras
@@ -121,7 +121,8 @@ def run_in_windows(network, inputs, rule, steps):
 
     size = ops.shape(inputs)[0]
     carried = (
-        [_at_rest(stage, size, pools) for stage in stages] + [[_zeros(size, r.input_features)] for r in readouts],
+        [_at_rest(stage, size, pools) for stage in stages]
+        + [[_zeros(size, r.input_features)] for r in readouts],
         [ops.zeros(variable.shape, variable.dtype) for variable in moving],
         [variable.value for variable in chained],
     )

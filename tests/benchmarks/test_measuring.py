@@ -93,14 +93,15 @@ def test_windows_of_time(tmp_path, monkeypatch):
     monkeypatch.setattr(_windows, "WINDOW", _windows.WINDOW)
     monkeypatch.setattr(_windows, "LEAST_TRAINED", _windows.LEAST_TRAINED)
     path = tmp_path / "windows.md"
-    flags = ["--timesteps=33", "--epochs=1", "--batch_size=700", "--seeds=1", "--windows=16"]
+    flags = ["--timesteps=33", "--epochs=2", "--batch_size=700", "--seeds=1", "--windows=16"]
     done = run("compare_windows", "--networks=dense", *flags, f"--output={path}")
     assert done.returncode == 0, done.stderr
-    header, _, row = done.stdout.splitlines()
-    assert header == "| accuracy, % | windows of 16 |"
-    name, accuracy = (cell.strip() for cell in row.strip("|").split("|"))
-    assert name == "dense"
+    header, _, *rows = done.stdout.splitlines()
+    assert header == "| network | windows of 16 |"
+    (name, accuracy), (_, time) = ([cell.strip() for cell in row.strip("|").split("|")] for row in rows)
+    assert name == "dense, %"
     assert 0 <= float(accuracy) <= 100
+    assert float(time) > 0
     assert "# Windows of time" in path.read_text()
 
 
