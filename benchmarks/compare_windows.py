@@ -40,8 +40,7 @@ NETWORKS = {
 def train(network, window, seed, data):
     """Return the test accuracy of a network trained in windows of this length, and the seconds of each step."""
     (x, y), test = data
-    _windows.WINDOW = window or _windows.WINDOW
-    _windows.LEAST_TRAINED = window + 1 if window else math.inf
+    _windows.OF_MAPS = _windows.OF_VECTORS = _windows.Windows(window, least=window + 1 if window else math.inf)
     keras.utils.set_random_seed(seed)
     builder, sizes = NETWORKS[network]
     pair = builder(x.shape[1:], 10, timesteps=FLAGS.timesteps, **sizes)

@@ -5,6 +5,8 @@ window to window. At the end each stage responds to the rates before it, as it d
 Inference carries membranes, and the sums of spikes that readouts take.
 """
 
+from typing import NamedTuple
+
 import keras
 from keras import ops
 
@@ -14,9 +16,23 @@ from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage, walk
 from keras_bsd.layers._time_loop import holding, is_at_once
 
-WINDOW = 4  # time steps
-LEAST_TRAINED = 2 * WINDOW  # time steps of the shortest training that is split: short windows are faster, too
+
+class Windows(NamedTuple):
+    """How a network is split."""
+
+    length: int  # time steps of a window
+    least: int  # time steps of the shortest training that is split
+
+
+OF_MAPS = Windows(4, least=8)  # most of the memory; short windows stay in the processor's cache
+OF_VECTORS = Windows(16, least=33)  # each window costs as many operations of little work
 LEAST_INFERRED = 33
+
+
+def windows_of(network):
+    """Return the `Windows` of a network."""
+    stages = (layer for layer in walk(network) if isinstance(layer, SpikingStage))
+    return OF_MAPS if any(len(stage.output_features) > 1 for stage in stages) else OF_VECTORS
 
 
 def steps_to_split(network, inputs, training):
@@ -35,7 +51,7 @@ def steps_to_split(network, inputs, training):
     layers = list(walk(network))
     held = {layer.timesteps for layer in layers if isinstance(layer, SpikingStage)} - {None}
     steps = max(held) if held else inputs.shape[1]
-    if not isinstance(steps, int) or steps < (LEAST_TRAINED if training else LEAST_INFERRED):
+    if not isinstance(steps, int) or steps < (windows_of(network).least if training else LEAST_INFERRED):
         return None
     return steps if all(map(_keeps_steps_apart, layers)) else None
 
@@ -77,9 +93,10 @@ def infer_in_windows(network, inputs, steps):
         [_zeros(size, part.input_features)] if isinstance(part, Readout) else part.get_initial_state(size)
         for part in parts
     ]
-    first, last = _windows_before_last(steps)
-    carried = ops.fori_loop(0, first, lambda i, carried: advance(i * WINDOW, WINDOW, carried)[1], carried)
-    return advance(first * WINDOW, last, carried)[0]
+    length = windows_of(network).length
+    count, last = _windows_before_last(steps, length)
+    carried = ops.fori_loop(0, count, lambda i, carried: advance(i * length, length, carried)[1], carried)
+    return advance(count * length, last, carried)[0]
 
 
 def run_in_windows(network, inputs, rule, steps):
@@ -126,12 +143,13 @@ def run_in_windows(network, inputs, rule, steps):
         [ops.zeros(variable.shape, variable.dtype) for variable in moving],
         [variable.value for variable in chained],
     )
-    first, last = _windows_before_last(steps)
-    if last == WINDOW:
-        first, last = first + 1, 0
-    carried = ops.fori_loop(0, first, lambda i, carried: advance(i * WINDOW, WINDOW, carried), carried)
+    length = windows_of(network).length
+    count, last = _windows_before_last(steps, length)
+    if last == length:
+        count, last = count + 1, 0
+    carried = ops.fori_loop(0, count, lambda i, carried: advance(i * length, length, carried), carried)
     if last:
-        carried = advance(first * WINDOW, last, carried)
+        carried = advance(count * length, last, carried)
     sums, moved, states = keras.tree.map_structure(ops.stop_gradient, carried)
     for variable, value in zip([*moving, *chained], [*moved, *states], strict=True):
         variable.assign(value)
@@ -140,10 +158,10 @@ def run_in_windows(network, inputs, rule, steps):
     return outputs, scope
 
 
-def _windows_before_last(steps):
+def _windows_before_last(steps, length):
     """Return the number of windows before the last, and the time steps of that: the rest is none of its own."""
-    count = max(steps // WINDOW - 1, 0)
-    return count, steps - count * WINDOW
+    count = max(steps // length - 1, 0)
+    return count, steps - count * length
 
 
 def _holds(network):

@@ -90,8 +90,8 @@ def test_published_commands_name_variants():
 
 @pytest.mark.slow
 def test_windows_of_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(_windows, "WINDOW", _windows.WINDOW)
-    monkeypatch.setattr(_windows, "LEAST_TRAINED", _windows.LEAST_TRAINED)
+    for name in ("OF_MAPS", "OF_VECTORS"):
+        monkeypatch.setattr(_windows, name, getattr(_windows, name))
     path = tmp_path / "windows.md"
     flags = ["--timesteps=33", "--epochs=2", "--batch_size=700", "--seeds=1", "--windows=16"]
     done = run("compare_windows", "--networks=dense", *flags, f"--output={path}")

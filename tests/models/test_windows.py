@@ -17,8 +17,7 @@ PLAIN = {"normalization": None}
 @pytest.fixture
 def short_windows(monkeypatch):
     """Windows of two time steps for networks of more than two."""
-    monkeypatch.setattr(_windows, "WINDOW", 2)
-    monkeypatch.setattr(_windows, "LEAST_TRAINED", 3)
+    monkeypatch.setattr(_windows, "windows_of", lambda network: _windows.Windows(2, least=3))
     monkeypatch.setattr(_windows, "LEAST_INFERRED", 3)
 
 
@@ -66,7 +65,7 @@ def test_equals_all_time_steps_at_once(make, short_windows, monkeypatch):
     results = []
     for split in (True, False):
         if not split:
-            monkeypatch.setattr(_windows, "LEAST_TRAINED", 100)
+            monkeypatch.setattr(_windows, "windows_of", lambda network: _windows.Windows(2, least=100))
         keras.utils.set_random_seed(0)
         keras.backend.clear_session()
         results.append(trained(make(), teacher_signal=signal))
@@ -139,7 +138,8 @@ def over_time(layer):
 
 REGULARIZED = keras.layers.Dense(3, activity_regularizer="l2")
 NOT_SPLIT = {
-    "few steps": lambda: chain(keras.Input((4,)), SpikingDense(3, timesteps=7)),
+    "few steps": lambda: chain(keras.Input((4,)), SpikingDense(3, timesteps=32)),
+    "few steps of maps": lambda: chain(keras.Input((4, 4, 1)), SpikingConv2D(3, timesteps=7)),
     "unknown steps": lambda: chain(keras.Input((None, 4)), SpikingDense(3)),
     "means over time": lambda: over_time(keras.layers.AveragePooling3D((2, 1, 1))),
     "maxima over time": lambda: over_time(keras.layers.MaxPooling3D((2, 1, 1))),
@@ -158,6 +158,12 @@ NOT_SPLIT = {
 def test_what_is_not_split(name):
     network = NOT_SPLIT[name]()
     assert _windows.steps_to_split(network, network.inputs[0], training=True) is None
+
+
+def test_maps_are_split_early():
+    network = chain(keras.Input((4, 4, 1)), SpikingConv2D(3, timesteps=8))
+    assert _windows.steps_to_split(network, network.inputs[0], training=True) == 8
+    assert _windows.steps_to_split(network, network.inputs[0], training=False) is None
 
 
 def test_the_surrogate_rule_is_not_split(monkeypatch):
@@ -193,8 +199,8 @@ def test_inference_is_split():
     currents = stage.currents
     stage.currents = lambda inputs, training: lengths.append(inputs.shape[1]) or currents(inputs, training)
     pair(x)
-    assert set(lengths[:-1]) == {_windows.WINDOW}  # some backends run a loop's body once
-    assert lengths[-1] == _windows.WINDOW + 40 % _windows.WINDOW
+    assert set(lengths[:-1]) == {16}  # some backends run a loop's body once
+    assert lengths[-1] == 16 + 40 % 16
     assert _windows.steps_to_split(encoder, x, training=False) == 40
     with keras_bsd.StateScope(single_step=True):
         assert _windows.steps_to_split(encoder, x, training=False) is None
