@@ -16,5 +16,7 @@ TrainStep: Any = _module.TrainStep
 compiled = _module.compiled
 concrete = _module.concrete
 gradients = _module.gradients
+is_out_of_memory = _module.is_out_of_memory
 run_train_step = _module.run_train_step
+wait_for = _module.wait_for
 with_batch_size = _module.with_batch_size

@@ -40,6 +40,13 @@ class TrainStep:
         """Return False: every step is compiled."""
         return False
 
+    def keep_state(self, state):
+        """Return a copy of a step's state: the arrays themselves are donated to the step, which may fail.
+
+        Arrays that other processes share are not copied.
+        """
+        return ([[np.array(v) if v.is_fully_addressable else v for v in kind] for kind in state],)
+
     def restore_state(self, state):
         """Assign the variables from the state of a step: Keras holds their values outside the model."""
         for (holder, kind), values in zip(_STATES[len(state)], state, strict=True):
@@ -66,6 +73,14 @@ def _values(scope, variables, before):
 def concrete(tensor):
     """Return a tensor's values as a NumPy array, or None while a function is traced."""
     return None if isinstance(tensor, jax.core.Tracer) else np.asarray(tensor)
+
+
+def is_out_of_memory(error):
+    """Return whether an error says that memory could not be allocated."""
+    return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)
+
+
+wait_for = jax.block_until_ready  # errors of a step, which runs in the background, are raised here
 
 
 compiled = jax.jit  # eager execution would compile every operation separately

@@ -37,6 +37,10 @@ class TrainStep:
         may = not (self.run_eagerly or self.jit_compile or self._distribute_strategy)
         return only_cpu and may and RULES[self.rule] in WITHOUT_RECORD
 
+    def keep_state(self):
+        """Return nothing: a step that fails has changed no weight."""
+        return ()
+
     def restore_state(self):
         """Do nothing: the variables hold their values during a step."""
 
@@ -54,6 +58,15 @@ class TrainStep:
 def concrete(tensor):
     """Return a tensor's values as a NumPy array, or None while a graph is traced."""
     return None if tf.is_symbolic_tensor(tensor) else np.asarray(tensor)
+
+
+def is_out_of_memory(error):
+    """Return whether an error says that memory could not be allocated."""
+    return isinstance(error, tf.errors.ResourceExhaustedError)
+
+
+def wait_for(result):
+    """Do nothing: a step that returns has run."""
 
 
 def compiled(function):

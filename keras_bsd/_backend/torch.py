@@ -23,6 +23,10 @@ class TrainStep:
         """Return False: XLA is none of PyTorch's compilers."""
         return False
 
+    def keep_state(self):
+        """Return nothing: a step that fails has changed no weight."""
+        return ()
+
     def restore_state(self):
         """Do nothing: the variables hold their values during a step."""
 
@@ -39,6 +43,15 @@ def concrete(tensor):
     """Return a tensor's values as a NumPy array, or None if it has none or is being compiled."""
     traced = torch.compiler.is_compiling() or torch.jit.is_tracing() or tensor.is_meta
     return None if traced else keras.ops.convert_to_numpy(tensor)
+
+
+def is_out_of_memory(error):
+    """Return whether an error says that memory could not be allocated."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def wait_for(result):
+    """Do nothing: a step that returns has run."""
 
 
 def compiled(function):

@@ -1,5 +1,6 @@
 """When the data of a pair is checked: before it changes a weight, by whatever way it comes in."""
 
+import contextlib
 import itertools
 import numbers
 import types
@@ -7,6 +8,7 @@ import types
 import keras
 import numpy as np
 
+from keras_bsd import _backend
 from keras_bsd.models._data_checks import Samples
 
 NO_DATA = "There is no data."
@@ -71,17 +73,20 @@ class BatchGuard:
         """Take what comes next as checked."""
         self._is_checked[way] = True
 
-    def wrap(self, way, function, steps, restore):
+    def wrap(self, way, function, steps, keep, restore):
         """Return a Keras step function that checks the batches in its last argument before it runs.
 
         Args:
             way: one of `WAYS`.
             function: the train, test or predict function of a Keras model.
             steps: int, batches that one call takes.
-            restore: function of the other arguments, called if a batch is rejected.
+            keep: function of the other arguments that returns copies of them which no step uses up.
+            restore: function of the other arguments, called if a batch is rejected or the memory exceeded.
         """
+        has_run = False
 
         def guarded(*arguments):
+            nonlocal has_run
             *state, batches = arguments
             if not self._is_checked[way]:
                 try:
@@ -90,7 +95,17 @@ class BatchGuard:
                     restore(*state)
                     raise
                 self._is_checked[way] = not (self.every_batch and way == "train")
-            result = function(*state, batches)
+            kept = None if has_run else keep(*state)
+            try:
+                with explained_memory(way):
+                    result = function(*state, batches)
+                    if not has_run:
+                        _backend.wait_for(result)
+            except MemoryError:
+                if kept is not None:
+                    restore(*kept)
+                raise
+            has_run = True
             self._has_trained |= way == "train"
             return result
 
@@ -188,6 +203,20 @@ def is_stream(x):
     """Return whether data comes batch by batch, and not as an array, a tensor or a DataFrame."""
     is_array = hasattr(x, "shape") or hasattr(x, "to_numpy") or isinstance(x, dict | list | tuple | str)
     return not is_array and (hasattr(x, "__iter__") or hasattr(x, "__getitem__"))
+
+
+@contextlib.contextmanager
+def explained_memory(way):
+    """Raise a MemoryError with the remedy where the backend can allocate no more memory in one of `WAYS`."""
+    try:
+        yield
+    except Exception as error:
+        if not _backend.is_out_of_memory(error):
+            raise
+        remedy = "a smaller `batch_size` or fewer `timesteps`"
+        if way == "train":
+            remedy += ", and for the same updates the optimizer's `gradient_accumulation_steps`"
+        raise MemoryError(f"{WAYS[way]} must fit into memory. Received: {error} Use {remedy}.") from error
 
 
 def _describe(data):

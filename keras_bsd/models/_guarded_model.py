@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_bsd._types import Config, wraps
+from keras_bsd.models._batch_guard import explained_memory
 from keras_bsd.models._compilation import xla_pays
 
 _COMPILE, _FIT, _EVALUATE = (
@@ -53,7 +54,8 @@ class GuardedModel(keras.Model):
         lengths = ("batch_size", "epochs", "initial_epoch", "steps_per_epoch")
         self._choose_xla(given["x"], **{name: given[name] for name in lengths if name in given})
         try:
-            history = super().fit(*call.args[1:], **call.kwargs)
+            with explained_memory("train"):
+                history = super().fit(*call.args[1:], **call.kwargs)
         except Exception as error:
             self._guard.diagnose(x, error)
             raise
@@ -76,7 +78,8 @@ class GuardedModel(keras.Model):
             self._guard.expect_checked("test")
         else:
             given["x"] = self._guard.admit("test", given.get("x"), given.get("y"), given.get("sample_weight"))
-        return super().evaluate(*call.args[1:], **call.kwargs)
+        with explained_memory("test"):
+            return super().evaluate(*call.args[1:], **call.kwargs)
 
     @wraps(keras.Model.predict)
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -114,6 +117,7 @@ class GuardedModel(keras.Model):
         name, dtypes = f"{way}_function", [variable.dtype for variable in self.variables]
         if getattr(self, name) is None or force or getattr(self, name).dtypes != dtypes:
             make(force=True)
-            function = self._guard.wrap(way, getattr(self, name), self.steps_per_execution, self.restore_state)
+            steps, of_state = self.steps_per_execution, (self.keep_state, self.restore_state)
+            function = self._guard.wrap(way, getattr(self, name), steps, *of_state)
             function.dtypes = dtypes
             setattr(self, name, function)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+import keras_bsd
 from keras_bsd.datasets import Batches
 from tests.models import pairs
 
@@ -200,3 +201,33 @@ def test_stimulus_range_is_saved(tmp_path):
     model = pairs.small_pair(stimulus_range=(0, 1))
     model.save(tmp_path / "model.keras")
     assert keras.saving.load_model(tmp_path / "model.keras").stimulus_range == (0, 1)
+
+
+class Enormous(keras.layers.Layer):
+    """Needs more memory than there are addresses."""
+
+    def call(self, inputs):
+        values = ops.ones((8 * 10**6, 1)) * ops.sum(inputs) * ops.ones((1, 10**7))
+        return inputs + ops.mean(ops.cumsum(values, axis=0))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@pytest.mark.parametrize("way", ["fit", "evaluate", "predict"])
+def test_what_does_not_fit_into_memory(way):
+    stage = keras_bsd.layers.SpikingStage([keras.layers.Dense(5), Enormous()], timesteps=2)
+    encoder = keras.Sequential(
+        [keras.Input((4,)), stage, keras_bsd.layers.Readout(keras.layers.Dense(3), "softmax")]
+    )
+    layers = [keras_bsd.layers.SpikingDense(5, timesteps=2), keras_bsd.layers.Readout(keras.layers.Dense(4))]
+    model = keras_bsd.BSDModel(encoder, keras.Sequential([keras.Input((3,)), *layers]))
+    model.compile()
+    weights = [ops.convert_to_numpy(weight) for weight in model.trainable_weights]
+    x, y = np.ones((6, 4), "float32"), np.arange(6) % 3
+    with pytest.raises(
+        MemoryError, match=r"must fit into memory\. Received: (.|\s)* Use a smaller `batch_size`"
+    ):
+        getattr(model, way)(*((x,) if way == "predict" else (x, y)), verbose=0)
+    for before, after in zip(weights, model.trainable_weights, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(after), before)
