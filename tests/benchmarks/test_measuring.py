@@ -106,6 +106,43 @@ def test_windows_of_time(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="only TensorFlow leaves XLA out")
+def test_compilation(tmp_path):
+    path = tmp_path / "compilation.md"
+    flags = ["--networks=digits", "--batch_sizes=64", "--repeats=1"]
+    done = run("measure_compilation", *flags, f"--output={path}")
+    assert done.returncode == 0, done.stderr
+    _, _, row = done.stdout.splitlines()
+    name, size, *times, pays, chosen = (cell.strip() for cell in row.strip("|").split("|"))
+    assert (name, size) == ("digits", "64")
+    assert all(float(time) > 0 for time in times)
+    assert pays == "never" or int(pays) > 0
+    assert int(chosen) == 1065  # 1500 / (1 + 64 * 128 / 20,000)
+    assert "# When XLA pays on TensorFlow and a CPU" in path.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs JAX")
+def test_scaling(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.measure_scaling", "--quantities=devices,stages", "--longest=2"]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        [*command, "--repeats=1", f"--output_dir={tmp_path}"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:6]]
+    assert [row[:2] for row in rows] == [["devices", "1"], ["devices", "2"], ["stages", "1"], ["stages", "2"]]
+    assert [row[-1] for row in rows[::2]] == ["1.00", "1.00"]
+    assert all(float(value) > 0 for row in rows for value in row[2:])
+    assert "# How training scales" in (tmp_path / "scaling.md").read_text()
+    assert "</svg>" in (tmp_path / "scaling.svg").read_text()
+
+
+@pytest.mark.slow
 def test_callbacks(tmp_path):
     path = tmp_path / "callbacks.md"
     done = run("measure_callbacks", "--samples=128", "--batch_size=64", "--epochs=2", f"--output={path}")
