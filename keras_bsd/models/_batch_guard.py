@@ -210,6 +210,8 @@ def explained_memory(way):
     """Raise a MemoryError with the remedy where the backend can allocate no more memory in one of `WAYS`."""
     try:
         yield
+    except MemoryError:  # has been explained
+        raise
     except Exception as error:
         if not _backend.is_out_of_memory(error):
             raise

@@ -21,6 +21,7 @@ class GuardedModel(keras.Model):
     train_function: Any
     test_function: Any
     predict_function: Any
+    _chooses_xla = False  # whether `compile` leaves the choice
 
     @property
     def stimulus_range(self) -> tuple[float, float] | None:

@@ -13,7 +13,7 @@ from keras import ops
 from keras_bsd import _rules
 from keras_bsd._state_scope import is_single_step
 from keras_bsd.layers._readout import Readout
-from keras_bsd.layers._stage import SpikingStage, walk
+from keras_bsd.layers._stage import SpikingStage, repeated_stages, walk
 from keras_bsd.layers._time_loop import holding, is_at_once
 
 
@@ -39,7 +39,7 @@ def steps_to_split(network, inputs, training):
     """Return the number of time steps if they are run in windows, or None if all at once.
 
     All at once run few time steps, and networks in which a window could not stand for itself: those with layers
-    that could mix time steps, or with losses that a layer adds at each call.
+    that could mix time steps, with losses that a layer adds at each call, or with a stage that is called twice.
 
     Args:
         network: Keras model.
@@ -53,7 +53,7 @@ def steps_to_split(network, inputs, training):
     steps = max(held) if held else inputs.shape[1]
     if not isinstance(steps, int) or steps < (windows_of(network).least if training else LEAST_INFERRED):
         return None
-    return steps if all(map(_keeps_steps_apart, layers)) else None
+    return steps if all(map(_keeps_steps_apart, layers)) and not repeated_stages(network) else None
 
 
 def _keeps_steps_apart(layer):

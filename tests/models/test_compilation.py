@@ -150,3 +150,9 @@ def test_the_choice_is_saved(options, tmp_path, pays_at_once):
     assert saved == model.get_compile_config()["jit_compile"] == options.get("jit_compile", "auto")
     loaded.fit(*pairs.samples(model, 6), verbose=0)
     assert loaded.jit_compile is model.jit_compile
+
+
+def test_fit_needs_compile():
+    model = pairs.small_pair()
+    with pytest.raises(ValueError, match="compile"):
+        model.fit(*pairs.samples(model, 6), verbose=0)

@@ -137,7 +137,13 @@ def over_time(layer):
 
 
 REGULARIZED = keras.layers.Dense(3, activity_regularizer="l2")
+def called_twice():
+    spikes, stage = keras.Input((40, 4)), SpikingDense(4)
+    return keras.Model(spikes, Readout(keras.layers.Dense(2))(stage(stage(spikes))))
+
+
 NOT_SPLIT = {
+    "a stage that is called twice": called_twice,
     "few steps": lambda: chain(keras.Input((4,)), SpikingDense(3, timesteps=32)),
     "few steps of maps": lambda: chain(keras.Input((4, 4, 1)), SpikingConv2D(3, timesteps=7)),
     "unknown steps": lambda: chain(keras.Input((None, 4)), SpikingDense(3)),
