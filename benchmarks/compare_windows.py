@@ -23,8 +23,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list("networks", ["dense", "conv"], "dense, conv.")
 flags.DEFINE_string("dataset", "digits", "digits, or an image data set of TensorFlow Datasets.")
 flags.DEFINE_string("data_dir", None, "Folder of the prepared data set.")
-flags.DEFINE_integer("samples", None, "Training images (default: all).", lower_bound=1)
+flags.DEFINE_integer("samples", None, "Training and test images, each (default: all).", lower_bound=1)
 flags.DEFINE_list("windows", ["0", "8", "4", "2"], "Timesteps of a window; 0 for all at once.")
+flags.DEFINE_bool("large", False, "Networks of the applications' default sizes in place of small ones.")
 flags.DEFINE_integer("timesteps", 64, "Timesteps.", lower_bound=2)
 flags.DEFINE_integer("epochs", 12, "Epochs.", lower_bound=2)
 flags.DEFINE_integer("batch_size", 64, "Samples per batch.", lower_bound=1)
@@ -43,7 +44,7 @@ def train(network, window, seed, data):
     _windows.OF_MAPS = _windows.OF_VECTORS = _windows.Windows(window, least=window + 1 if window else math.inf)
     keras.utils.set_random_seed(seed)
     builder, sizes = NETWORKS[network]
-    pair = builder(x.shape[1:], 10, timesteps=FLAGS.timesteps, **sizes)
+    pair = builder(x.shape[1:], 10, timesteps=FLAGS.timesteps, **({} if FLAGS.large else sizes))
     count = len(x) // FLAGS.batch_size * FLAGS.batch_size  # full batches: another size would be compiled again
     schedule = keras.optimizers.schedules.CosineDecay(6e-3, FLAGS.epochs * count // FLAGS.batch_size)
     pair.compile(keras.optimizers.AdamW(schedule), metrics=["accuracy"])
@@ -58,8 +59,8 @@ def train(network, window, seed, data):
 
 def rows():
     """Yield the table's rows: for each network accuracies and times, with a column for each window."""
-    (x, y), test = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
-    data = (x[: FLAGS.samples], y[: FLAGS.samples]), test
+    splits = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    data = [[array[: FLAGS.samples] for array in split] for split in splits]
     for network in FLAGS.networks:
         accuracies, times = [], []
         for window in map(int, FLAGS.windows):

@@ -137,6 +137,8 @@ def over_time(layer):
 
 
 REGULARIZED = keras.layers.Dense(3, activity_regularizer="l2")
+
+
 def called_twice():
     spikes, stage = keras.Input((40, 4)), SpikingDense(4)
     return keras.Model(spikes, Readout(keras.layers.Dense(2))(stage(stage(spikes))))
