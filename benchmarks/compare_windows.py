@@ -23,7 +23,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_list("networks", ["dense", "conv"], "dense, conv.")
 flags.DEFINE_string("dataset", "digits", "digits, or an image data set of TensorFlow Datasets.")
 flags.DEFINE_string("data_dir", None, "Folder of the prepared data set.")
-flags.DEFINE_integer("samples", None, "Training and test images, each (default: all).", lower_bound=1)
+flags.DEFINE_integer("samples", None, "Training images (default: all).", lower_bound=1)
+flags.DEFINE_integer("test_samples", None, "Test images (default: all).", lower_bound=1)
 flags.DEFINE_list("windows", ["0", "8", "4", "2"], "Timesteps of a window; 0 for all at once.")
 flags.DEFINE_bool("large", False, "Networks of the applications' default sizes in place of small ones.")
 flags.DEFINE_integer("timesteps", 64, "Timesteps.", lower_bound=2)
@@ -41,26 +42,35 @@ NETWORKS = {
 def train(network, window, seed, data):
     """Return the test accuracy of a network trained in windows of this length, and the seconds of each step."""
     (x, y), test = data
-    _windows.OF_MAPS = _windows.OF_VECTORS = _windows.Windows(window, least=window + 1 if window else math.inf)
+    windows = (
+        _windows.Windows(window, least=window + 1) if window else _windows.OF_MAPS._replace(least=math.inf)
+    )
+    _windows.OF_MAPS = _windows.OF_VECTORS = windows
     keras.utils.set_random_seed(seed)
     builder, sizes = NETWORKS[network]
     pair = builder(x.shape[1:], 10, timesteps=FLAGS.timesteps, **({} if FLAGS.large else sizes))
     count = len(x) // FLAGS.batch_size * FLAGS.batch_size  # full batches: another size would be compiled again
     schedule = keras.optimizers.schedules.CosineDecay(6e-3, FLAGS.epochs * count // FLAGS.batch_size)
     pair.compile(keras.optimizers.AdamW(schedule), metrics=["accuracy"])
-    callbacks, lengths = (
-        [keras_bsd.callbacks.EpochSeconds()],
-        {"batch_size": FLAGS.batch_size, "epochs": FLAGS.epochs},
-    )
-    history = pair.fit(x[:count], y[:count], **lengths, callbacks=callbacks, verbose=0).history
+    history = pair.fit(
+        x[:count],
+        y[:count],
+        batch_size=FLAGS.batch_size,
+        epochs=FLAGS.epochs,
+        callbacks=[keras_bsd.callbacks.EpochSeconds()],
+        verbose=0,
+    ).history
     seconds = [epoch / (count // FLAGS.batch_size) for epoch in history["seconds"][1:]]
     return pair.evaluate(*test, batch_size=40, verbose=0, return_dict=True)["accuracy"], seconds
 
 
 def rows():
     """Yield the table's rows: for each network accuracies and times, with a column for each window."""
-    splits = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
-    data = [[array[: FLAGS.samples] for array in split] for split in splits]
+    (x, y), (x_test, y_test) = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
+    data = (
+        (x[: FLAGS.samples], y[: FLAGS.samples]),
+        (x_test[: FLAGS.test_samples], y_test[: FLAGS.test_samples]),
+    )
     for network in FLAGS.networks:
         accuracies, times = [], []
         for window in map(int, FLAGS.windows):
