@@ -20,8 +20,7 @@ from keras_bsd._backend.custom_gradient import custom_gradient
 from keras_bsd._types import Config, Function, Tensor
 
 
-def step(distance: Tensor) -> Tensor:
-    """Return spikes for `distance = membrane - threshold`, through which no gradient passes."""
+def _step(distance):
     return ops.cast(distance >= 0, distance.dtype)
 
 
@@ -54,8 +53,12 @@ class Surrogate:
         """Return the surrogate of d spike / d membrane, elementwise, for `distance = membrane - threshold`."""
         raise NotImplementedError
 
+    def spikes(self, distance: Tensor) -> Tensor:
+        """Return the spikes of a call, through which no gradient passes."""
+        return _step(distance)
+
     def __call__(self, distance: Tensor) -> Tensor:
-        spike = custom_gradient(step, self._backward)
+        spike = custom_gradient(_step, self._backward)
         return spike(ops.convert_to_tensor(distance))
 
     def _backward(self, upstream, distance):

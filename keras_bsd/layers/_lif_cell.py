@@ -182,7 +182,7 @@ class SpikingLIFCell(keras.layers.Layer):
         states, carried = states[:count], states[count:]
         membrane = self.charge(inputs, states)
         distance, able = membrane - self.threshold, self._able_to_spike(states)
-        spikes, slope = (able(x) for x in (surrogates.step(distance), self.surrogate.derivative(distance)))
+        spikes, slope = able(self.surrogate.spikes(distance)), able(self.surrogate.derivative(distance))
         new_states = self._settle(membrane, spikes, states)
         tangents, sums = [], []
         # Nothing is added that is zero, nor multiplied by one: backends that do not compile would compute it.
