@@ -1,4 +1,4 @@
-"""Add pages from outside `docs/` to the site, and rewrite links, which are relative to the repository."""
+"""Add pages and plots from outside `docs/` to the site, and rewrite links, which are relative to the repository."""
 
 import pathlib
 import posixpath
@@ -7,7 +7,7 @@ import re
 from mkdocs.structure.files import File
 
 ROOT = pathlib.Path(__file__).parents[1]
-ADDED = ["BUILD_NOTES.md", "benchmarks/README.md", "benchmarks/results/*.md"]
+ADDED = ["BUILD_NOTES.md", "benchmarks/README.md", "benchmarks/results/*.md", "benchmarks/results/*.svg"]
 LINK = re.compile(r"(?<=\]\()((?:\.\./)*[\w./-]+\.md)(?=[)#])")
 
 
