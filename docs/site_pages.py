@@ -1,4 +1,4 @@
-"""Add pages and plots from outside `docs/` to the site, and rewrite links, which are relative to the repository."""
+"""Add pages and plots from outside `docs/` to the site, and rewrite links, relative to the repository."""
 
 import pathlib
 import posixpath
