@@ -24,7 +24,7 @@ class Windows(NamedTuple):
     least: int  # time steps of the shortest training that is split
 
 
-OF_MAPS = Windows(4, least=8)  # most of the memory; short windows stay in the processor's cache
+OF_MAPS = Windows(4, least=8)  # maps are most of the memory
 OF_VECTORS = Windows(16, least=33)  # each window costs as many operations of little work
 LEAST_INFERRED = 33
 
