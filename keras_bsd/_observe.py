@@ -98,29 +98,31 @@ def run_with_membranes(network, inputs, stages):
     """Run a network at inference, with unrolled time loops, and record spikes and membranes of `stages`.
 
     Returns:
-        Two dicts by the name of each stage: spikes, and membranes before the reset, both `(batch, time, ...)`,
-        with the time steps of elements one after another.
+        Three dicts by the name of each stage: spikes, and membranes before the reset and their distances from
+        the threshold, all `(batch, time, ...)`, with the time steps of elements one after another.
 
     Raises:
         ValueError: a stage is called twice.
     """
     charges, names = {stage.neuron.cell: [] for stage in stages}, stage_names(network)
-    spikes, membranes = {}, {}
+    spikes, membranes, distances = {}, {}, {}
 
     def record(layer, arguments, outputs):
         if layer in charges:
-            charges[layer].append(layer.charge(*arguments[:2]))
+            charged = layer.charge(*arguments[:2])
+            charges[layer].append((charged[0], layer.distance(charged)))
             return outputs
         _check_first_call(layer, spikes, network)
         spikes[layer] = join_time_steps(layer, outputs)
         steps = charges[layer.neuron.cell][-spikes[layer].shape[1] :]  # stages may share their neuron
-        membranes[layer] = ops.stack(steps, axis=1)
+        membranes[layer], distances[layer] = (ops.stack(values, axis=1) for values in zip(*steps, strict=True))
         return outputs
 
     with unrolled(), observe([*charges, *stages], record):
         network.call(inputs, training=False)
     return tuple(
-        {names[stage]: values for stage, values in by_stage.items()} for by_stage in (spikes, membranes)
+        {names[stage]: values for stage, values in by_stage.items()}
+        for by_stage in (spikes, membranes, distances)
     )
 
 

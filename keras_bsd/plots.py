@@ -127,7 +127,7 @@ def spike_raster(spikes: Mapping[str, Array], neurons: int = 40, axis: Axes | No
 def membranes(
     traces: Array,
     spikes: Array,
-    threshold: float,
+    threshold: float | Array,
     neurons: Sequence[int] = (0, 1, 2),
     axis: Axes | None = None,
 ) -> Figure:
@@ -136,7 +136,7 @@ def membranes(
     Args:
         traces: membranes of one sample before reset, `(time, ...)`; see `keras_bsd.audit.membranes`.
         spikes: spikes of the same neurons, `(time, ...)`.
-        threshold: float, the neurons' threshold.
+        threshold: float, the neurons' threshold, or an array `(time, ...)` of the threshold of each.
         neurons: indices into the flattened neurons.
         axis: matplotlib axis.
 
@@ -149,13 +149,16 @@ def membranes(
             f"Received: shapes {np.shape(traces)} and {np.shape(spikes)}"
         )
     ax = _axis_or_new(axis)
-    drawn, fired = (np.reshape(values, (len(values), -1))[:, list(neurons)] for values in (traces, spikes))
+    drawn, fired, thresholds = (
+        np.reshape(values, (len(values), -1))[:, list(neurons)]
+        for values in (traces, spikes, np.broadcast_to(threshold, np.shape(traces)))
+    )
     time = np.arange(1, len(drawn) + 1)
-    distance = 1.2 * max(np.ptp(drawn), threshold)
-    for i, (trace, marks) in enumerate(zip(drawn.T, fired.T, strict=True)):
+    distance = 1.2 * max(np.ptp(drawn), thresholds.max())
+    for i, (trace, marks, level) in enumerate(zip(drawn.T, fired.T, thresholds.T, strict=True)):
         base = i * distance
         ax.plot(time, base + trace, marker=".", color=f"C{i}")
-        ax.axhline(base + threshold, linestyle=":", color=f"C{i}")
+        ax.plot(time, base + level, linestyle=":", color=f"C{i}")
         ax.scatter(time[marks > 0], (base + trace)[marks > 0], marker="*", color="k", zorder=3)
     ax.set(xlabel="time step", ylabel="membrane before reset", xticks=time)
     ax.set_yticks(np.arange(len(neurons)) * distance, [f"neuron {neuron}" for neuron in neurons])

@@ -10,6 +10,7 @@ from keras_bsd import _checks
 from keras_bsd._types import Config, Path, Shape
 from keras_bsd.applications._builders import from_weights, load_weights, neuron_factory, required_shape, sizes
 from keras_bsd.layers._dense import SpikingDense
+from keras_bsd.layers._neurons import Neuron
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage
 from keras_bsd.models._autoencoder import BSDAutoencoder
@@ -27,7 +28,7 @@ def SpikingAutoencoder(
     concepts: int = 10,
     components: int = 1,
     weights: Path | None = None,
-    neuron: Config | None = None,
+    neuron: Config | Neuron | None = None,
     name: str = "spiking_autoencoder",
     **kwargs: Any,
 ) -> BSDAutoencoder:
@@ -49,7 +50,8 @@ def SpikingAutoencoder(
         weights: name of a preset (`list_presets` prints them), path of a preset's `.json` record, path of a
             `.keras` file that such a pair has saved, or of a `.weights.h5` file, or `None` for random weights.
             A preset and a `.keras` file provide the arguments above; those passed beside them must be equal.
-        neuron: dict of `SpikingLIF` arguments, or `None` for its defaults.
+        neuron: dict of `SpikingLIF` arguments, a `SpikingCell` or `SpikingNeurons`, of which each stage gets a
+            copy, or `None` for the defaults of `SpikingLIF`.
         name: name of the model.
         **kwargs: further arguments of `keras_bsd.BSDAutoencoder`. Its `stimulus_range` is `(0, 1)` by default
             here.

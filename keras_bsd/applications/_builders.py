@@ -20,7 +20,8 @@ from keras_bsd._types import Config, Function, Model, Path, Shape
 from keras_bsd.applications import _presets
 from keras_bsd.encoding import OneHotEncoder
 from keras_bsd.layers._base import Stage
-from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._neurons import Neuron, SpikingLIF, SpikingNeurons
+from keras_bsd.layers._spiking_cell import SpikingCell
 from keras_bsd.layers._standardization import CausalStandardization
 from keras_bsd.models._saved_pair import Application, SavedPair
 from keras_bsd.models._weights_file import complete
@@ -159,8 +160,7 @@ def _equal(name, first, second):
 
 
 def _neuron_settings(neuron):
-    config = neuron_factory(neuron)().get_config()
-    return {key: value for key, value in config.items() if key not in ("name", "trainable", "dtype")}
+    return _neuron_arguments(neuron_factory(neuron)())
 
 
 def _call(application, arguments):
@@ -181,6 +181,8 @@ def _remembered(passed, signature):
 
 
 def _plain(value):
+    if isinstance(value, keras.initializers.Initializer):
+        return keras.initializers.serialize(value)
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
@@ -284,19 +286,38 @@ def sizes(
     return tuple(_checks.integer(name, size, low=1) for size in values)
 
 
-def neuron_factory(neuron: Config | SpikingLIF | None) -> Function:
-    """Return a function that makes new neurons from a dict of `SpikingLIF` arguments, or by its defaults."""
-    return functools.partial(SpikingLIF, **_neuron_arguments(neuron))
+def neuron_factory(neuron: Config | Neuron | None) -> Function:
+    """Return a function that makes new neurons.
+
+    Args:
+        neuron: dict of `SpikingLIF` arguments; a `SpikingCell` or `SpikingNeurons`, of which copies are made,
+            or their serialised form; or None for the defaults of `SpikingLIF`.
+    """
+    arguments = _neuron_arguments(neuron)
+    if "class_name" in arguments:
+        return functools.partial(keras.saving.deserialize_keras_object, arguments)
+    return functools.partial(SpikingLIF, **arguments)
 
 
 def _neuron_arguments(neuron):
-    if isinstance(neuron, SpikingLIF):
-        config = neuron.get_config()
-        return {key: value for key, value in config.items() if key not in ("name", "trainable", "dtype")}
+    """Return neurons as a dict: the arguments of a `SpikingLIF`, or the serialised form of any others."""
+    if type(neuron) is SpikingLIF:
+        return _without_names(neuron.get_config())
+    if isinstance(neuron, SpikingCell | SpikingNeurons):
+        serialized = keras.saving.serialize_keras_object(neuron)
+        serialized = {key: value for key, value in serialized.items() if key != "build_config"}
+        return {**serialized, "config": _without_names(serialized["config"])}
     known = [name for name in inspect.signature(SpikingLIF).parameters if name != "kwargs"]
-    if not isinstance(neuron, dict | types.NoneType) or not {*(neuron or {})} <= {*known, "dtype", "trainable"}:
+    is_dict = isinstance(neuron, dict | types.NoneType)
+    if not is_dict or not (
+        "class_name" in (neuron or {}) or {*(neuron or {})} <= {*known, "dtype", "trainable"}
+    ):
         raise ValueError(
-            f"`neuron` must be a dict of arguments of SpikingLIF ({', '.join(known)}), or None. "
-            f"Received: neuron={neuron!r}"
+            f"`neuron` must be a dict of arguments of SpikingLIF ({', '.join(known)}), a SpikingCell or "
+            f"SpikingNeurons, or None. Received: neuron={neuron!r}"
         )
     return dict(neuron or {})
+
+
+def _without_names(config):
+    return {key: value for key, value in config.items() if key not in ("name", "trainable", "dtype")}

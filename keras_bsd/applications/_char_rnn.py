@@ -10,6 +10,7 @@ from keras_bsd.applications._builders import from_weights, load_weights, neuron_
 from keras_bsd.applications._character_model import CharacterModel
 from keras_bsd.applications._sequences import dense_decoder, recurrent_stages
 from keras_bsd.encoding import OneHotEncoder
+from keras_bsd.layers._neurons import Neuron
 from keras_bsd.layers._readout import SequenceReadout
 from keras_bsd.losses._info_nce import InfoNCE
 
@@ -21,7 +22,7 @@ def SpikingCharRNN(
     delays: int = 8,
     timesteps: int = 4,
     weights: Path | None = None,
-    neuron: Config | None = None,
+    neuron: Config | Neuron | None = None,
     name: str = "spiking_char_rnn",
     **kwargs: Any,
 ) -> CharacterModel:

@@ -10,6 +10,7 @@ from keras_bsd._types import Config, Model, Path, Shape, Tensor
 from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
 from keras_bsd.applications._recognition import build_classifier, image_tensor, of_maps, pool_spikes
 from keras_bsd.layers._conv import SpikingConv2D
+from keras_bsd.layers._neurons import Neuron
 from keras_bsd.models._pair import BSDModel
 
 
@@ -23,7 +24,7 @@ def SpikingConvNet(
     include_top: bool = True,
     input_tensor: Tensor | None = None,
     weights: Path | None = None,
-    neuron: Config | None = None,
+    neuron: Config | Neuron | None = None,
     name: str = "spiking_conv_net",
     *,
     skips: Literal["dense"] | None = None,

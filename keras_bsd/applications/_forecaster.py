@@ -9,6 +9,7 @@ from keras_bsd import _checks
 from keras_bsd._types import Config, Path
 from keras_bsd.applications._builders import from_weights, load_weights, neuron_factory, required
 from keras_bsd.applications._sequences import dense_decoder, recurrent_stages
+from keras_bsd.layers._neurons import Neuron
 from keras_bsd.layers._readout import SequenceReadout
 from keras_bsd.layers._standardization import CausalStandardization, Destandardize
 from keras_bsd.losses._similarity_matching import SimilarityMatching
@@ -25,7 +26,7 @@ def SpikingForecaster(
     timesteps: int = 4,
     normalization: Literal["instance", "none"] | None = "instance",
     weights: Path | None = None,
-    neuron: Config | None = None,
+    neuron: Config | Neuron | None = None,
     name: str = "spiking_forecaster",
     **kwargs: Any,
 ) -> BSDForecastModel:
@@ -46,7 +47,8 @@ def SpikingForecaster(
         weights: name of a preset (`list_presets` prints them), path of a preset's `.json` record, path of a
             `.keras` file that such a pair has saved, or of a `.weights.h5` file, or `None` for random weights.
             A preset and a `.keras` file provide the arguments above; those passed beside them must be equal.
-        neuron: dict of `SpikingLIF` arguments, or `None` for its defaults.
+        neuron: dict of `SpikingLIF` arguments, a `SpikingCell` or `SpikingNeurons`, of which each stage gets a
+            copy, or `None` for the defaults of `SpikingLIF`.
         name: name of the model.
         **kwargs: further arguments of `keras_bsd.BSDForecastModel`. Its `layer_loss` is
             `SimilarityMatching(pair_weight=0, own_weight=0, kernel="gaussian")` by default here.

@@ -8,6 +8,7 @@ from keras_bsd._types import Config, Model, Path, Shape, Tensor
 from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
 from keras_bsd.applications._recognition import build_classifier, stimulus_tensor
 from keras_bsd.layers._dense import SpikingDense
+from keras_bsd.layers._neurons import Neuron
 from keras_bsd.models._pair import BSDModel
 
 
@@ -20,7 +21,7 @@ def SpikingMLP(
     include_top: bool = True,
     input_tensor: Tensor | None = None,
     weights: Path | None = None,
-    neuron: Config | None = None,
+    neuron: Config | Neuron | None = None,
     name: str = "spiking_mlp",
     *,
     decoder: Config | None = None,
@@ -42,7 +43,8 @@ def SpikingMLP(
         weights: name of a preset (`list_presets` prints them), path of a preset's `.json` record, path of a
             `.keras` file that such a pair has saved, or of a `.weights.h5` file, or `None` for random weights.
             A preset and a `.keras` file provide the arguments above; those passed beside them must be equal.
-        neuron: dict of `SpikingLIF` arguments, or `None` for its defaults.
+        neuron: dict of `SpikingLIF` arguments, a `SpikingCell` or `SpikingNeurons`, of which each stage gets a
+            copy, or `None` for the defaults of `SpikingLIF`.
         name: name of the model.
         decoder: dict of further arguments of `keras_bsd.mirror`, which builds the decoder (default: its
             defaults; with `teacher_signal="rate"` those of version 0.1, a chain of stages).

@@ -8,7 +8,7 @@ from keras_bsd import _checks
 from keras_bsd._observe import SpikeRecorder, arrays, run_with_membranes
 from keras_bsd._types import Array, ArrayLike, Model
 from keras_bsd.audit._networks import checked_network
-from keras_bsd.layers import SpikingStage, flatten_stages
+from keras_bsd.layers import SpikingCell, SpikingStage, flatten_stages
 from keras_bsd.layers._stage import stage_names
 from keras_bsd.models._data_checks import checked_stimuli
 
@@ -47,8 +47,9 @@ def membranes(network: Model, stage: str, x: ArrayLike) -> dict[str, Any]:
         x: stimuli `(samples, ...)`, or a decoder's concepts.
 
     Returns:
-        Dict of NumPy arrays `membranes` and `spikes`, both `(samples, time, ...)`, and of the float
-        `threshold`. The time steps of a sequence's elements follow each other.
+        Dict of NumPy arrays `membranes` and `spikes`, both `(samples, time, ...)`, and of `threshold`: a float,
+        or for neurons with thresholds of their own or an adaptive one an array `(samples, time, ...)`. The time
+        steps of a sequence's elements follow each other.
 
     Raises:
         ValueError: the network is not built or has no such stage, or `x` is not finite or has another shape.
@@ -65,6 +66,13 @@ def membranes(network: Model, stage: str, x: ArrayLike) -> dict[str, Any]:
     stages = {names[known]: known for known in flatten_stages(encoder, SpikingStage)}
     observed = stages[_checks.one_of("stage", stage, tuple(stages))]
     stimuli = ops.convert_to_tensor(checked_stimuli(network, x).astype("float32"))
-    fired, traces = (by_stage[stage] for by_stage in run_with_membranes(encoder, stimuli, [observed]))
-    traces, fired, threshold = arrays([traces, fired, observed.neuron.cell.threshold])
-    return {"membranes": traces, "spikes": fired, "threshold": float(threshold)}
+    recorded = run_with_membranes(encoder, stimuli, [observed])
+    fired, traces, distances = arrays([by_stage[stage] for by_stage in recorded])
+    cell = observed.neuron.cell
+    (threshold,) = arrays([cell.threshold])
+    varies = threshold.ndim or type(cell).threshold_shift is not SpikingCell.threshold_shift
+    return {
+        "membranes": traces,
+        "spikes": fired,
+        "threshold": traces - distances if varies else float(threshold),
+    }

@@ -17,7 +17,7 @@ from keras_bsd.layers import (
     SequenceReadout,
     SpikingConv2D,
     SpikingDense,
-    SpikingLIF,
+    SpikingNeurons,
     SpikingRecurrent,
     SpikingResidualConv2D,
     SpikingStage,
@@ -53,6 +53,8 @@ class LayerCost(NamedTuple):
     | layer normalisation (mean, variance; scale and shift) | 2 | 2 |
     | leaky membrane, threshold | 1 | 1 |
     | the same without leak (`beta=1`) or without memory (`beta=0`) | | 2 or 1 |
+    | synaptic current of `SpikingCuBaLIFCell` | 1 | |
+    | adaptation of `SpikingALIFCell`, threshold with its shift | 2 | |
     | soft reset | | 1 for each spike |
     | refractory neuron | | 1 |
     | maximum or sum of `k` | | k - 1 |
@@ -164,7 +166,7 @@ class Counter:
         if activation is not keras.activations.linear:
             self._unknown[layer] = f"its activation {keras.activations.serialize(activation)}"
         neurons = 0
-        if type(layer) is SpikingLIF:
+        if isinstance(layer, SpikingNeurons):
             neurons = math.prod(outputs.shape[2:])
             steps = outputs.size / self._batch / neurons
         total = self._totals.setdefault(layer, _Total(np.zeros(len(counted) + 1), steps, neurons))

@@ -17,7 +17,12 @@ from keras_bsd.layers import (
     Destandardize,
     Readout,
     SequenceReadout,
+    SpikingALIFCell,
+    SpikingCuBaLIFCell,
+    SpikingIFCell,
     SpikingLIF,
+    SpikingLIFCell,
+    SpikingNeurons,
     SpikingRecurrent,
 )
 from keras_bsd.layers._kinds import KERNEL_LAYERS, classes_with
@@ -27,7 +32,7 @@ class Call(NamedTuple):
     """One call of a layer on a batch."""
 
     layer: Layer
-    inputs: Array  # with a time axis for `SpikingLIF` and stages
+    inputs: Array  # with a time axis for `SpikingNeurons` and stages
     outputs: Array
     steps: float  # rows of `inputs` for each sample: its time steps
 
@@ -89,13 +94,32 @@ def _kernel(call):
 
 
 def _neuron(call):
+    """Count leaks and inputs, the comparison with the threshold, and resets; None for unknown cells."""
     cell, size = call.layer.cell, call.inputs.size
-    leaky = cell.trainable_leak or cell.beta not in (0.0, 1.0)
-    acs = size * (1 + (not leaky and cell.beta == 1.0) + (cell.refractory_steps > 0))
+    if type(cell) not in _LEAKS:
+        return None
+    macs, acs = (sum(counts) for counts in zip(*map(_leaky_sum, _LEAKS[type(cell)](cell)), strict=True))
+    macs += type(cell) is SpikingALIFCell  # the threshold with its shift
+    acs = size * (acs + 1 + (cell.refractory_steps > 0))
     if cell.reset == "soft":
         acs += float(call.outputs.sum(dtype="float64"))
     rectified = size / call.inputs.shape[1]
-    return Operations(size if leaky else 0, acs, 0, size, 0, rectified)
+    return Operations(macs * size, acs, 0, size, 0, rectified)
+
+
+def _leaky_sum(leak):
+    """Return the MACs and ACs of one time step of a state that leaks and adds its input."""
+    if isinstance(leak, float):  # otherwise it is a weight
+        return {0.0: (0, 0), 1.0: (0, 1)}.get(leak, (1, 0))
+    return 1, 0
+
+
+_LEAKS = {
+    SpikingIFCell: lambda cell: [1.0],
+    SpikingLIFCell: lambda cell: [cell.leak],
+    SpikingCuBaLIFCell: lambda cell: [cell.leak, cell.synaptic_leak],
+    SpikingALIFCell: lambda cell: [cell.leak, cell.adaptation_leak],
+}
 
 
 def _readout(call):
@@ -171,6 +195,7 @@ COUNTERS = {
     keras.layers.Rescaling: _elementwise(1, 0),
     keras.layers.ReLU: _elementwise(0, 1),
     SpikingLIF: _neuron,
+    SpikingNeurons: _neuron,
     Readout: _readout,
     SequenceReadout: _sequence_readout,
     SpikingRecurrent: _recurrent,

@@ -81,10 +81,5 @@ def run_with_margins(network, stimulus):
         neuron's membrane from its threshold, `(batch, ...)`.
     """
     stages = flatten_stages(network, SpikingStage)
-    spikes, membranes = run_with_membranes(network, stimulus, stages)
-    names = stage_names(network)
-    thresholds = {names[stage]: stage.neuron.cell.threshold for stage in stages}
-    margins = {
-        name: ops.min(ops.abs(membrane - thresholds[name]), axis=1) for name, membrane in membranes.items()
-    }
-    return spikes, margins
+    spikes, _, distances = run_with_membranes(network, stimulus, stages)
+    return spikes, {name: ops.min(ops.abs(distance), axis=1) for name, distance in distances.items()}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_bsd import _checks
+from keras_bsd._observe import arrays
 from keras_bsd._types import Model, Path
 from keras_bsd._version import __version__
 from keras_bsd.applications._presets import record
@@ -132,7 +133,7 @@ def _check_stateless(network):
         if stage.neuron.stateful:
             raise ValueError(
                 f"Layer '{stage.name}' cannot be exported: its neurons carry their state from call to call. "
-                "Received: SpikingLIF(stateful=True). Build the network with stateful=False; a file of "
+                "Received: neurons with stateful=True. Build the network with stateful=False; a file of "
                 "`streaming=True` has the states as inputs and outputs."
             )
 
@@ -153,8 +154,13 @@ def _neurons(network, length):
         return {}
     return {
         "timesteps": timesteps(network) or length,
-        "thresholds": {names[stage]: as_float(stage.neuron.cell.threshold) for stage in stages},
+        "thresholds": {names[stage]: _plain(stage.neuron.cell.threshold) for stage in stages},
     }
+
+
+def _plain(threshold):
+    """Return a threshold as a float, or as nested lists if neurons differ."""
+    return as_float(threshold) if not getattr(threshold, "shape", ()) else arrays(threshold)[0].tolist()
 
 
 def _stimulus_range(model):

@@ -9,7 +9,7 @@ from keras import ops
 from keras_bsd._state_scope import StateScope
 from keras_bsd.export import _network
 from keras_bsd.export._programs import Program, need_spikes, select_outputs
-from keras_bsd.layers import SpikingLIF, SpikingRecurrent, SpikingStage, Stage, flatten_stages
+from keras_bsd.layers import SpikingNeurons, SpikingRecurrent, SpikingStage, Stage, flatten_stages
 from keras_bsd.layers._stage import walk
 from keras_bsd.models._streamer import has_output_per_element, of_any_length
 
@@ -137,7 +137,7 @@ def _check_names(layers):
 def _check_equals_whole(model, program):
     """Raise unless the steps together compute the network's output."""
     others = [layer for layer in walk(model) if not isinstance(layer, (Stage, keras.layers.InputLayer))]
-    have_time = (isinstance(layer, (SpikingLIF, keras.layers.RNN)) for layer in others)
+    have_time = (isinstance(layer, (SpikingNeurons, keras.layers.RNN)) for layer in others)
     make_steps = (hasattr(layer, "timesteps") for layer in others)
     if any(have_time) or any(make_steps) or not _equals_whole(model, program):
         names = ", ".join(repr(layer.name) for layer in others)

@@ -11,8 +11,8 @@ from keras import ops
 
 from keras_bsd import _rules, _state_scope
 from keras_bsd._types import Config, Layer, Model, Shape, Tensor
-from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._masks import expand_like, masked
+from keras_bsd.layers._neurons import SpikingNeurons
 from keras_bsd.layers._quantization import quantized_layers, restore_quantization
 
 Targets = Literal["all", "last"]  # the elements of a sequence that have a target
@@ -78,7 +78,7 @@ class Stage(keras.layers.Layer):
         takes_elements: bool, whether inputs are sequences of elements that have time steps of their own.
 
     Raises:
-        ValueError: `synapse` holds something other than layers, or a `SpikingLIF`.
+        ValueError: `synapse` holds something other than layers, or `SpikingNeurons`.
 
     Example: a readout whose scores are the highest of any time step.
 
@@ -109,9 +109,9 @@ class Stage(keras.layers.Layer):
         super().__init__(**kwargs)
         layers = layer_list("synapse", synapse)
         for layer in layers:
-            if isinstance(layer, SpikingLIF):
+            if isinstance(layer, SpikingNeurons):
                 raise ValueError(
-                    "`synapse` must not hold a SpikingLIF, because it computes the currents of one time step. "
+                    "`synapse` must not hold neurons, because it computes the currents of one time step. "
                     f"Received: synapse with {layer!r}. Pass it as the `neuron` of a SpikingStage."
                 )
         self.synapse = keras.Sequential(layers, name="synapse")

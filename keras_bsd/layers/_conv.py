@@ -6,7 +6,7 @@ import keras
 
 from keras_bsd import _checks
 from keras_bsd._types import Layer
-from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._neurons import Neuron
 from keras_bsd.layers._normalization import Normalization
 from keras_bsd.layers._skip_conv import SkipConv2D
 from keras_bsd.layers._stage import ConfiguredStage
@@ -24,7 +24,7 @@ class SpikingConv2D(ConfiguredStage):
         kernel_size: positive int.
         pool_size: positive int; height and width are divided by it, rounded up.
         normalization: of the currents: `"batch"`, `"layer"` or `None`.
-        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
+        neuron: a `SpikingLIF`, other `SpikingNeurons` or a `SpikingCell` (default: `SpikingLIF()`).
         timesteps: for the first stage, see `SpikingStage`.
 
     Call arguments:
@@ -46,7 +46,7 @@ class SpikingConv2D(ConfiguredStage):
         kernel_size: int = 3,
         pool_size: int = 1,
         normalization: Normalization = "batch",
-        neuron: SpikingLIF | None = None,
+        neuron: Neuron | None = None,
         timesteps: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -85,7 +85,7 @@ class SpikingResidualConv2D(ConfiguredStage):
         skip_channels: positive int, the number of the input's last channels that come by the skip connection.
         kernel_size: positive int.
         normalization: of the currents: `"batch"`, `"layer"` or `None`.
-        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
+        neuron: a `SpikingLIF`, other `SpikingNeurons` or a `SpikingCell` (default: `SpikingLIF()`).
 
     Call arguments:
         inputs: spikes `(batch, time, height, width, channels)`. Returns spikes
@@ -107,7 +107,7 @@ class SpikingResidualConv2D(ConfiguredStage):
         skip_channels: int,
         kernel_size: int = 3,
         normalization: Normalization = "batch",
-        neuron: SpikingLIF | None = None,
+        neuron: Neuron | None = None,
         **kwargs: Any,
     ) -> None:
         convolution = SkipConv2D(

@@ -7,7 +7,7 @@ import keras
 from keras_bsd import _checks
 from keras_bsd._types import Layer
 from keras_bsd.layers._base import dense_to
-from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._neurons import Neuron
 from keras_bsd.layers._normalization import Normalization
 from keras_bsd.layers._stage import ConfiguredStage
 
@@ -19,7 +19,7 @@ class SpikingDense(ConfiguredStage):
     Args:
         units: positive int.
         normalization: of the currents: `"batch"`, `"layer"` or `None`.
-        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
+        neuron: a `SpikingLIF`, other `SpikingNeurons` or a `SpikingCell` (default: `SpikingLIF()`).
         timesteps: for the first stage, see `SpikingStage`.
 
     Call arguments:
@@ -39,7 +39,7 @@ class SpikingDense(ConfiguredStage):
         self,
         units: int,
         normalization: Normalization = "batch",
-        neuron: SpikingLIF | None = None,
+        neuron: Neuron | None = None,
         timesteps: int | None = None,
         **kwargs: Any,
     ) -> None:

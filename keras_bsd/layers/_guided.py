@@ -9,7 +9,7 @@ from keras import ops
 from keras_bsd import _checks
 from keras_bsd._types import Config, Function, Layer, Model, Shape, Tensor
 from keras_bsd.layers._base import Stage, apply_layers, layer_list
-from keras_bsd.layers._lif import SpikingLIF
+from keras_bsd.layers._neurons import Neuron
 from keras_bsd.layers._normalization import Normalization
 from keras_bsd.layers._stage import SpikingStage
 
@@ -48,7 +48,7 @@ class GuidedStage(SpikingStage):
         self,
         synapse: Layer | Sequence[Layer],
         guide: Layer | Sequence[Layer],
-        neuron: SpikingLIF | None = None,
+        neuron: Neuron | None = None,
         normalization: Normalization = None,
         **kwargs: Any,
     ) -> None:

@@ -10,8 +10,8 @@ from keras_bsd._backend.custom_gradient import with_value
 from keras_bsd._saving import rename_keys
 from keras_bsd._types import Config, Shape, Tensor
 from keras_bsd.layers._base import Stage, Targets
-from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._masks import active_mask, expand_like, gather, mask_of, take_last, unmasked_first
+from keras_bsd.layers._neurons import Neuron
 from keras_bsd.layers._stage import ConfiguredStage
 from keras_bsd.layers._time_loop import is_at_once, scan_over_time
 
@@ -43,7 +43,7 @@ class SpikingRecurrent(ConfiguredStage):
         feedback_gain: non-negative float, the gain of the orthogonal initial feedback weights. At 1 feedback
             may outweigh the input.
         normalization: of each element's currents: `"layer"` or `None`.
-        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
+        neuron: a `SpikingLIF`, other `SpikingNeurons` or a `SpikingCell` (default: `SpikingLIF()`).
 
     Call arguments:
         inputs: spikes `(batch, elements, time, features)`, or with `timesteps` stimuli
@@ -76,7 +76,7 @@ class SpikingRecurrent(ConfiguredStage):
         targets: Targets = "all",
         feedback_gain: float = 1.0,
         normalization: Literal["layer"] | None = "layer",
-        neuron: SpikingLIF | None = None,
+        neuron: Neuron | None = None,
         **kwargs: Any,
     ) -> None:
         self.units = _checks.integer("units", units, low=1)

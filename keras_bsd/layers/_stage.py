@@ -14,8 +14,8 @@ from keras_bsd._backend.custom_gradient import with_value
 from keras_bsd._types import Config, Function, Layer, Model, Shape, Tensor
 from keras_bsd.layers._base import Stage, apply_layers
 from keras_bsd.layers._kinds import count_leading_affine
-from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._masks import active_mask, expand_like, mean_over_time
+from keras_bsd.layers._neurons import Neuron, as_neurons
 from keras_bsd.layers._normalization import Normalization, normalization_layers
 from keras_bsd.layers._time_loop import hold
 
@@ -26,7 +26,7 @@ class SpikingStage(Stage):
 
     Args:
         synapse: a Keras layer or a list of them, applied to each time step separately.
-        neuron: a `SpikingLIF` (default: `SpikingLIF()`).
+        neuron: a `SpikingLIF`, other `SpikingNeurons` or a `SpikingCell` (default: `SpikingLIF()`).
         timesteps: positive int, for the first stage. The input is then a stimulus without a time axis, whose
             current is computed once and held for this many steps.
         normalization: `"batch"`, `"layer"` or `None`: normalise the currents after all other layers. `"batch"`
@@ -60,7 +60,7 @@ class SpikingStage(Stage):
     def __init__(
         self,
         synapse: Layer | Sequence[Layer],
-        neuron: SpikingLIF | None = None,
+        neuron: Neuron | None = None,
         timesteps: int | None = None,
         normalization: Normalization = None,
         **kwargs: Any,
@@ -70,12 +70,7 @@ class SpikingStage(Stage):
         super().__init__([*layers, *normalization_layers(normalization, dtype)], **kwargs)
         self.supports_masking = True
         self._affine_count = count_leading_affine(self.synapse.layers)
-        self.neuron = SpikingLIF(dtype=dtype) if neuron is None else neuron
-        if not isinstance(self.neuron, SpikingLIF) or self.neuron.return_state:
-            raise ValueError(
-                "`neuron` must be a SpikingLIF without `return_state`, since a stage outputs spikes alone. "
-                f"Received: neuron={neuron!r}. Layers with analogue outputs go into `synapse`."
-            )
+        self.neuron = as_neurons(neuron, dtype)
         self.timesteps = None if timesteps is None else _checks.integer("timesteps", timesteps, low=1)
 
     def _check_mask(self, mask):
@@ -120,14 +115,14 @@ class SpikingStage(Stage):
         neuron = self.neuron
         if neuron.built:  # by another stage
             shared = {
-                "a learned leak or threshold": neuron.cell.trainable_leak or neuron.cell.trainable_threshold,
+                "weights, such as a learned leak or threshold": bool(neuron.cell.weights),
                 "a state that it carries from call to call": neuron.stateful,
             }
             if any(shared.values()):
                 raise ValueError(
                     f"Stage '{self.name}' needs a `neuron` of its own. Received: neuron='{neuron.name}', which "
                     f"has been built before and has {next(what for what, holds in shared.items() if holds)}. "
-                    "Make a SpikingLIF for each stage, such as SpikingLIF.from_config(neuron.get_config())."
+                    "Make one for each stage, such as SpikingLIF.from_config(neuron.get_config())."
                 )
             self.neuron = neuron.__class__.from_config(neuron.get_config())
         self.neuron.build(shape)
@@ -158,7 +153,7 @@ class SpikingStage(Stage):
         if self.neuron.stateful:
             raise ValueError(
                 f"Stage '{self.name}' cannot process a single time step in a StateScope, since its stateful "
-                f"neuron carries the state itself. Received: neuron={self.neuron!r}. Pass a SpikingLIF without "
+                f"neuron carries the state itself. Received: neuron={self.neuron!r}. Pass neurons without "
                 "`stateful`."
             )
         return ops.expand_dims(super()._call_single_step(inputs, training), 1)

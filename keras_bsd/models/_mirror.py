@@ -8,7 +8,6 @@ import keras
 from keras_bsd import _checks
 from keras_bsd._types import Model
 from keras_bsd.layers._guided import GuidedStage
-from keras_bsd.layers._lif import SpikingLIF
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
 from keras_bsd.losses._reco import GRID, cell_of, groups_of
@@ -81,7 +80,7 @@ def mirror(
     for stage in reversed(spiking):
         synapse = _backward_synapse(above, stage.output_features)
         options = {
-            "neuron": SpikingLIF.from_config({**stage.neuron.get_config(), "stateful": False}),
+            "neuron": stage.neuron.from_config({**stage.neuron.get_config(), "stateful": False}),
             "normalization": normalization,
             "name": f"{names[stage]}_mirror",
         }

@@ -80,7 +80,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         teacher_signal: what the encoder's firing rates are compared with: `"current"`, the mean current of a
             decoder's stage, or `"rate"`, its firing rates, which few timesteps make coarse, as in the paper.
             Default: `"current"` if stages of the decoder receive the concept beside spikes (`GuidedStage`),
-            as those that `mirror` makes for classes, otherwise `"rate"`.
+            as those that `mirror` makes for classes, otherwise `"rate"`. The neurons of a decoder that
+            teaches by its currents are set to learn nothing, since a current depends on no leak or threshold.
         check_numerics: raise at any batch of a stream with NaN, infinity or an unknown class, before it changes
             a weight. Without it the first batch is checked; data in memory always is, as a whole. Every batch
             then passes through the host, which takes time.
@@ -138,6 +139,9 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         self.encoder, self.decoder = encoder, decoder
         self.encoder_stages, self.decoder_stages = paired_stages(encoder, decoder)
         self.teacher_signal = self._teacher_signal_of(teacher_signal)
+        if self.teacher_signal == "current":  # which depends on no leak and no threshold
+            for stage in self.decoder_stages:
+                stage.neuron.trainable = False
         self._check_ends()
         self.local_readout_weight = _checks.real("local_readout_weight", local_readout_weight, low=0.0)
         self.local_readout_depth = _checks.one_of("local_readout_depth", local_readout_depth, (1, 2))

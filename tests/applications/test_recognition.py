@@ -94,7 +94,7 @@ def test_arguments_reach_the_network(network):
     assert {train.shape[1] for train in model.spikes(np.zeros((2, 8, 8, 1))).values()} == {6}
     for stage in [*model.encoder_stages, *model.decoder_stages]:
         assert stage.neuron.cell.reset == "soft"
-        assert stage.neuron.cell.beta == pytest.approx(np.exp(-1 / 3))
+        assert stage.neuron.cell.leak == pytest.approx(np.exp(-1 / 3))
     assert len({id(stage.neuron) for stage in model.encoder_stages}) == len(model.encoder_stages)
 
 

@@ -77,7 +77,7 @@ def test_margins_by_an_independent_loop(name):
         states, distances, fired = cell.get_initial_state(9), [], []
         for t in range(stage.output.shape[1]):
             current = currents[:, 0 if stage.timesteps else t]
-            distances.append(ops.abs(cell.charge(current, states) - cell.threshold))
+            distances.append(ops.abs(cell.charge(current, states)[0] - cell.threshold))
             step, states = cell(current, states)
             fired.append(step)
         inputs = ops.stack(fired, axis=1)

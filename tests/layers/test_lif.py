@@ -54,8 +54,8 @@ def test_charge_by_hand():
     """Leak and input, before the reset: 0.5 u + I, and 0.5 u alone in a refractory step."""
     cell = SpikingLIFCell(2, beta=0.5, refractory_steps=2)
     membrane, remaining = ops.array([[0.4, 1.0]]), ops.array([[0.0, 1.0]])
-    charged = ops.convert_to_numpy(cell.charge(ops.array([[0.7, 0.7]]), [membrane, remaining]))
-    np.testing.assert_allclose(charged, [[0.9, 0.5]], rtol=1e-6)
+    (charged,) = cell.charge(ops.array([[0.7, 0.7]]), [membrane, remaining])
+    np.testing.assert_allclose(ops.convert_to_numpy(charged), [[0.9, 0.5]], rtol=1e-6)
     spikes, (after, remaining) = run(cell, ops.array([[0.7, 0.7]]), [membrane, remaining])
     np.testing.assert_array_equal(spikes, [[1, 0]])
     np.testing.assert_allclose(after, [[0, 0.5]], rtol=1e-6)
@@ -63,7 +63,7 @@ def test_charge_by_hand():
 
 
 def test_charge_without_refractory_steps_is_leak_and_input():
-    charged = SpikingLIFCell(1, beta=0.25).charge(ops.array([[-0.5]]), [ops.array([[2.0]])])
+    (charged,) = SpikingLIFCell(1, beta=0.25).charge(ops.array([[-0.5]]), [ops.array([[2.0]])])
     assert float(charged[0, 0]) == pytest.approx(0)
 
 
@@ -72,7 +72,7 @@ def test_a_membrane_at_its_threshold_spikes():
 
 
 def test_tau_is_a_time_constant():
-    assert SpikingLIF(tau=2.0).cell.beta == pytest.approx(np.exp(-0.5))
+    assert SpikingLIF(tau=2.0).cell.leak == pytest.approx(np.exp(-0.5))
 
 
 @pytest.mark.parametrize("detach_reset", [True, False])

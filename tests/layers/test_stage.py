@@ -259,11 +259,11 @@ def test_both_rules_update_the_same_statistics():
         (lambda: SpikingStage("dense"), "must be a Keras layer or a list of them. Received: 'd"),
         (
             lambda: SpikingStage(keras.layers.Dense(2), keras.layers.ReLU()),
-            "must be a SpikingLIF .*<ReLU",
+            "must be a SpikingLIF, .*<ReLU",
         ),
         (
             lambda: SpikingDense(2, neuron=SpikingLIF(return_state=True)),
-            "without `return_state`, since a stage outputs spikes alone",
+            "without `return_state`, since a stage",
         ),
         (lambda: SpikingDense(0), "`units` must be an integer of at least 1. Received: units=0"),
         (lambda: SpikingDense(4, timesteps=0), "Received: timesteps=0"),
@@ -276,7 +276,7 @@ def test_both_rules_update_the_same_statistics():
         (lambda: SpikingConv2D(4).build((None, 8, 8, 1)), "expected min_ndim=4, .* needs `timesteps`"),
         (
             lambda: SpikingStage([keras.layers.Dense(2), SpikingLIF()]),
-            "must not hold a SpikingLIF, .* as the `neuron` of a SpikingStage",
+            "must not hold neurons, .* as the `neuron` of a SpikingStage",
         ),
     ],
 )
@@ -297,21 +297,21 @@ def test_stages_may_be_given_one_neuron():
     )
     first, second = model.layers
     assert first.neuron is neuron
-    assert (second.neuron.cell.beta, second.neuron.cell.threshold) == (0.9, 0.3)
+    assert (second.neuron.cell.leak, second.neuron.cell.threshold) == (0.9, 0.3)
     assert model.predict(np.ones((2, 4)), verbose=0).shape == (2, 3, 5)
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"trainable_leak": True}, "a learned leak or threshold"),
-        ({"trainable_threshold": True}, "a learned leak or threshold"),
+        ({"trainable_leak": True}, "weights, such as a learned leak or threshold"),
+        ({"trainable_threshold": True}, "weights, such as a learned leak or threshold"),
         ({"stateful": True}, "a state that it carries from call to call"),
     ],
 )
 def test_neurons_with_variables_have_one_stage(arguments, reason):
     neuron = SpikingLIF(**arguments)
     stages = [SpikingDense(6, neuron=neuron, timesteps=3), SpikingDense(6, neuron=neuron, name="second")]
-    message = rf"Stage 'second' needs a `neuron` of its own. Received: .* has {reason}. Make a SpikingLIF"
+    message = rf"Stage 'second' needs a `neuron` of its own. Received: .* has {reason}. Make one for each stage"
     with pytest.raises(ValueError, match=message):
         keras.Sequential([keras.Input(batch_shape=(2, 4)), *stages])

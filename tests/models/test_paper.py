@@ -10,7 +10,7 @@ def test_arguments():
     assert (model.rule, model.codebook, model.negatives) == ("surrogate", False, "all")
     loss = model.layer_loss
     assert (loss.margin, loss.negative_weight, loss.centring) == (1.0, 0.6, None)
-    assert model.encoder_stages[0].neuron.cell.initial_threshold == 0.6
+    assert model.encoder_stages[0].neuron.cell.threshold == 0.6
 
 
 def test_layer_loss_by_hand():

@@ -352,7 +352,7 @@ def test_a_file_provides_the_arguments_of_every_builder(tmp_path):
 def test_a_file_provides_the_arguments(own):
     model = SpikingMLP(weights=own)
     assert model.encoder_stages[0].timesteps == 2
-    assert model.encoder_stages[1].neuron.cell.beta == 0.9
+    assert model.encoder_stages[1].neuron.cell.leak == 0.9
     assert_same(model, load_preset(own))
 
 

@@ -8,7 +8,15 @@ from keras import ops
 import keras_bsd
 from keras_bsd import _rules
 from keras_bsd._observe import observe
-from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingStage
+from keras_bsd.layers import (
+    Readout,
+    SpikingALIFCell,
+    SpikingConv2D,
+    SpikingCuBaLIFCell,
+    SpikingDense,
+    SpikingLIF,
+    SpikingStage,
+)
 from keras_bsd.models import _distillation, _windows
 
 PLAIN = {"normalization": None}
@@ -29,6 +37,14 @@ def learned():
     neuron = {"reset": "soft", "trainable_leak": True, "trainable_threshold": True}
     layers = [SpikingDense(8, timesteps=5, neuron=SpikingLIF(**neuron), **PLAIN)]
     return chain(keras.Input((4,)), *layers, SpikingDense(6, neuron=SpikingLIF(**neuron), **PLAIN))
+
+
+def of_other_neurons():
+    """Synaptic currents and adaptive thresholds, with leaks and thresholds that differ between neurons."""
+    learned = {"granularity": "neuron", "trainable_leak": True, "trainable_threshold": True}
+    first = SpikingDense(8, timesteps=5, neuron=SpikingCuBaLIFCell(refractory_steps=1, **learned), **PLAIN)
+    second = SpikingDense(6, neuron=SpikingALIFCell(reset="soft", **learned), **PLAIN)
+    return chain(keras.Input((4,)), first, second)
 
 
 def refractory():
@@ -59,9 +75,9 @@ def trained(encoder, **options):
     return {variable.path: ops.convert_to_numpy(variable) for variable in pair.weights}, history
 
 
-@pytest.mark.parametrize("make", [learned, refractory, maps])
+@pytest.mark.parametrize("make", [learned, of_other_neurons, refractory, maps])
 def test_equals_all_time_steps_at_once(make, short_windows, monkeypatch):
-    signal = "rate" if make is learned else "current"
+    signal = "rate" if make in (learned, of_other_neurons) else "current"
     results = []
     for split in (True, False):
         if not split:

@@ -1,4 +1,6 @@
-"""Leaky integrate-and-fire neurons over time."""
+"""Spiking neurons over time."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -9,23 +11,23 @@ from keras_bsd import _checks
 from keras_bsd._arrays import check_finite, known_values
 from keras_bsd._backend import with_batch_size
 from keras_bsd._types import Config, Function, Shape, Tensor
-from keras_bsd.layers._lif_cell import Reset, SpikingLIFCell, SurrogateLike
+from keras_bsd.layers._lif_cell import SpikingLIFCell
 from keras_bsd.layers._masks import mask_of
+from keras_bsd.layers._spiking_cell import Granularity, InitialValue, Reset, SpikingCell, SurrogateLike
 from keras_bsd.layers._time_loop import batch_size_at_rest, scan_over_time
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
-class SpikingLIF(keras.layers.Layer):
-    """Leaky integrate-and-fire neurons over time, from currents to spikes of the same shape.
+class SpikingNeurons(keras.layers.Layer):
+    """Spiking neurons over time, from currents to spikes of the same shape.
 
-    The dynamics, and the arguments not listed here, are those of `SpikingLIFCell`. The loop over up to 32 time
-    steps is unrolled; longer sequences, and those of unknown length, run in a loop of the backend.
+    The loop over up to 32 time steps is unrolled; longer sequences, and those of unknown length, run in a loop
+    of the backend.
 
     Args:
-        beta, tau, threshold, reset, refractory_steps, trainable_leak, trainable_threshold,
-            surrogate, detach_reset: see `SpikingLIFCell`.
-        return_state: bool, return the final state too: `(spikes, membrane)`, and the remaining refractory steps
-            if there are any.
+        cell: a `SpikingCell`, the dynamics of one time step.
+        return_state: bool, return the final state too: `(spikes, membrane, ...)`, in the order of the cell's
+            `state_names`.
         stateful: bool, carry the state from call to call, for streaming. Needs a fixed batch size;
             `reset_state()` returns to rest.
 
@@ -35,7 +37,7 @@ class SpikingLIF(keras.layers.Layer):
             `return_state` returns.
         mask: booleans `(batch, time)`; where it is false, neurons do not spike and their state does not change.
         linearize: bool, return the final state whatever `return_state`, and behind it the tangents and sums of
-            `SpikingLIFCell.linearize`, which `initial_state` may hold too. No gradient then passes through the
+            `SpikingCell.linearize`, which `initial_state` may hold too. No gradient then passes through the
             neurons.
         return_state: bool, in place of the argument of the layer.
             Returns spikes `(batch, time, ...)`, and the final state if `return_state`.
@@ -45,42 +47,21 @@ class SpikingLIF(keras.layers.Layer):
 
     Example:
 
-    >>> neurons = keras_bsd.layers.SpikingLIF(beta=0.5, threshold=0.6, reset="soft")
-    >>> spikes = neurons(ops.full((1, 5, 1), 0.5))  # the membrane: 0.5, 0.75, 0.575, 0.7875, 0.59375
-    >>> ops.convert_to_numpy(spikes)[0, :, 0].tolist()
-    [0.0, 1.0, 0.0, 1.0, 0.0]
+    >>> neurons = keras_bsd.layers.SpikingNeurons(keras_bsd.layers.SpikingCuBaLIFCell(beta=0.9))
+    >>> tuple(neurons(ops.ones((2, 10, 16))).shape)
+    (2, 10, 16)
     """
 
     def __init__(
-        self,
-        beta: float | None = None,
-        tau: float | None = None,
-        threshold: float = 0.6,
-        reset: Reset = "hard",
-        refractory_steps: int = 0,
-        trainable_leak: bool = False,
-        trainable_threshold: bool = False,
-        surrogate: SurrogateLike = "atan",
-        detach_reset: bool = True,
-        return_state: bool = False,
-        stateful: bool = False,
-        **kwargs: Any,
+        self, cell: SpikingCell, return_state: bool = False, stateful: bool = False, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
-        self.cell = SpikingLIFCell(
-            beta=beta,
-            tau=tau,
-            threshold=threshold,
-            reset=reset,
-            refractory_steps=refractory_steps,
-            trainable_leak=trainable_leak,
-            trainable_threshold=trainable_threshold,
-            surrogate=surrogate,
-            detach_reset=detach_reset,
-            trainable=self.trainable,
-            dtype=self.dtype_policy,
-            name="cell",
-        )
+        if not isinstance(cell, SpikingCell):
+            raise ValueError(
+                "`cell` must be a SpikingCell, such as SpikingLIFCell() or one of a class of your own. "
+                f"Received: cell={cell!r}"
+            )
+        super().__init__(**{"dtype": cell.dtype_policy, **kwargs})
+        self.cell = cell
         self.return_state = return_state
         self.stateful = stateful
         self.supports_masking = True
@@ -88,12 +69,13 @@ class SpikingLIF(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         _checks.require_time_axis(self.__class__.__name__, input_shape)
         batch_size, _, *features = input_shape
-        self.cell.build((batch_size, *features))
+        if not self.cell.built:
+            self.cell.build((batch_size, *features))
         if not self.stateful:
             return
         if batch_size is None:
             raise ValueError(
-                "A stateful SpikingLIF needs a fixed batch size. "
+                f"A stateful {self.__class__.__name__} needs a fixed batch size. "
                 f"Received: shape={tuple(input_shape)}. Use keras.Input(batch_shape=...)."
             )
         self.states = [
@@ -158,8 +140,8 @@ class SpikingLIF(keras.layers.Layer):
         states = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
         if len(states) != len(self.cell.state_size):
             raise ValueError(
-                f"`initial_state` must hold {len(self.cell.state_size)} tensors (the membrane and, if neurons "
-                f"are refractory, their remaining refractory steps). Received: {len(states)} tensors"
+                f"`initial_state` must hold {len(self.cell.state_size)} tensors "
+                f"({', '.join(self.cell.state_names)}). Received: {len(states)} tensors"
             )
         expected = tuple(currents.shape[2:])
         for state in states:
@@ -196,11 +178,103 @@ class SpikingLIF(keras.layers.Layer):
         return ops.where(mask, spikes, ops.zeros_like(spikes)), states
 
     def get_config(self) -> Config:
-        neuron = self.cell.get_config()
-        shared = {key: neuron[key] for key in neuron if key not in ("units", "name", "trainable", "dtype")}
+        cell = keras.saving.serialize_keras_object(self.cell)
+        cell.pop("build_config", None)  # neurons of a copy may have another shape
         return {
             **super().get_config(),
-            **shared,
+            "cell": cell,
             "return_state": self.return_state,
             "stateful": self.stateful,
         }
+
+    @classmethod
+    def from_config(cls, config: Config) -> SpikingNeurons:
+        if "cell" in config:
+            config = {**config, "cell": keras.saving.deserialize_keras_object(config["cell"])}
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable("keras_bsd")
+class SpikingLIF(SpikingNeurons):
+    """Leaky integrate-and-fire neurons over time: `SpikingNeurons` of a `SpikingLIFCell`.
+
+    Args:
+        beta, tau, threshold, reset, refractory_steps, trainable_leak, trainable_threshold, surrogate,
+            detach_reset, granularity: see `SpikingLIFCell`.
+        return_state, stateful: see `SpikingNeurons`.
+
+    Call arguments:
+        currents, initial_state, mask, linearize, return_state: see `SpikingNeurons`.
+
+    Raises:
+        ValueError: an argument is out of range or unknown, or the input has no time axis.
+
+    Example:
+
+    >>> neurons = keras_bsd.layers.SpikingLIF(beta=0.5, threshold=0.6, reset="soft")
+    >>> spikes = neurons(ops.full((1, 5, 1), 0.5))  # the membrane: 0.5, 0.75, 0.575, 0.7875, 0.59375
+    >>> ops.convert_to_numpy(spikes)[0, :, 0].tolist()
+    [0.0, 1.0, 0.0, 1.0, 0.0]
+    """
+
+    def __init__(
+        self,
+        beta: InitialValue | None = None,
+        tau: float | None = None,
+        threshold: InitialValue = 0.6,
+        reset: Reset = "hard",
+        refractory_steps: int = 0,
+        trainable_leak: bool = False,
+        trainable_threshold: bool = False,
+        surrogate: SurrogateLike = "atan",
+        detach_reset: bool = True,
+        return_state: bool = False,
+        stateful: bool = False,
+        granularity: Granularity = "layer",
+        **kwargs: Any,
+    ) -> None:
+        dtype = keras.dtype_policies.get(kwargs.get("dtype"))
+        cell = SpikingLIFCell(
+            beta=beta,
+            tau=tau,
+            threshold=threshold,
+            reset=reset,
+            refractory_steps=refractory_steps,
+            trainable_leak=trainable_leak,
+            trainable_threshold=trainable_threshold,
+            surrogate=surrogate,
+            detach_reset=detach_reset,
+            granularity=granularity,
+            trainable=kwargs.get("trainable", True),
+            dtype=dtype,
+            name="cell",
+        )
+        super().__init__(cell, return_state, stateful, **{**kwargs, "dtype": dtype})
+
+    def get_config(self) -> Config:
+        neuron, config = self.cell.get_config(), super().get_config()
+        del config["cell"]
+        shared = {key: neuron[key] for key in neuron if key not in ("units", "name", "trainable", "dtype")}
+        return {**config, **shared}
+
+
+Neuron = SpikingNeurons | SpikingCell  # what stages take
+
+
+def as_neurons(neuron: Neuron | None, dtype: Any = None) -> SpikingNeurons:
+    """Return the neurons of a stage: given ones, those of a cell, or `SpikingLIF()`.
+
+    Raises:
+        ValueError: `neuron` is something else, or returns its state.
+    """
+    if neuron is None:
+        return SpikingLIF(dtype=dtype)
+    if isinstance(neuron, SpikingCell):
+        return SpikingNeurons(neuron)
+    if not isinstance(neuron, SpikingNeurons) or neuron.return_state:
+        raise ValueError(
+            "`neuron` must be a SpikingLIF, other SpikingNeurons or a SpikingCell, without `return_state`, "
+            f"since a stage outputs spikes alone. Received: neuron={neuron!r}. Layers with analogue outputs go "
+            "into `synapse`."
+        )
+    return neuron
