@@ -11,7 +11,7 @@ from keras_bsd.layers._guided import GuidedStage
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
 from keras_bsd.losses._reco import GRID, cell_of, groups_of
-from keras_bsd.models._structure import check_built, has_activation
+from keras_bsd.models._structure import check_built, has_activation, takes_spikes
 
 _MAPS: dict[str, Any] = {"data_format": "channels_last"}  # whatever the user's Keras configuration has
 
@@ -22,6 +22,7 @@ def mirror(
     normalization: Literal["batch", "layer"] | None = "batch",
     broadcast_concept: bool | None = None,
     gain: float | None = None,
+    recall: Literal["sequence", "mean"] | None = None,
     name: str = "decoder",
 ) -> Model:
     """Return a decoder, from concept to stimulus, whose stages mirror those of an encoder.
@@ -42,14 +43,17 @@ def mirror(
             normalisation it changes no current, but how slowly the kernels' directions change: a teacher should
             change more slowly than those that it teaches. Default: 5 where stages receive the concept and have
             normalisation, otherwise 1.
+        recall: what the decoder outputs where the stimulus is spikes or values over time: the `"sequence"`
+            `(time, ...)`, by a readout whose outputs are all time steps, or its `"mean"` over time (default:
+            the sequence if its length is known).
         name: name of the decoder.
 
     Returns:
         `keras.Model`.
 
     Raises:
-        ValueError: there is no readout or more than one, a later stage has `timesteps`, or `gain` is given
-            without a normalisation.
+        ValueError: there is no readout or more than one, a later stage has `timesteps`, `gain` is given without
+            a normalisation, or `recall` for a stimulus without a time axis, or as a sequence of unknown length.
         NotImplementedError: a stage has no `backward_synapse`; write the decoder by hand.
 
     Example:
@@ -74,6 +78,7 @@ def mirror(
         probabilities = has_activation(encoder, keras.activations.softmax, keras.activations.sigmoid)
         broadcast_concept = probabilities and len(encoder.output_shape) == 2
     gain = _checked_gain(gain, normalization, broadcast_concept)
+    recall = _recall_of(recall, encoder)
     (above,) = readouts
     names, spikes = stage_names(encoder), None
     concept = keras.Input(encoder.output_shape[1:], name="concept")
@@ -92,7 +97,7 @@ def mirror(
         else:
             spikes = SpikingStage(synapse, **options)(spikes)
         above = stage
-    stimulus = Readout(_backward_synapse(above, encoder.input_shape[1:]), name="stimulus")(spikes)
+    stimulus = Readout(_recalling_synapse(above, encoder, recall), name="stimulus")(spikes)
     decoder = keras.Model(concept, stimulus, name=name)
     for stage in flatten_stages(decoder, SpikingStage):
         for weight in stage.trainable_weights:
@@ -111,6 +116,35 @@ def _checked_gain(gain, normalization, broadcast_concept):
             f"currents. Received: {gain=}, {normalization=}. Set `normalization`, or omit `gain`."
         )
     return gain
+
+
+def _recall_of(recall, encoder):
+    """Return `"sequence"` or `"mean"`, or None for a stimulus without a time axis."""
+    _checks.one_of("recall", recall, ("sequence", "mean", None))
+    steps = encoder.input_shape[1] if takes_spikes(encoder) else None
+    if recall is not None and not takes_spikes(encoder):
+        raise ValueError(
+            "`recall` is for an encoder of spikes over time; here the first stage holds a stimulus. Received: "
+            f"{recall=}. Omit it."
+        )
+    if recall == "sequence" and steps is None:
+        raise ValueError(
+            "A decoder recalls sequences of one known length. Received: recall='sequence' for an encoder of "
+            f'inputs {encoder.input_shape[1:]}. Build it with a length, or set recall="mean".'
+        )
+    return recall or ("mean" if steps is None else "sequence")
+
+
+def _recalling_synapse(stage, encoder, recall):
+    """Return layers to the stimulus, whose time steps, if it has any, are channels until the last layer."""
+    if not takes_spikes(encoder):
+        return _backward_synapse(stage, encoder.input_shape[1:])
+    steps, *places, channels = encoder.input_shape[1:]
+    if recall == "mean":
+        return _backward_synapse(stage, (*places, channels))
+    layers, time = _backward_synapse(stage, (*places, steps * channels)), len(places) + 1
+    time_first = keras.layers.Permute((time, *range(1, time), time + 1))
+    return [*layers, keras.layers.Reshape((*places, steps, channels)), time_first]
 
 
 def _backward_synapse(stage, features):

@@ -13,6 +13,7 @@ from keras_bsd._observe import SpikeRecorder
 from keras_bsd._saving import rename_keys
 from keras_bsd._types import Array, ArrayLike, Config, Function, Model, Path, Shape, Tensor
 from keras_bsd.layers._guided import GuidedStage
+from keras_bsd.layers._masks import masked, mean_over_time
 from keras_bsd.layers._stage import stage_names
 from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, pair_samples, present_samples
 from keras_bsd.losses._present import mean_of_present
@@ -255,6 +256,11 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         scores, encoding = run_locally(self.encoder, x, rule)
         weights = self._weights_of_samples(sample_weight, encoding.masks)
         present = present_samples(weights)
+        if len(stimuli.shape) > len(
+            self.decoder.output_shape
+        ):  # spikes over time, of which it recalls the mean
+            with masked(encoding.masks.get(self.encoder_stages[0])):
+                stimuli = mean_over_time(ops.cast(stimuli, recalled.dtype))
 
         codebook = concepts if self.codebook else None
         pairing = pair_samples(self.layer_loss, targets, codebook, self._classifies, self.negatives, present)

@@ -93,26 +93,24 @@ def _check_weights_of_one_stage(model, role):
 
 
 def check_ends(encoder, decoder):
-    """Raise unless each network's input has the shape of the other's output."""
-    for name, shape, other in (
-        ("the encoder's output", encoder.output_shape, decoder.input_shape),
-        ("the encoder's input", encoder.input_shape, decoder.output_shape),
+    """Raise unless each network's input has the shape of the other's output, or that of its mean over time."""
+    stimuli = [encoder.input_shape[1:]]
+    if takes_spikes(encoder):
+        stimuli.append(encoder.input_shape[2:])
+    for name, shapes, other in (
+        ("the encoder's output", [encoder.output_shape[1:]], decoder.input_shape[1:]),
+        ("the encoder's input", stimuli, decoder.output_shape[1:]),
     ):
-        if shape[1:] != other[1:]:
+        if other not in shapes:
             raise ValueError(
-                f"The decoder does not match {name}. Received: {shape[1:]} and {other[1:]}"
-                f"{_time_axis_remedy(encoder) if name.endswith('input') else ''}"
+                f"The decoder does not match {name}. Received: {' or '.join(map(str, shapes))}, and {other}"
             )
 
 
-def _time_axis_remedy(encoder):
-    """Return what to do about an encoder whose stimulus is spikes over time, which no decoder outputs."""
-    if all(stage.timesteps is not None for stage in flatten_stages(encoder, SpikingStage)[:1]):
-        return ""
-    return (
-        ". The stimulus of a pair has no time axis: its first stage holds a stimulus for `timesteps`. Train "
-        "networks of spike trains by backpropagation, encoder.compile(...) and encoder.fit(...)"
-    )
+def takes_spikes(encoder):
+    """Return whether the stimulus is spikes or values over time, `(batch, time, ...)`."""
+    first = flatten_stages(encoder, SpikingStage)[0]
+    return first.timesteps is None and len(encoder.input_shape) == len(first.input_features) + 2
 
 
 def check_classifier(encoder):

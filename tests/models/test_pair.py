@@ -408,25 +408,51 @@ def test_a_class_for_each_position_needs_another_pair():
         keras_bsd.BSDModel(encoder, decoder)
 
 
-def test_a_stimulus_has_no_time_axis():
-    frames = keras.Sequential(
+def _frames(steps, *layers):
+    return keras.Sequential(
         [
-            keras.Input((5, 8, 6, 2)),
+            keras.Input((steps, 8, 6, 2)),
+            *layers,
             keras_bsd.layers.SpikingConv2D(3),
+            keras_bsd.layers.SpikingConv2D(4, pool_size=2),
             Readout([keras.layers.Flatten(), keras.layers.Dense(3)], "softmax"),
         ]
     )
-    decoder = keras.Sequential(
-        [
-            keras.Input((3,)),
-            keras_bsd.layers.SpikingStage(
-                [keras.layers.Dense(8 * 6 * 3), keras.layers.Reshape((8, 6, 3))], timesteps=5
-            ),
-            Readout(keras.layers.Conv2D(2, 3, padding="same")),
-        ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "recall", "shape"), [(5, None, (5, 8, 6, 2)), (5, "mean", (8, 6, 2)), (None, None, (8, 6, 2))]
+)
+def test_a_stimulus_may_have_a_time_axis(steps, recall, shape):
+    """Frames of events: the decoder recalls the movie of each class, or its mean over time."""
+    encoder = _frames(steps)
+    model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder, timesteps=4, recall=recall))
+    model.compile(keras.optimizers.AdamW(0.03))
+    generator = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    x = (generator.random((60, 5, 8, 6, 2)) < 0.1).astype("float32")
+    for kind, step in ((0, 0), (1, 2), (2, 4)):
+        x[y == kind, step, 2 * kind : 2 * kind + 2] = 1
+    model.fit(x, y, batch_size=20, epochs=20, verbose=0)
+    recalled = model.recall([0, 1, 2])
+    assert recalled.shape == (3, *shape)
+    expected = np.stack([x[y == kind].mean(axis=0) for kind in range(3)])
+    expected = expected if len(shape) == 4 else expected.mean(axis=1)
+    similarity = np.corrcoef(recalled.reshape(3, -1), expected.reshape(3, -1))[:3, 3:]
+    assert similarity.argmax(axis=1).tolist() == [0, 1, 2]
+    assert model.evaluate(x, y, verbose=0, return_dict=True)["loss"] < np.log(3)
+
+
+def test_recall_of_a_time_axis_is_checked():
+    held = keras.Sequential(
+        [keras.Input((4,)), keras_bsd.layers.SpikingDense(3, timesteps=2), Readout(keras.layers.Dense(2))]
     )
-    with pytest.raises(ValueError, match=r"The stimulus of a pair has no time axis: .* encoder.fit"):
-        keras_bsd.BSDModel(frames, decoder)
+    with pytest.raises(ValueError, match=r"here the first stage holds .* Received: recall='mean'"):
+        keras_bsd.mirror(held, recall="mean")
+    with pytest.raises(ValueError, match=r"one known length. Received: recall='sequence' .* inputs .None, 8"):
+        keras_bsd.mirror(_frames(None), timesteps=4, recall="sequence")
+    with pytest.raises(ValueError, match=r"the encoder's input. Received: \(5, 8, 6, 2\) or \(8, 6, 2\), and"):
+        keras_bsd.BSDModel(_frames(5), keras_bsd.mirror(_frames(4)))
 
 
 def test_seed_makes_training_reproducible():
