@@ -17,6 +17,7 @@ from keras_bsd._version import __version__ as __version__
 from keras_bsd.models import BSDAutoencoder as BSDAutoencoder
 from keras_bsd.models import BSDForecastModel as BSDForecastModel
 from keras_bsd.models import BSDModel as BSDModel
+from keras_bsd.models import BSDSequenceClassifier as BSDSequenceClassifier
 from keras_bsd.models import BSDSequenceModel as BSDSequenceModel
 from keras_bsd.models import Distillation as Distillation
 from keras_bsd.models import Streamer as Streamer

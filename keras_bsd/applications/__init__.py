@@ -11,3 +11,4 @@ from keras_bsd.applications._images import preprocess_input as preprocess_input
 from keras_bsd.applications._mlp import SpikingMLP as SpikingMLP
 from keras_bsd.applications._presets import list_presets as list_presets
 from keras_bsd.applications._res_net import SpikingResNet as SpikingResNet
+from keras_bsd.applications._rnn import SpikingRNN as SpikingRNN

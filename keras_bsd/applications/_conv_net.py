@@ -8,7 +8,13 @@ import keras
 from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
 from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
-from keras_bsd.applications._recognition import build_classifier, image_tensor, of_maps, pool_spikes
+from keras_bsd.applications._recognition import (
+    build_classifier,
+    image_tensor,
+    of_maps,
+    pool_spikes,
+    steps_to_hold,
+)
 from keras_bsd.layers._conv import SpikingConv2D
 from keras_bsd.layers._neurons import Neuron
 from keras_bsd.models._pair import BSDModel
@@ -18,7 +24,7 @@ from keras_bsd.models._pair import BSDModel
 def SpikingConvNet(
     input_shape: Shape | None = None,
     classes: int | None = None,
-    timesteps: int = 4,
+    timesteps: int | None = 4,
     filters: Sequence[int] = (32, 64, 128, 128, 128),
     pool_sizes: Sequence[int] = (1, 2, 2, 2, 1),
     include_top: bool = True,
@@ -34,10 +40,12 @@ def SpikingConvNet(
     """Build a convolutional spiking classifier and the decoder that mirrors it.
 
     Args:
-        input_shape: tuple `(height, width, channels)`. Required unless `weights` is a preset or
+        input_shape: tuple `(height, width, channels)`, with `timesteps=None`
+            `(time, height, width, channels)`. Required unless `weights` is a preset or
             a `.keras` file, which provides this and the next four arguments.
         classes: int, at least 2. Required unless `weights` is a preset.
-        timesteps: positive int, time steps for which a stimulus is held as a constant current.
+        timesteps: positive int, time steps for which a stimulus is held as a constant current. `None`: stimuli
+            are spikes or values over time, and the first axis of `input_shape` is that of time, an int or None.
         filters: positive ints, channels of each stage of 3x3 convolutions.
         pool_sizes: positive ints, as many as `filters`, the factor by which each stage shrinks the maps.
         skips: `"dense"`, by which each stage also receives the spikes of all earlier stages, their maps shrunk
@@ -60,7 +68,7 @@ def SpikingConvNet(
 
     Source: Huang et al., "Densely Connected Convolutional Networks", CVPR 2017, for the skip connections.
     """
-    timesteps = _checks.integer("timesteps", timesteps, low=1)
+    timesteps = steps_to_hold(timesteps)
     filters, pool_sizes = stage_sizes("filters", filters), stage_sizes("pool_sizes", pool_sizes)
     if len(filters) != len(pool_sizes):
         raise ValueError(
@@ -73,7 +81,7 @@ def SpikingConvNet(
             f"second no spikes but the first's. Received: {skips=}, {filters=}. Omit `skips`."
         )
     new_neuron = neuron_factory(neuron)
-    spikes = image_tensor(input_shape, input_tensor)
+    spikes = image_tensor(input_shape, input_tensor, timesteps is None)
     earlier: list[Tensor] = []
     for i, (channels, pool_size) in enumerate(zip(filters, pool_sizes, strict=True)):
         stage = SpikingConv2D(

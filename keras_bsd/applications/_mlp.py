@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
 from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
-from keras_bsd.applications._recognition import build_classifier, stimulus_tensor
+from keras_bsd.applications._recognition import build_classifier, steps_to_hold, stimulus_tensor
 from keras_bsd.layers._dense import SpikingDense
 from keras_bsd.layers._neurons import Neuron
 from keras_bsd.models._pair import BSDModel
@@ -16,7 +15,7 @@ from keras_bsd.models._pair import BSDModel
 def SpikingMLP(
     input_shape: Shape | None = None,
     classes: int | None = None,
-    timesteps: int = 4,
+    timesteps: int | None = 4,
     units: Sequence[int] = (512,) * 5,
     include_top: bool = True,
     input_tensor: Tensor | None = None,
@@ -33,7 +32,8 @@ def SpikingMLP(
         input_shape: tuple, shape of one stimulus. Required unless `weights` is a preset or a
             `.keras` file, which provides this and the next three arguments.
         classes: int, at least 2. Required unless `weights` is a preset.
-        timesteps: positive int, time steps for which a stimulus is held as a constant current.
+        timesteps: positive int, time steps for which a stimulus is held as a constant current. `None`: stimuli
+            are spikes or values over time, and the first axis of `input_shape` is that of time, an int or None.
         units: positive ints, neurons of each stage.
         include_top: bool. `False` returns the spiking stages alone, without readout and decoder: a
             `keras.Model` from stimuli to spikes `(batch, time, ...)`, from which to build another pair.
@@ -66,9 +66,9 @@ def SpikingMLP(
     >>> model.predict(np.zeros((5, 8, 8, 1)), verbose=0).shape
     (5, 10)
     """
-    timesteps = _checks.integer("timesteps", timesteps, low=1)
+    timesteps = steps_to_hold(timesteps)
     new_neuron = neuron_factory(neuron)
-    spikes = stimulus_tensor(input_shape, input_tensor)
+    spikes = stimulus_tensor(input_shape, input_tensor, timesteps is None)
     for i, count in enumerate(stage_sizes("units", units)):
         stage = SpikingDense(
             count, neuron=new_neuron(), timesteps=timesteps if i == 0 else None, name=f"dense_{i + 1}"

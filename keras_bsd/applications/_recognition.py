@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections.abc import Sequence
 
 import keras
 
@@ -16,16 +17,36 @@ from keras_bsd.models._pair import BSDModel
 CHAIN = {"broadcast_concept": False, "gain": 1.0}  # arguments of `mirror` by which it was in version 0.1
 
 
-def stimulus_tensor(input_shape: Shape | None, input_tensor: Tensor | None) -> Tensor:
-    """Return the tensor of stimuli: `input_tensor`, or that of a new input."""
+def steps_to_hold(timesteps: int | None) -> int | None:
+    """Return the time steps for which a stimulus is held; None for one that has a time axis of its own."""
+    return None if timesteps is None else _checks.integer("timesteps", timesteps, low=1)
+
+
+def stimulus_tensor(input_shape: Shape | None, input_tensor: Tensor | None, over_time: bool = False) -> Tensor:
+    """Return the tensor of stimuli: `input_tensor`, or that of a new input.
+
+    Args:
+        input_shape, input_tensor: see `SpikingMLP`.
+        over_time: bool, whether the first axis of a stimulus is that of time, which may be of any length.
+    """
+
+    def checked(shape):
+        required("input_shape", shape)
+        any_length = over_time and isinstance(shape, Sequence) and shape[:1] in ((None,), [None])
+        return (
+            (None, *required_shape("input_shape", shape[1:]))
+            if any_length
+            else required_shape("input_shape", shape)
+        )
+
     if input_tensor is None:
-        return keras.Input(required_shape("input_shape", input_shape), name="stimulus")
+        return keras.Input(checked(input_shape), name="stimulus")
     if not keras.utils.is_keras_tensor(input_tensor):
         raise ValueError(
             "`input_tensor` must be a Keras tensor, such as keras.Input(shape). "
             f"Received: input_tensor of type {type(input_tensor)}"
         )
-    if input_shape is not None and required_shape("input_shape", input_shape) != input_tensor.shape[1:]:
+    if input_shape is not None and checked(input_shape) != input_tensor.shape[1:]:
         raise ValueError(
             "`input_shape` must be that of `input_tensor`, or be omitted. "
             f"Received: {input_shape=}, input_tensor of shape {input_tensor.shape}"
@@ -33,13 +54,14 @@ def stimulus_tensor(input_shape: Shape | None, input_tensor: Tensor | None) -> T
     return input_tensor
 
 
-def image_tensor(input_shape: Shape | None, input_tensor: Tensor | None) -> Tensor:
-    """Return `stimulus_tensor`, or raise unless it is of images."""
-    images = stimulus_tensor(input_shape, input_tensor)
-    if len(images.shape) != 4:
-        raise ValueError(
-            f"`input_shape` must be (height, width, channels). Received: input_shape={images.shape[1:]}"
+def image_tensor(input_shape: Shape | None, input_tensor: Tensor | None, over_time: bool = False) -> Tensor:
+    """Return `stimulus_tensor`, or raise unless it is of images, or of frames over time."""
+    images = stimulus_tensor(input_shape, input_tensor, over_time)
+    if len(images.shape) != 4 + over_time:
+        axes = (
+            "(time, height, width, channels) with timesteps=None" if over_time else "(height, width, channels)"
         )
+        raise ValueError(f"`input_shape` must be {axes}. Received: input_shape={images.shape[1:]}")
     return images
 
 

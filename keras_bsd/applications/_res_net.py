@@ -5,10 +5,15 @@ from typing import Any
 
 import keras
 
-from keras_bsd import _checks
 from keras_bsd._types import Config, Model, Path, Shape, Tensor
 from keras_bsd.applications._builders import from_weights, neuron_factory, stage_sizes
-from keras_bsd.applications._recognition import build_classifier, image_tensor, of_maps, pool_spikes
+from keras_bsd.applications._recognition import (
+    build_classifier,
+    image_tensor,
+    of_maps,
+    pool_spikes,
+    steps_to_hold,
+)
 from keras_bsd.layers._conv import SpikingConv2D, SpikingResidualConv2D
 from keras_bsd.layers._neurons import Neuron
 from keras_bsd.models._pair import BSDModel
@@ -18,7 +23,7 @@ from keras_bsd.models._pair import BSDModel
 def SpikingResNet(
     input_shape: Shape | None = None,
     classes: int | None = None,
-    timesteps: int = 4,
+    timesteps: int | None = 4,
     filters: Sequence[int] = (32, 64, 128),
     blocks: Sequence[int] = (2, 2, 2),
     include_top: bool = True,
@@ -38,10 +43,12 @@ def SpikingResNet(
     included. The defaults make 13 spiking stages.
 
     Args:
-        input_shape: tuple `(height, width, channels)`. Required unless `weights` is a preset or
+        input_shape: tuple `(height, width, channels)`, with `timesteps=None`
+            `(time, height, width, channels)`. Required unless `weights` is a preset or
             a `.keras` file, which provides this and the next four arguments.
         classes: int, at least 2. Required unless `weights` is a preset.
-        timesteps: positive int, time steps for which a stimulus is held as a constant current.
+        timesteps: positive int, time steps for which a stimulus is held as a constant current. `None`: stimuli
+            are spikes or values over time, and the first axis of `input_shape` is that of time, an int or None.
         filters: positive ints, channels of each group.
         blocks: positive ints, as many as `filters`, the number of blocks in each group.
         include_top, input_tensor, weights, neuron, name, decoder, **kwargs: see `SpikingMLP`; `layer_loss` is
@@ -61,7 +68,7 @@ def SpikingResNet(
 
     Source: blocks after He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
     """
-    timesteps = _checks.integer("timesteps", timesteps, low=1)
+    timesteps = steps_to_hold(timesteps)
     filters, blocks = stage_sizes("filters", filters), stage_sizes("blocks", blocks)
     if len(filters) != len(blocks):
         raise ValueError(
@@ -69,7 +76,7 @@ def SpikingResNet(
         )
     new_neuron = neuron_factory(neuron)
     stem = SpikingConv2D(filters[0], pool_size=2, neuron=new_neuron(), timesteps=timesteps, name="stem")
-    spikes = stem(image_tensor(input_shape, input_tensor))
+    spikes = stem(image_tensor(input_shape, input_tensor, timesteps is None))
     for group, (channels, count) in enumerate(zip(filters, blocks, strict=True), 1):
         for block in range(1, count + 1):
             pool_size = 2 if group > 1 and block == 1 else 1

@@ -119,7 +119,7 @@ def _single_step(model, outputs):
 def _carries_state(layer, recurrent):
     """Return whether a layer carries its state from step to step."""
     if recurrent and isinstance(layer, Stage):  # others process the time steps of an element at once
-        return isinstance(layer, SpikingRecurrent)
+        return isinstance(layer, SpikingRecurrent) or getattr(layer, "targets", None) == "mean"
     return hasattr(layer, "state_names")
 
 

@@ -1,16 +1,18 @@
 """Stages with an analogue output."""
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import keras
 from keras import ops
 
-from keras_bsd import _checks, _rules
+from keras_bsd import _checks, _rules, _state_scope
 from keras_bsd._saving import rename_keys
 from keras_bsd._types import Config, Function, Layer, Shape, Tensor
-from keras_bsd.layers._base import Stage, Targets, apply_layers, dense_to
+from keras_bsd.layers._base import Stage, apply_layers, dense_to
 from keras_bsd.layers._masks import active_mask, expand_like, masked, mean_over_time, take_last
+
+ReadoutTargets = Literal["all", "last", "mean"]
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -98,17 +100,19 @@ class Readout(Stage):
 
 @keras.saving.register_keras_serializable("keras_bsd")
 class SequenceReadout(Readout):
-    """Readout of recurrent stages: an output for every element of a sequence, or for the last one alone.
+    """Readout of recurrent stages: an output for every element, for the last one, or for their mean.
 
     Args:
         synapse, activation: see `Readout`.
-        targets: the elements that have an output: `"all"`, or the `"last"` alone.
+        targets: what has an output: `"all"` elements, the `"last"` alone, or the `"mean"` of the firing rates
+            of all. In a `keras_bsd.StateScope` that mean goes on from call to call.
 
     Call arguments:
         inputs: spikes `(batch, elements, time, features)`. Returns `(batch, elements, ...)` or, for the last
-            element, `(batch, ...)`.
-        mask: booleans `(batch, elements)`, false for padding. The last element is the last that is none. The
-            mask is passed to losses and metrics, which leave padding out.
+            element and the mean, `(batch, ...)`.
+        mask: booleans `(batch, elements)`, false for padding, which is in no mean. The last element is the last
+            that is none. If all have an output, the mask is passed to losses and metrics, which leave padding
+            out.
 
     Raises:
         ValueError: an argument is unknown, the input has other axes, or the call is in a `keras_bsd.StateScope`
@@ -127,11 +131,11 @@ class SequenceReadout(Readout):
         self,
         synapse: Layer | Sequence[Layer],
         activation: str | Function | None = None,
-        targets: Targets = "all",
+        targets: ReadoutTargets = "all",
         **kwargs: Any,
     ) -> None:
         super().__init__(synapse, activation, **kwargs)
-        self.targets = _checks.one_of("targets", targets, get_args(Targets))
+        self.targets = _checks.one_of("targets", targets, get_args(ReadoutTargets))
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 4:
@@ -153,11 +157,26 @@ class SequenceReadout(Readout):
 
     def call_local(self, inputs: Tensor, training: bool) -> Tensor:
         mask, shape = active_mask(), ops.shape(inputs)
+        if self.targets == "mean":
+            return self._scores(self._mean_so_far(inputs, mask), training)
         if self.targets == "last":
             return self._scores(ops.mean(take_last(inputs, mask), axis=1), training)
         rates = ops.mean(ops.reshape(inputs, (-1, *inputs.shape[2:])), axis=1)
         outputs = self._scores(rates, training, None if mask is None else ops.reshape(mask, (-1,)))
         return ops.reshape(outputs, (-1, shape[1], *outputs.shape[1:]))
+
+    def _mean_so_far(self, inputs, mask):
+        """Return the firing rates over all elements, and over those before them in a `StateScope`."""
+        count, total = _state_scope.initial_state(self, ops.shape(inputs)[0])
+        rates = ops.cast(ops.mean(inputs, axis=2), total.dtype)
+        if mask is None:
+            count = count + ops.cast(ops.convert_to_tensor(ops.shape(rates)[1]), count.dtype)
+        else:
+            present = ops.cast(mask, rates.dtype)
+            count, rates = count + ops.sum(present, axis=1), rates * expand_like(present, rates)
+        total = total + ops.sum(rates, axis=1)
+        _state_scope.store_state(self, [count, total])
+        return total / expand_like(ops.maximum(count, 1), total)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "targets": self.targets}

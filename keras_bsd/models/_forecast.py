@@ -57,14 +57,14 @@ class BSDForecastModel(BSDModel):
             ops.clip((values - level) / scale, -MAX_DEVIATIONS, MAX_DEVIATIONS) for values in (x, targets)
         )
 
-    def _weights_of_samples(self, sample_weight, masks):
+    def _weights_of_samples(self, sample_weight, masks, count):
         if masks and any(isinstance(layer, CausalStandardization) for layer in walk(self.encoder)):
             raise ValueError(
                 "A pair for forecasts takes whole windows, which its decoder recalls as standardised by the "
                 "encoder. Received: an encoder that masks elements. Pass windows without padding, or train the "
                 "encoder alone, by encoder.fit(...)."
             )
-        return super()._weights_of_samples(sample_weight, masks)
+        return super()._weights_of_samples(sample_weight, masks, count)
 
     def streamer(self, streams: int | None = None) -> Streamer:
         """Return a `Streamer` that takes one element of a series at a time and returns a forecast for each.

@@ -13,6 +13,7 @@ from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
 from keras_bsd.losses._reco import GRID, cell_of, groups_of
 from keras_bsd.models._structure import check_built, has_activation, takes_spikes
 
+_STEPS_OF_RECALL = 8
 _MAPS: dict[str, Any] = {"data_format": "channels_last"}  # whatever the user's Keras configuration has
 
 
@@ -33,7 +34,8 @@ def mirror(
     Args:
         encoder: built Keras model of `SpikingDense`, `SpikingConv2D` and `SpikingResidualConv2D` stages in one
             chain, ending in a `Readout`; skip connections around stages are allowed.
-        timesteps: positive int (default: that of the encoder's spikes).
+        timesteps: positive int (default: that of the encoder's spikes if its first stage holds a stimulus,
+            otherwise 8).
         normalization: `"batch"`, `"layer"` or `None`, of the decoder's currents.
         broadcast_concept: bool, whether every stage receives the concept beside the spikes from above, see
             `keras_bsd.layers.GuidedStage`, so that what a stage far from the concept represents does not
@@ -79,6 +81,8 @@ def mirror(
         broadcast_concept = probabilities and len(encoder.output_shape) == 2
     gain = _checked_gain(gain, normalization, broadcast_concept)
     recall = _recall_of(recall, encoder)
+    if timesteps is None:
+        timesteps = _STEPS_OF_RECALL if takes_spikes(encoder) else spiking[-1].output.shape[1]
     (above,) = readouts
     names, spikes = stage_names(encoder), None
     concept = keras.Input(encoder.output_shape[1:], name="concept")
@@ -90,8 +94,7 @@ def mirror(
             "name": f"{names[stage]}_mirror",
         }
         if spikes is None:
-            steps = timesteps or spiking[-1].output.shape[1]
-            spikes = SpikingStage(synapse, timesteps=steps, **options)(concept)
+            spikes = SpikingStage(synapse, timesteps=timesteps, **options)(concept)
         elif broadcast_concept:
             spikes = GuidedStage(synapse, _guide(stage.output_features), **options)([spikes, concept])
         else:

@@ -254,7 +254,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         teaching = rule if self.teacher_signal == "rate" else _rules.current_rule
         recalled, decoding = run_locally(self.decoder, self._decoder_inputs(concepts), teaching)
         scores, encoding = run_locally(self.encoder, x, rule)
-        weights = self._weights_of_samples(sample_weight, encoding.masks)
+        weights = self._weights_of_samples(sample_weight, encoding.masks, ops.shape(targets)[0])
         present = present_samples(weights)
         if len(stimuli.shape) > len(
             self.decoder.output_shape
@@ -298,8 +298,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         """Return stimuli and targets, one row per sample, as the decoder outputs and takes them."""
         return x, self._targets(y)
 
-    def _weights_of_samples(self, sample_weight, masks):
-        """Return the weights `(batch,)` of the samples that stages compare, or None; `masks` are by stage."""
+    def _weights_of_samples(self, sample_weight, masks, count):
+        """Return the weights `(count,)` of the samples that stages compare, or None; `masks` are by stage."""
         if sample_weight is None:
             return None
         if any(length != 1 for length in sample_weight.shape[1:]):

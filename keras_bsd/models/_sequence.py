@@ -70,12 +70,20 @@ class BSDSequenceModel(BSDModel):
             return ops.reshape(ops.cast(y, "float32"), (-1, classes))
         return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
 
-    def _weights_of_samples(self, sample_weight, masks):
-        """Masked elements are no samples: the losses are means over the others, as Keras takes them."""
+    def _weights_of_samples(self, sample_weight, masks, count):
         weights = None if sample_weight is None else ops.reshape(sample_weight, (-1,))
-        mask = masks.get(flatten_stages(self.encoder, SequenceReadout)[-1])
-        if mask is None:
-            return weights
-        mask = ops.reshape(ops.cast(mask, "float32"), (-1,))
-        mask = mask / ops.maximum(ops.mean(mask), keras.config.epsilon())
-        return mask if weights is None else mask * ops.cast(weights, mask.dtype)
+        return weights_of_elements(masks.get(flatten_stages(self.encoder, SequenceReadout)[-1]), weights)
+
+
+def weights_of_elements(mask, weights):
+    """Return the weights of all elements: masked ones are no samples, and losses are means over the others.
+
+    Args:
+        mask: booleans `(batch, elements)`, or None.
+        weights: `(batch * elements,)`, or None.
+    """
+    if mask is None:
+        return weights
+    mask = ops.reshape(ops.cast(mask, "float32"), (-1,))
+    mask = mask / ops.maximum(ops.mean(mask), keras.config.epsilon())
+    return mask if weights is None else mask * ops.cast(weights, mask.dtype)
