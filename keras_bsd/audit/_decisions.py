@@ -2,17 +2,17 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
-from keras_bsd import _rules
+from keras_bsd import _checks, _rules
+from keras_bsd._arrays import as_samples, check_ids
 from keras_bsd._observe import arrays, observe
 from keras_bsd._types import ArrayLike, Model
 from keras_bsd.audit._networks import checked_network
 from keras_bsd.layers import Readout, SequenceReadout
 from keras_bsd.layers._stage import walk
-from keras_bsd.models._data_checks import checked_classes, checked_stimuli
+from keras_bsd.models._data_checks import checked_stimuli
 
 
 def decisions_over_time(
@@ -50,6 +50,7 @@ def decisions_over_time(
             "Decisions over time are those of a network that ends in a Readout, or in a SequenceReadout with "
             f'targets="mean". Received: the last layer {readout!r}'
         )
+    batch_size = _checks.integer("batch_size", batch_size, low=1)
     stimuli = checked_stimuli(network, x).astype("float32")
     scores = np.concatenate(
         [
@@ -65,7 +66,12 @@ def decisions_over_time(
         "latency": final.shape[1] - np.cumprod(final[:, ::-1], axis=1).sum(axis=1) + 1,
     }
     if y is not None:
-        labels = checked_classes(y, len(stimuli), max(classes, 2))
+        labels = as_samples("y", y)
+        if labels.shape != stimuli.shape[:1]:
+            raise ValueError(
+                f"`y` must be classes of shape {stimuli.shape[:1]}. Received: shape={labels.shape}"
+            )
+        check_ids("Classes", labels, max(classes, 2))
         result["accuracy"] = (decisions == labels[:, None]).mean(axis=0)
     return result
 

@@ -11,7 +11,7 @@ from keras_bsd.layers import Readout, SequenceReadout, SpikingDense, SpikingRecu
 
 
 def sweeps(count, seed=0):
-    """Return rising and falling sweeps over 8 channels in 12 bins, of equal rates by channel, and their classes."""
+    """Return rising and falling sweeps over 8 channels in 12 bins, of equal rates, and their classes."""
     generator = np.random.default_rng(seed)
     y = np.arange(count) % 2
     start = generator.integers(0, 8, (count, 1))
@@ -56,10 +56,9 @@ def _trained(x, y, learning_rate=0.1, sample_weight=None):
     model.compile(keras.optimizers.SGD(learning_rate), run_eagerly=True)
     before = model.get_weights()
     model.train_on_batch(x, y, sample_weight=sample_weight)
-    assert any(
-        np.abs(after - first).max() > 1e-4 for after, first in zip(model.get_weights(), before, strict=True)
-    )
-    return model.get_weights()
+    after = model.get_weights()
+    assert any(np.abs(new - old).max() > 1e-4 for new, old in zip(after, before, strict=True))
+    return after
 
 
 def test_masked_elements_change_nothing():
@@ -70,7 +69,7 @@ def test_masked_elements_change_nothing():
 
 
 def test_samples_without_weight_change_nothing():
-    """Losses are means over a batch, so that with two more of no weight they are 0.8 of those of eight samples."""
+    """Losses are means over a batch, so that with two of no weight beside eight they are 0.8 of theirs."""
     x, y = sweeps(8)
     more, labels = np.concatenate([x, np.ones_like(x[:2])]), np.append(y, [0, 1])
     expected = _trained(x, y)
