@@ -4,6 +4,8 @@
     python applications/train_recognition.py --dataset=mnist --units=512,512,512,512,512 --epochs=10
     python applications/train_recognition.py --dataset=cifar10 --network=conv --method=rate --flip --shift=0.1
     KERAS_BACKEND=jax python applications/train_recognition.py --dataset=cifar10.npz --network=conv --on_device
+    python applications/train_recognition.py --dataset=events:digits --bins=20
+    python applications/train_recognition.py --dataset=events:sweeps --network=rnn --method=rate,backprop
 
 Writes a trained model for each method, a picture and all results to `--output_dir`. The same command resumes
 training that was interrupted.
@@ -17,7 +19,8 @@ import _run
 import keras
 from _flags import Method
 from absl import app, flags
-from tasks import recognition
+from tasks import events, recognition
+from tasks.events import EventRecognition
 from tasks.recognition import Recognition
 
 import keras_bsd
@@ -35,7 +38,10 @@ NETWORKS = {  # the builder's name, and its arguments that are flags, with their
     "mlp": ("SpikingMLP", {"units": (256, 256, 256)}),
     "conv": ("SpikingConvNet", {"filters": (32, 64, 128, 128, 128), "pool_sizes": (1, 2, 2, 2, 1)}),
     "resnet": ("SpikingResNet", {"filters": (32, 64, 128), "blocks": (2, 2, 2)}),
+    "rnn": ("SpikingRNN", {"units": (128, 128)}),
 }
+
+AUGMENTATIONS = ("flip", "rotate", "shift", "blur", "contrast", "erase")
 
 FLAGS = flags.FLAGS
 _flags.define_image_flags()
@@ -43,12 +49,24 @@ _flags.define_training_flags(
     METHODS, default=["rate", "backprop"], epochs=25, batch_size=64, output_dir="runs/DATASET"
 )
 _flags.define_weights(fresh="ann")
-flags.DEFINE_enum("network", "mlp", list(NETWORKS), "SpikingMLP, SpikingConvNet or SpikingResNet.")
-flags.DEFINE_list("units", None, "mlp: neurons of each stage (default: 256,256,256).")
+flags.DEFINE_enum(
+    "network", "mlp", list(NETWORKS), "SpikingMLP, SpikingConvNet, SpikingResNet, or SpikingRNN of sequences."
+)
+flags.DEFINE_list("units", None, "mlp: neurons of each stage (default: 256,256,256); rnn (128,128).")
 flags.DEFINE_list("filters", None, "conv: channels of each stage; resnet: of each group.")
 flags.DEFINE_list("pool_sizes", None, "conv: pool size of each stage.")
 flags.DEFINE_list("blocks", None, "resnet: blocks of each group.")
-flags.DEFINE_integer("timesteps", 4, "Time steps.", lower_bound=1)
+flags.DEFINE_integer(
+    "timesteps",
+    None,
+    "Time steps for which a stimulus is held (default: 4); rnn: an element (default: 2). Frames of events are "
+    "time steps themselves.",
+    lower_bound=1,
+)
+flags.DEFINE_integer("delays", 8, "rnn: past elements whose input synapses deliver.", lower_bound=1)
+flags.DEFINE_integer("bins", 20, "events: time bins of a recording.", lower_bound=1)
+flags.DEFINE_list("sensor_size", None, "events in a folder: width,height of the sensor, or its units.")
+flags.DEFINE_integer("downsampling", 1, "events: side of the squares of pixels that become one.", lower_bound=1)
 flags.DEFINE_float("ema", None, "Momentum of a moving average of the weights that replaces them at the end.")
 flags.DEFINE_bool("flip", False, "Augment by random horizontal flips.")
 flags.DEFINE_float("shift", 0, "Augment by shifts of up to this fraction of the image.", lower_bound=0)
@@ -90,6 +108,23 @@ flags.register_multi_flags_validator(
     "--skips needs --network=conv",
 )
 flags.register_multi_flags_validator(
+    ("dataset", "method", "network", "timesteps", *AUGMENTATIONS),
+    lambda values: (
+        not values["dataset"].startswith(events.PREFIX)
+        or (
+            not ({"ann", "paper"} & {*values["method"]} or any(values[name] for name in AUGMENTATIONS))
+            and (values["network"] == "rnn" or values["timesteps"] is None)
+        )
+    ),
+    "events exclude the methods ann and paper and the augmentation of images, and take --timesteps with "
+    "--network=rnn alone",
+)
+flags.register_multi_flags_validator(
+    ("network", "method"),
+    lambda values: values["network"] != "rnn" or not {"ann", "paper"} & {*values["method"]},
+    "--network=rnn excludes the methods ann and paper",
+)
+flags.register_multi_flags_validator(
     ("on_device", "patience", "tensorboard", "jit_compile"),
     lambda values: (
         not values["on_device"]
@@ -111,13 +146,35 @@ flags.register_multi_flags_validator(
 )
 
 
+def load_task():
+    """Return the data to classify."""
+    if not FLAGS.dataset.startswith(events.PREFIX):
+        return Recognition(FLAGS.dataset, FLAGS.data_dir, FLAGS.samples)
+    return EventRecognition(
+        FLAGS.dataset.removeprefix(events.PREFIX),
+        FLAGS.bins,
+        FLAGS.data_dir,
+        FLAGS.samples,
+        _flags.sizes(FLAGS.sensor_size),
+        FLAGS.downsampling,
+    )
+
+
+def timesteps():
+    """Return the time steps for which a stimulus or an element is held, or None for frames of events."""
+    if FLAGS.network == "rnn":
+        return FLAGS.timesteps or 2
+    return None if FLAGS.dataset.startswith(events.PREFIX) else FLAGS.timesteps or 4
+
+
 def network_arguments(task) -> dict:
     """Return the arguments of the network's builder, but its weights."""
     _, defaults = NETWORKS[FLAGS.network]
     return {
         "input_shape": task.training[0].shape[1:],
         "classes": task.classes,
-        "timesteps": FLAGS.timesteps,
+        "timesteps": timesteps(),
+        **({"delays": FLAGS.delays} if FLAGS.network == "rnn" else {}),
         **{name: _flags.sizes(FLAGS[name].value or default) for name, default in defaults.items()},
         **({"skips": FLAGS.skips} if FLAGS.skips else {}),
     }
@@ -128,6 +185,8 @@ def build(method, task):
     keras.utils.set_random_seed(FLAGS.seed)
     builder = getattr(keras_bsd.applications, NETWORKS[FLAGS.network][0])
     options = {"layer_loss": FLAGS.layer_loss} if FLAGS.layer_loss else {}
+    if FLAGS.dataset.startswith(events.PREFIX):  # numbers of events
+        options["stimulus_range"] = None
     pair = functools.partial(builder, **network_arguments(task), weights=FLAGS.weights, **options)
     if method == "paper":
         return pair(**keras_bsd.paper_configuration())
@@ -158,8 +217,7 @@ def as_ann(encoder):
 
 def augmentation() -> list:
     """Return the layers of the flags."""
-    names = ("flip", "rotate", "shift", "blur", "contrast", "erase")
-    return recognition.augmentation(**{name: FLAGS[name].value for name in names})
+    return recognition.augmentation(**{name: FLAGS[name].value for name in AUGMENTATIONS})
 
 
 def fit(model, method, task, run) -> dict:
@@ -197,6 +255,11 @@ def train(method, task, run) -> dict:
 
 
 def draw_report(results, task, folder):
+    if isinstance(task, EventRecognition):
+        titles = {method: METHODS[method].title for method in results}
+        pair = next((method for method in results if method in BSD), None)
+        model = pair and keras.saving.load_model(folder / f"{pair}.keras")
+        return events.draw_report(results, titles, model, task.test[0][0])
     histories = {METHODS[method].title: result["history"] for method, result in results.items()}
     pair = next((method for method in results if method in BSD), None)
     if pair is None:
@@ -207,8 +270,8 @@ def draw_report(results, task, folder):
 
 def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
-    folder = _run.expand(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem}")
-    task = Recognition(FLAGS.dataset, FLAGS.data_dir, FLAGS.samples)
+    folder = _run.expand(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem.replace(':', '_')}")
+    task = load_task()
     _flags.check_weights(folder)
     build(FLAGS.method[0], task)  # raises before the files of an earlier run are removed
     with _run.Run(folder, METHODS) as run:

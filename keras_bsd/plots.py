@@ -119,7 +119,8 @@ def spike_raster(spikes: Mapping[str, Array], neurons: int = 40, axis: Axes | No
         centres.append(base + len(drawn) / 2)
         base += len(drawn) * 1.15
     timesteps = max(len(train) for train in spikes.values())
-    ax.set(xlabel="time step", xlim=(0.5, timesteps + 0.5), xticks=np.arange(1, timesteps + 1))
+    ticks = np.arange(1, timesteps + 1, -(-timesteps // 20))
+    ax.set(xlabel="time step", xlim=(0.5, timesteps + 0.5), xticks=ticks)
     ax.set_yticks(centres, list(spikes))
     return ax.figure
 
