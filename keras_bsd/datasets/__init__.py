@@ -1,7 +1,8 @@
-"""Image sets, series and texts as arrays, with their standard splits, windows and batches."""
+"""Image sets, series, texts and events as arrays, with their standard splits, windows and batches."""
 
 from keras_bsd.datasets._batches import Batches as Batches
 from keras_bsd.datasets._batches import RandomNoise as RandomNoise
+from keras_bsd.datasets._event_frames import events_to_frames as events_to_frames
 from keras_bsd.datasets._images import class_labels as class_labels
 from keras_bsd.datasets._images import load_images as load_images
 from keras_bsd.datasets._mackey_glass import mackey_glass as mackey_glass
