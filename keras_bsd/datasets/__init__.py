@@ -2,12 +2,14 @@
 
 from keras_bsd.datasets._batches import Batches as Batches
 from keras_bsd.datasets._batches import RandomNoise as RandomNoise
+from keras_bsd.datasets._event_files import load_events as load_events
 from keras_bsd.datasets._event_frames import events_to_frames as events_to_frames
 from keras_bsd.datasets._images import class_labels as class_labels
 from keras_bsd.datasets._images import load_images as load_images
 from keras_bsd.datasets._mackey_glass import mackey_glass as mackey_glass
 from keras_bsd.datasets._series import Series as Series
 from keras_bsd.datasets._series import load_series as load_series
+from keras_bsd.datasets._shd import load_shd as load_shd
 from keras_bsd.datasets._text import load_text as load_text
 from keras_bsd.datasets._windows import TextWindows as TextWindows
 from keras_bsd.datasets._windows import chunks as chunks

@@ -33,9 +33,9 @@ def events_to_frames(
 ) -> Array:
     """Return the events of a recording as frames, one for each bin of time.
 
-    Exactly one of `bins`, `bin_duration` and `events_per_bin` chooses the bins. A bin includes the time at which
-    it begins and excludes that at which it ends; without `end`, the last bin ends with the last event and
-    includes it. Nothing is cut: an event before `start`, or at `end` or later, is an error, and
+    One of `bins`, `bin_duration` and `events_per_bin` chooses the bins. A bin includes the time at which it
+    begins and excludes that at which it ends; without `end`, the last bin ends with the last event and includes
+    it. Nothing is cut: an event before `start`, or at `end` or later, is an error, and
     `keras_bsd.datasets.crop_events` removes such events.
 
     Memory is that of the frames and a constant. Instead of one array, `events` may be an iterable of the parts
@@ -46,7 +46,7 @@ def events_to_frames(
         events: NumPy structured array `(events,)`, in the order of time, with the fields `t` (integers or
             floats, at least 0, in any unit), `x` and `y` (integers), and `p` (booleans, or 0 and 1), in any
             order. Without `p` all events have one polarity. Other fields are ignored.
-        sensor_size: `(width, height)`, or `(units,)` for events without `y`, such as those of a silicon cochlea.
+        sensor_size: `(width, height)`, or `(units,)` for events without `y`, such as those of a cochlea.
         bins: positive int, number of bins of equal duration. If all events have the same time, and `start` and
             `end` leave no duration, they are in the last bin.
         bin_duration: positive float, duration of a bin in the unit of `t`. The last bin may be shorter, and is
@@ -99,7 +99,7 @@ def events_to_frames(
         count, parts = -(-total // size), _equal_parts(_pieces(events, sensor), size)
     frames = np.zeros((count, sensor.pixels), dtype)
     for piece, first, cuts in parts:
-        _count(frames, sensor.index(piece), first, cuts, binary or dtype == bool)
+        _count(frames, sensor.index(piece), first, cuts, binary or dtype.kind == "b")
     return frames.reshape(count, *sensor.shape)
 
 

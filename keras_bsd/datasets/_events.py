@@ -31,8 +31,8 @@ def check_fields(events: Any, needed: Sequence[str] = ("t", "x"), name: str = "e
     names = getattr(getattr(events, "dtype", None), "names", None)
     if names is None or events.ndim != 1:
         raise ValueError(
-            f"`{name}` must be a NumPy structured array (events,) with the fields {', '.join(needed)}, and p for "
-            f"polarity. Received: {_describe(events)}. Columns of numbers become fields by "
+            f"`{name}` must be a NumPy structured array (events,) with the fields {', '.join(needed)}, and p "
+            f"for polarity. Received: {_describe(events)}. Columns of numbers become fields by "
             "np.rec.fromarrays([t, x, y, p], names='t,x,y,p')."
         )
     missing = [field for field in needed if field not in names]
@@ -58,7 +58,7 @@ def check_sensor_size(sensor_size: Any) -> tuple[int, ...]:
         sizes = ()
     if len(sizes) not in (1, 2):
         raise ValueError(
-            "`sensor_size` must be (width, height), or (units,) of events without y; polarity is no part of it. "
+            "`sensor_size` must be (width, height), or (units,) of events without y, without polarity. "
             f"Received: sensor_size={sensor_size!r}"
         )
     return tuple(_checks.integer("sensor_size", size, low=1) for size in sizes)
@@ -93,7 +93,7 @@ def times_of(events: Array, before: float | None = None) -> Array:
         )
     if times[0] < 0:
         raise ValueError(
-            f"Times must be at least 0. Received: t={times[0]}. Subtract the time at which the recording begins."
+            f"Times must be at least 0. Received: t={times[0]}. Subtract the time of the first event."
         )
     return times
 
@@ -103,8 +103,8 @@ def coordinate_of(events: Array, name: str, size: int | None = None) -> Array:
     values = events[name]
     if values.dtype.kind not in "iu":
         raise ValueError(
-            f"Coordinates must be integers. Received: dtype of {name}={values.dtype}. Convert them, for example "
-            f"by rounding, to a structured array of integers."
+            f"Coordinates must be integers. Received: dtype of {name}={values.dtype}. Round them, in a "
+            "structured array with integer fields."
         )
     values = values.astype("int64")
     if not len(values):

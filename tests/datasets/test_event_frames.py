@@ -293,7 +293,7 @@ def test_negative_times():
         ({"bins": 2, "dtype": "U4"}, r"`dtype` must be a type of numbers or bool. Received: dtype='U4'"),
         (
             {"bins": 2, "sensor_size": (6, 5, 2)},
-            r"polarity is no part of it. Received: sensor_size=\(6, 5, 2\)",
+            r"without polarity. Received: sensor_size=\(6, 5, 2\)",
         ),
         ({"bins": 2, "sensor_size": 6}, r"`sensor_size` must be \(width, height\), or \(units,\)"),
         ({"bins": 2, "sensor_size": (6, 0)}, r"`sensor_size` must be an integer of at least 1"),
