@@ -2,8 +2,14 @@
 
 from keras_bsd.datasets._batches import Batches as Batches
 from keras_bsd.datasets._batches import RandomNoise as RandomNoise
+from keras_bsd.datasets._denoising import denoise_events as denoise_events
 from keras_bsd.datasets._event_files import load_events as load_events
 from keras_bsd.datasets._event_frames import events_to_frames as events_to_frames
+from keras_bsd.datasets._event_transforms import crop_events as crop_events
+from keras_bsd.datasets._event_transforms import downsample_events as downsample_events
+from keras_bsd.datasets._event_transforms import drop_events as drop_events
+from keras_bsd.datasets._event_transforms import flip_events as flip_events
+from keras_bsd.datasets._event_transforms import jitter_events as jitter_events
 from keras_bsd.datasets._images import class_labels as class_labels
 from keras_bsd.datasets._images import load_images as load_images
 from keras_bsd.datasets._mackey_glass import mackey_glass as mackey_glass

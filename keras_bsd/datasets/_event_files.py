@@ -22,8 +22,8 @@ def load_events(path: Path) -> Array:
 
     - `.bin`: N-MNIST and N-Caltech101, five bytes an event. Rows with y = 240 are no events but markers, which
       add 8,192 to all later times.
-    - `.npy`, `.npz`: a structured array with the fields `t` and `x`, and perhaps `y` and `p`; an `.npz` file may
-      have an array for each field instead.
+    - `.npy`, `.npz`: a structured array with the fields `t` and `x`, and perhaps `y` and `p`; an `.npz` file
+      may have an array for each field instead.
     - `.raw` (EVT2 and EVT3) and `.dat` of Prophesee, `.aedat4` of iniVation: by `faery`, which
       `pip install 'keras-bsd[events]'` installs. Times continue where the clock of a camera wraps around; where
       it steps back, the time before is repeated.
@@ -34,8 +34,8 @@ def load_events(path: Path) -> Array:
 
     Returns:
         Structured array `(events,)` with the fields `t` (int64; microseconds, or the unit of an array, in which
-        floats remain float64), `x` and `y` (int16) and `p` (bool), in the order of time. `y` and `p` are missing
-        where an array has none.
+        floats remain float64), `x` and `y` (int16) and `p` (bool), in the order of time. Where an array has no
+        `y` or `p`, they are missing.
 
     Raises:
         ValueError: the suffix is unknown, or the file is missing, truncated, empty or of another format, or has
@@ -55,8 +55,8 @@ def load_events(path: Path) -> Array:
     read = READERS.get(file.suffix.lower())
     if read is None:
         raise ValueError(
-            f"`path` must end in one of {', '.join(READERS)}. Received: path={str(file)!r}. Files of SHD and SSC "
-            "are for keras_bsd.datasets.load_shd."
+            f"`path` must end in one of {', '.join(READERS)}. Received: path={str(file)!r}. Files of SHD and "
+            "SSC are for keras_bsd.datasets.load_shd."
         )
     if not file.is_file():
         raise ValueError(f"`path` must be the path of a file that exists. Received: path={str(file)!r}")
@@ -95,8 +95,8 @@ def _read_arrays(path):
             found = {"events": np.load(path, allow_pickle=False)}
     except (*DAMAGES, zipfile.BadZipFile, tokenize.TokenError, SyntaxError, MemoryError) as error:
         raise ValueError(
-            f"{path} must be a complete file of arrays of numbers. Received: {error}. Copy it again, or save it "
-            "by numpy.save."
+            f"{path} must be a complete file of arrays of numbers. Received: {error}. Copy it again, or save "
+            "it by numpy.save."
         ) from error
     if len(found) == 1:
         (events,) = found.values()
@@ -133,14 +133,14 @@ def _read_raw(path):
     encoding = re.search(r"\bEVT ?(2\.1|21|2|3)(?:\.0)?\b", header)
     if encoding is None:
         raise ValueError(
-            f"{path} must have a header that names EVT2 or EVT3. Received: {header[:200]!r}. Other encodings can "
-            "be converted by the tools of the camera's vendor."
+            f"{path} must have a header that names EVT2 or EVT3. Received: {header[:200]!r}. Other encodings "
+            "can be converted by the tools of the camera's vendor."
         )
     return _read_by_faery(path, size, WORDS[encoding[1]])
 
 
 def _read_dat(path):
-    """Return the events of a Prophesee DAT file; two bytes after the header are the type and size of an event."""
+    """Return the events of a Prophesee DAT file; two bytes after its header are the type and size of events."""
     header, size = _header(path)
     if not header:
         raise ValueError(f"{path} must begin with a header, lines that begin with %. Received: none")
@@ -170,8 +170,8 @@ def _read_by_faery(path, size=0, word=1):
     faery = require("faery", f"Reading {path.suffix} files", "events")
     if size < 0 or size % word:
         raise ValueError(
-            f"{path} must have {word} bytes for each word after its header. Received: {size} bytes, so the file "
-            "is truncated. Copy it again."
+            f"{path} must have {word} bytes for each word after its header. Received: {size} bytes, so the "
+            "file is truncated. Copy it again."
         )
     try:
         events = faery.events_stream_from_file(path, file_type=FAERY[path.suffix.lower()]).to_array()

@@ -11,11 +11,11 @@ UNITS = 700
 
 
 def load_shd(path: Path) -> tuple[list[Array], Array]:
-    """Return the recordings and labels of a file of the Spiking Heidelberg Digits, or of Spiking Speech Commands.
+    """Return the recordings and labels of a file of the Spiking Heidelberg Digits or Spiking Speech Commands.
 
-    The files are on https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/, such as `shd_train.h5` once
-    decompressed. They hold times in seconds as float16, in which a product with 1e6 would overflow: times are
-    converted to float64 first.
+    The files are on https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/, such as `shd_train.h5`
+    once decompressed. They hold times in seconds as float16, in which a product with 1e6 would overflow: times
+    are converted to float64 first.
 
     Args:
         path: path of an HDF5 file with `spikes/times`, `spikes/units` and `labels`.
@@ -50,13 +50,13 @@ def load_shd(path: Path) -> tuple[list[Array], Array]:
             times, units, labels = (content[name][:] for name in ("spikes/times", "spikes/units", "labels"))
     except (OSError, KeyError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"{file} must be a complete HDF5 file with spikes/times, spikes/units and labels. Received: {error}. "
-            "Copy it again; a file that ends in .gz must be decompressed."
+            f"{file} must be a complete HDF5 file with spikes/times, spikes/units and labels. Received: "
+            f"{error}. Copy it again; a file that ends in .gz must be decompressed."
         ) from error
     if not len(times) == len(units) == len(labels) > 0:
         raise ValueError(
-            f"{file} must have times, units and a label of each recording. Received: {len(times)}, {len(units)} "
-            f"and {len(labels)}"
+            f"{file} must have times, units and a label of each recording. Received: {len(times)}, "
+            f"{len(units)} and {len(labels)}"
         )
     recordings = [_recording(file, i, *fields) for i, fields in enumerate(zip(times, units, strict=True))]
     return recordings, np.asarray(labels, "int32")

@@ -12,7 +12,8 @@ EVENTS = [(100, 1, 2, 1), (4000, 3, 4, 0), (4200, 5, 6, 1), (8300, 7, 8, 0), (20
 
 
 def header(encoding):
-    return f"% evt {encoding[-1]}.0\n% format {encoding};height=480;width=640\n% geometry 640x480\n% end\n".encode()
+    version = f"% evt {encoding[-1]}.0\n% format {encoding};height=480;width=640\n"
+    return f"{version}% geometry 640x480\n% end\n".encode()
 
 
 def evt2(events):
