@@ -37,7 +37,7 @@ def denoise_events(events: Array, duration: float) -> Array:
     if not len(times):
         return events.copy()
     x = _events.coordinate_of(events, "x")
-    rows = _events.coordinate_of(events, "y") if "y" in events.dtype.names else np.zeros_like(x)
+    rows = _events.coordinate_of(events, "y") if "y" in _events.fields_of(events) else np.zeros_like(x)
     columns = int(x.max()) + 3  # with one on either side, so that no neighbour is a pixel of another row
     pixels = (rows + 1) * columns + x + 1
     order = np.argsort(pixels, kind="stable")  # by pixel, then by time
@@ -45,7 +45,7 @@ def denoise_events(events: Array, duration: float) -> Array:
     ranks, oldest = _ranks(times, duration)
     keys = pixels * (len(times) + 1) + ranks
     found = np.zeros(len(times), bool)
-    above_and_below = (-columns, 0, columns) if "y" in events.dtype.names else (0,)
+    above_and_below = (-columns, 0, columns) if "y" in _events.fields_of(events) else (0,)
     for shift in (row + column for row in above_and_below for column in (-1, 0, 1)):
         if shift:
             neighbours = keys + shift * (len(times) + 1)

@@ -33,8 +33,8 @@ class EventBatches(SeededBatches):
         sensor_size: `(width, height)`, or `(units,)`.
         transform: function of a recording's events and a `numpy.random.Generator`, which follows from seed,
             epoch and recording. It returns events; see `keras_bsd.datasets.drop_events` for example.
-        pad_to: positive int, number of frames of every batch. A recording with more frames is an error. By
-            default the number differs between batches unless `bins` is given, and compilers compile for each.
+        pad_to: positive int, number of frames of every batch, which a pair needs unless `bins` is given. A
+            recording with more frames is an error. By default the number differs between batches.
         shuffle: bool, whether to draw a new order for each epoch. Without, batches are in the order of
             `recordings`.
         seed: int.

@@ -13,8 +13,7 @@ from keras_bsd.datasets import _events
 
 Polarity = Literal["separate", "merge"]
 
-PIECE = 2**17  # events that are processed at once
-COUNTS = 2**21  # pixels of all bins that are counted at once, unless a single bin has more
+PIECE = 2**18  # events that are processed at once
 
 
 def events_to_frames(
@@ -82,7 +81,7 @@ def events_to_frames(
     ([0.0, 2.0], [1.0, 0.0])
     """
     sensor = _Sensor.of(sensor_size, polarity, downsampling, events)
-    dtype = _check_dtype(dtype)
+    type_of_frames = _check_dtype(dtype)
     if events_per_bin is None:
         bounds = _Bounds.of(events, bins, bin_duration, start, end)
         count, parts = len(bounds.edges) + 1, bounds.parts(_pieces(events, sensor))
@@ -97,9 +96,13 @@ def events_to_frames(
         if not total:
             raise ValueError("A recording without events has no bins of `events_per_bin`. Received: 0 events")
         count, parts = -(-total // size), _equal_parts(_pieces(events, sensor), size)
-    frames = np.zeros((count, sensor.pixels), dtype)
+    frames = np.zeros((count, sensor.pixels), type_of_frames)
+    binary = binary or type_of_frames.kind == "b"
+    last, number = -1, 0  # the last bin so far, and its events
     for piece, first, cuts in parts:
-        _count(frames, sensor.index(piece), first, cuts, binary or dtype.kind == "b")
+        before = number if first == last else 0
+        number = _count(frames, sensor.index(piece), first, cuts, binary, before)
+        last = first + len(cuts) - 2
     return frames.reshape(count, *sensor.shape)
 
 
@@ -262,8 +265,8 @@ class _Bounds(NamedTuple):
         )
 
 
-def _count(frames, index, first, cuts, binary):
-    """Add events to frames.
+def _count(frames, index, first, cuts, binary, before):
+    """Add events to frames, and return how many the last one of their bins has.
 
     Args:
         frames: `(bins, pixels)`.
@@ -271,35 +274,35 @@ def _count(frames, index, first, cuts, binary):
         first: the bin of the first event.
         cuts: indices at which this bin, and those that follow it, begin and end.
         binary: bool.
+        before: number of events that this bin has already.
     """
-    pixels = frames.shape[1]
-    together = max(1, COUNTS // pixels)
-    for k in range(0, len(cuts) - 1, together):
-        bounds = cuts[k : k + together + 1]
-        chosen = index[bounds[0] : bounds[-1]]
-        if not len(chosen):
-            continue
-        bins = len(bounds) - 1
-        if bins > 1:
-            chosen += np.repeat(np.arange(bins) * pixels, np.diff(bounds))
-        counts = np.bincount(chosen, minlength=bins * pixels).reshape(bins, pixels)
-        target = frames[first + k : first + k + bins]
-        if binary:
-            target[counts > 0] = 1
-        else:
-            _add(target, counts)
+    numbers = np.diff(cuts)
+    bins = np.arange(first, first + len(numbers))
+    index += np.repeat(bins * frames.shape[1], numbers)
+    numbers[0] += before
+    flat = frames.reshape(-1)
+    if binary:
+        flat[index] = 1
+    elif numbers.max() <= _exact_below(flat.dtype):
+        np.add.at(flat, index, flat.dtype.type(1))
+    else:
+        _add(flat, index)
+    return numbers[-1]
 
 
-def _add(target, counts):
-    """Add counts to frames, or raise if one exceeds their type."""
-    if target.dtype in ("float32", "float64"):
-        target += counts
-        return
-    counts = counts + target.astype("int64")
-    limit = (np.finfo if target.dtype.kind == "f" else np.iinfo)(target.dtype).max
+def _exact_below(dtype):
+    """Return the number up to which a type holds every whole number."""
+    return 2 ** (np.finfo(dtype).nmant + 1) if dtype.kind == "f" else np.iinfo(dtype).max
+
+
+def _add(flat, index):
+    """Add events to frames whose counts may exceed their type, and raise if one does."""
+    pixels, counts = np.unique(index, return_counts=True)
+    counts += flat[pixels].astype("int64")
+    limit = (np.finfo if flat.dtype.kind == "f" else np.iinfo)(flat.dtype).max
     if counts.max() > limit:
         raise ValueError(
-            f"`dtype` must hold the counts. Received: a count of {counts.max()}, dtype={target.dtype.name}. "
+            f"`dtype` must hold the counts. Received: a count of {counts.max()}, dtype={flat.dtype.name}. "
             'Choose a wider type, such as "float32", or binary=True.'
         )
-    target[...] = counts
+    flat[pixels] = counts

@@ -116,7 +116,8 @@ def simulate_event_frames(
     (5, 10, 14, 14, 2)
     """
     bins = _checks.integer("bins", bins, low=1)
-    camera = _Camera.of(images, threshold, amplitude, duration, steps or bins * -(-STEPS // bins), noise_rate)
+    steps = bins * -(-STEPS // bins) if steps is None else steps
+    camera = _Camera.of(images, threshold, amplitude, duration, steps, noise_rate)
     if camera.steps % bins:
         raise ValueError(f"`steps` must be a multiple of `bins`. Received: {steps=}, {bins=}")
     generator = np.random.default_rng(_checks.integer("seed", seed))

@@ -196,7 +196,7 @@ def downsample_events(events: Array, factor: int) -> Array:
     """
     factor = _checks.integer("factor", factor, low=1)
     downsampled = _events.check_fields(events).copy()
-    for name in set("xy") & set(events.dtype.names):
+    for name in set("xy").intersection(_events.fields_of(events)):
         downsampled[name] = _events.coordinate_of(events, name) // factor
     return downsampled
 

@@ -44,6 +44,11 @@ def check_fields(events: Any, needed: Sequence[str] = ("t", "x"), name: str = "e
     return events
 
 
+def fields_of(events: Array) -> tuple[str, ...]:
+    """Return the names of the fields of a structured array."""
+    return events.dtype.names or ()
+
+
 def _describe(events):
     if isinstance(events, np.ndarray):
         return f"an array of shape {events.shape}, dtype {events.dtype}"

@@ -28,8 +28,8 @@ def simulate_sweeps(
 
     The channels are divided into bands. Every sound sweeps upwards over each band once, and its class is the
     order of the bands; an odd class is the reverse in time of the class before it. A channel therefore has the
-    same number of spikes in all classes, and only a network with a memory can tell them from each other. The
-    speed, the beginning and the sharpness of a sound are random.
+    same firing rate in all classes, and a classifier needs a memory. The speed, the beginning and the sharpness
+    of a sound are random.
 
     Spikes mark the steps of 1 ms in which the energy of a channel rises: those of
     `keras_bsd.encoding.DeltaEncoder`.

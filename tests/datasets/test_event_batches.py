@@ -190,21 +190,21 @@ def test_changed_content_has_frames_of_its_own(tmp_path):
 
 
 def test_a_pair_trains_on_padded_frames():
-    inputs = keras.Input((None, 5, 6, 2))
+    data = batches(bins=None, bin_duration=50, pad_to=16)
     encoder = keras.Sequential(
         [
-            inputs,
+            keras.Input((16, 5, 6, 2)),
             FrameMasking(),
-            keras_bsd.layers.SpikingStage([keras.layers.Flatten(), keras.layers.Dense(8)]),
-            SpikingDense(6),
-            Readout(keras.layers.Dense(7)),
+            SpikingDense(8, normalization="batch"),
+            Readout(keras.layers.Dense(7), "softmax"),
         ]
     )
-    decoder = keras.Sequential(
-        [keras.Input((7,)), SpikingDense(6, timesteps=4), SpikingDense(8), Readout(keras.layers.Dense(2))]
-    )
-    del decoder  # a decoder of frames is for who builds the pair
-    encoder.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
-    data = batches(bins=None, bin_duration=50)
-    history = encoder.fit(data, callbacks=[data.epoch_callback()], epochs=2, verbose=0)
+    pair = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
+    pair.compile(keras.optimizers.AdamW(1e-2), run_eagerly=True)
+    weights = [keras.ops.convert_to_numpy(weight) for weight in encoder.trainable_weights]
+    history = pair.fit(data, callbacks=[data.epoch_callback()], verbose=0)
     assert np.isfinite(history.history["loss"]).all()
+    assert all(
+        (keras.ops.convert_to_numpy(weight) != before).any()
+        for weight, before in zip(encoder.trainable_weights, weights, strict=True)
+    )

@@ -1,4 +1,5 @@
 import re
+import sys
 
 import h5py
 import numpy as np
@@ -192,6 +193,13 @@ def test_bad_arrays(tmp_path):
         ValueError, match=r"`path` must be the path of a file that exists. Received: path='.*none.npy'"
     ):
         datasets.load_events(tmp_path / "none.npy")
+
+
+def test_faery_is_optional(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faery", None)
+    with pytest.raises(ImportError, match=r"Reading .raw files needs faery: pip install 'keras-bsd\[events\]'"):
+        load(tmp_path, "a.raw", evt3(EVENTS))
+    assert len(load(tmp_path, "a.bin", nmnist(EVENTS[:3]))) == 3
 
 
 # Spoken digits

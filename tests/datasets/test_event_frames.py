@@ -153,7 +153,7 @@ def test_binary_frames():
     assert binary.dtype == bool
 
 
-def test_counts_that_exceed_the_type():
+def test_counts_that_exceed_the_type(monkeypatch):
     events = events_of(t=np.arange(300), x=np.zeros(300), y=np.zeros(300), p=np.ones(300))
     with pytest.raises(
         ValueError, match=r"`dtype` must hold the counts. Received: a count of 300, dtype=uint8"
@@ -161,10 +161,20 @@ def test_counts_that_exceed_the_type():
         datasets.events_to_frames(events, (1, 1), 1, dtype="uint8")
     assert datasets.events_to_frames(events, (1, 1), 1, dtype="uint16").max() == 300
     assert datasets.events_to_frames(events, (1, 1), 1, dtype="float16").max() == 300
+    monkeypatch.setattr(_event_frames, "PIECE", 100)  # none exceeds the type by itself
+    with pytest.raises(ValueError, match=r"Received: a count of 300, dtype=uint8"):
+        datasets.events_to_frames(events, (1, 1), 1, dtype="uint8")
 
 
-@pytest.mark.parametrize(("piece", "counts"), [(1, 1), (7, 90), (64, 10_000)])
-def test_pieces_change_nothing(monkeypatch, piece, counts):
+def test_float32_counts_beyond_its_whole_numbers(monkeypatch):
+    """Where 1 is added to 2**24 in float32, nothing changes."""
+    monkeypatch.setattr(_event_frames, "PIECE", 2**20)
+    events = np.zeros(2**24 + 2**20, [("t", "u1"), ("x", "u1")])
+    assert datasets.events_to_frames(events, (1,), 1)[0, 0] == 2**24 + 2**20
+
+
+@pytest.mark.parametrize(("piece", "exact"), [(1, 2**24), (7, 3), (64, 0)])
+def test_pieces_change_nothing(monkeypatch, piece, exact):
     events = random_events(150)
     expected = [
         datasets.events_to_frames(events, (6, 5), 9, dtype=dtype, binary=binary)
@@ -172,7 +182,7 @@ def test_pieces_change_nothing(monkeypatch, piece, counts):
         for binary in (False, True)
     ]
     monkeypatch.setattr(_event_frames, "PIECE", piece)
-    monkeypatch.setattr(_event_frames, "COUNTS", counts)
+    monkeypatch.setattr(_event_frames, "_exact_below", lambda dtype: exact)
     results = [
         datasets.events_to_frames(events, (6, 5), 9, dtype=dtype, binary=binary)
         for dtype in ("float32", "uint8")
@@ -200,16 +210,23 @@ def test_parts_of_a_recording():
         datasets.events_to_frames([events[70:], events[:70]], (6, 5), 4, start=0, end=1000)
 
 
-def test_memory_is_that_of_the_frames_and_a_constant(tmp_path):
-    events = random_events(2_000_000, duration=10**6)
-    np.save(tmp_path / "events.npy", events)
-    mapped = np.load(tmp_path / "events.npy", mmap_mode="r")
+def peak_memory(path):
+    mapped = np.load(path, mmap_mode="r")
     tracemalloc.start()
     frames = datasets.events_to_frames(mapped, (6, 5), 10)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert frames.sum() == len(events)
-    assert peak < 0.4 * events.nbytes
+    assert frames.sum() == len(mapped)
+    return peak
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path):
+    events = random_events(2_000_000, duration=10**6)
+    np.save(tmp_path / "long.npy", events)
+    np.save(tmp_path / "short.npy", events[:600_000])
+    peak = peak_memory(tmp_path / "long.npy")
+    assert peak < 1.1 * peak_memory(tmp_path / "short.npy")
+    assert peak < events.nbytes
 
 
 # Bad data

@@ -142,7 +142,8 @@ def test_bad_arguments(arguments, message):
 def test_bad_steps():
     with pytest.raises(ValueError, match=r"`steps` must be a multiple of `bins`. Received: steps=10, bins=3"):
         datasets.simulate_event_frames(edge(), 3, steps=10)
-    with pytest.raises(ValueError, match=r"`steps` must be an integer of at least 1"):
-        datasets.simulate_events(edge(), steps=0)
+    for simulate in (datasets.simulate_events, lambda *a, **k: datasets.simulate_event_frames(*a, 3, **k)):
+        with pytest.raises(ValueError, match=r"`steps` must be an integer of at least 1"):
+            simulate(edge(), steps=0)
     with pytest.raises(ValueError, match=r"`refractory` must be an integer of at least 0"):
         datasets.simulate_events(edge(), refractory=-1)

@@ -45,6 +45,21 @@ def test_classes_have_the_same_rates_on_average():
     assert (np.abs(means - means.mean(axis=0)) < 4 * error).all()
 
 
+def nearest_mean(x, classes):
+    """Return the accuracy on the second half of the samples, of means of the first half."""
+    x, half = x.reshape(len(x), -1), len(x) // 2
+    means = np.array([x[:half][classes[:half] == label].mean(axis=0) for label in np.unique(classes)])
+    distances = ((x[half:, None] - means) ** 2).sum(axis=-1)
+    return (distances.argmin(axis=1) == classes[half:]).mean()
+
+
+def test_the_class_is_in_the_times_alone():
+    recordings, classes = datasets.simulate_sweeps(800, 4, 16, noise=0.01)
+    frames = frames_of(recordings, 16, bins=10)
+    assert nearest_mean(frames, classes) > 0.9
+    assert nearest_mean(frames.sum(axis=1), classes) < 0.33  # 0.25 by chance, with a deviation of 0.02
+
+
 def test_spikes_mark_rising_energy():
     """A Gaussian with a deviation of 3 to 5 steps rises by 0.05 a step for 5 to 9 steps, up to its centre."""
     (events,), _ = datasets.simulate_sweeps(1, 2, 10)
