@@ -48,9 +48,11 @@ def denoise_events(events: Array, duration: float) -> Array:
     above_and_below = (-columns, 0, columns) if "y" in _events.fields_of(events) else (0,)
     for shift in (row + column for row in above_and_below for column in (-1, 0, 1)):
         if shift:
-            neighbours = keys + shift * (len(times) + 1)
+            (pending,) = np.nonzero(~found)
+            neighbours = keys[pending] + shift * (len(times) + 1)
             until_now = np.searchsorted(keys, neighbours, side="right")
-            found |= until_now > np.searchsorted(keys, neighbours - ranks + oldest, side="left")
+            latest = keys[np.maximum(until_now - 1, 0)]  # the first key of all where none is before
+            found[pending] = (latest <= neighbours) & (latest >= neighbours - (ranks - oldest)[pending])
     return events[np.sort(order[found])]
 
 

@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 from keras_bsd import _checks
 from keras_bsd._types import Array
 from keras_bsd.datasets import _events
+from keras_bsd.datasets._event_bins import TimeBins, equal_parts
 
 Polarity = Literal["separate", "merge"]
 
@@ -83,8 +84,8 @@ def events_to_frames(
     sensor = _Sensor.of(sensor_size, polarity, downsampling, events)
     type_of_frames = _check_dtype(dtype)
     if events_per_bin is None:
-        bounds = _Bounds.of(events, bins, bin_duration, start, end)
-        count, parts = len(bounds.edges) + 1, bounds.parts(_pieces(events, sensor))
+        time_bins = TimeBins.of(events, bins, bin_duration, start, end)
+        count, parts = len(time_bins.edges) + 1, time_bins.parts(_pieces(events, sensor))
     else:
         if (bins, bin_duration, start, end) != (None,) * 4:
             raise ValueError(
@@ -95,7 +96,7 @@ def events_to_frames(
         total = len(_one_array(events, "`events_per_bin`"))
         if not total:
             raise ValueError("A recording without events has no bins of `events_per_bin`. Received: 0 events")
-        count, parts = -(-total // size), _equal_parts(_pieces(events, sensor), size)
+        count, parts = -(-total // size), equal_parts(_pieces(events, sensor), size)
     frames = np.zeros((count, sensor.pixels), type_of_frames)
     binary = binary or type_of_frames.kind == "b"
     last, number = -1, 0  # the last bin so far, and its events
@@ -185,84 +186,6 @@ def _pieces(events: Any, sensor: _Sensor) -> Iterator[tuple[Array, Array]]:
             times = _events.times_of(piece, before)
             before = times[-1]
             yield piece, times
-
-
-def _equal_parts(pieces, size):
-    """Yield pieces of events, the first bin of each, and the indices at which its bins begin and end."""
-    begin = 0
-    for piece, _ in pieces:
-        first, end = begin // size, begin + len(piece)
-        yield piece, first, np.r_[0, np.arange((first + 1) * size, end, size) - begin, len(piece)]
-        begin = end
-
-
-def _is_whole(time):
-    return isinstance(time, int | np.integer) and not isinstance(time, bool) and time >= 0
-
-
-class _Bounds(NamedTuple):
-    """Bins of time."""
-
-    start: Any
-    end: Any  # exclusive, or None where the last event is included
-    edges: Array  # times at which the second and the later bins begin
-
-    @classmethod
-    def of(cls, events, bins, bin_duration, start, end):
-        if (bins is None) == (bin_duration is None):
-            raise ValueError(
-                "One of `bins`, `bin_duration` and `events_per_bin` must be given. "
-                f"Received: {bins=}, {bin_duration=}"
-            )
-        whole, first, last = cls._span(events, start, end)
-        if start is not None:
-            first = start if _is_whole(start) else _checks.real("start", start, low=0.0)
-        if end is not None:
-            last = _checks.real("end", end, low=first, low_open=True)
-        duration = float(last - first)
-        if bins is not None:
-            count = _checks.integer("bins", bins, low=1)
-            edges = np.arange(1, count) * duration / count
-        else:
-            width = _checks.real("bin_duration", bin_duration, low=0.0, low_open=True)
-            count = math.floor(duration / width) + 1 if end is None else math.ceil(duration / width)
-            edges = np.arange(1, count) * width
-        if whole and _is_whole(first):  # exact even where times are large, such as those of a calendar
-            edges = np.ceil(edges).astype("int64")
-        return cls(start, end, first + edges)
-
-    @staticmethod
-    def _span(events, start, end):
-        """Return whether times are integers, and the times of the first and the last event."""
-        if isinstance(events, np.ndarray):
-            if len(events):
-                ends = _events.times_of(events[[0, -1]])
-                return ends.dtype.kind == "i", ends[0], ends[1]
-            kind = "A recording without events"
-        else:
-            kind = "An iterable of parts"
-        if start is None or end is None:
-            raise ValueError(
-                f"{kind} needs `start` and `end`, since it has no duration. Received: {start=}, {end=}"
-            )
-        return False, 0.0, 0.0
-
-    def parts(self, pieces):
-        """Yield pieces of events, the first bin of each, and the indices at which its bins begin and end."""
-        for piece, times in pieces:
-            if self.start is not None and times[0] < self.start:
-                self._refuse(times[0])
-            if self.end is not None and times[-1] >= self.end:
-                self._refuse(times[-1])
-            first, last = np.searchsorted(self.edges, times[[0, -1]], side="right")
-            yield piece, first, np.r_[0, np.searchsorted(times, self.edges[first:last]), len(piece)]
-
-    def _refuse(self, time):
-        limits = f"start={self.start}, end={self.end}"
-        raise ValueError(
-            f"Times must be in [start, end). Received: t={time}, {limits}. Remove other events by "
-            f"keras_bsd.datasets.crop_events(events, {limits})."
-        )
 
 
 def _count(frames, index, first, cuts, binary, before):

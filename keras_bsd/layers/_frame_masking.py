@@ -40,7 +40,7 @@ class FrameMasking(keras.layers.Layer):
                 "FrameMasking expects frames of shape (batch, time, ...) with at least one axis after time. "
                 f"Received: shape={tuple(inputs.shape)}"
             )
-        return inputs
+        return ops.copy(inputs)  # Keras would attach the mask to the input itself
 
     def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None = None) -> Tensor:
         """Return booleans `(batch, time)`, true up to the last frame with an event."""

@@ -20,6 +20,13 @@ def test_mask_ends_with_the_last_event():
     assert ops.convert_to_numpy(FrameMasking().compute_mask(PADDED, earlier)).sum(axis=1).tolist() == [2] * 3
 
 
+def test_the_input_gets_no_mask():
+    frames = ops.convert_to_tensor(PADDED)
+    output = FrameMasking()(frames)
+    assert getattr(frames, "_keras_mask", None) is None
+    np.testing.assert_array_equal(ops.convert_to_numpy(output), PADDED)
+
+
 @pytest.mark.parametrize("dense", [True, False])
 def test_padding_changes_no_score(dense):
     keras.utils.set_random_seed(0)
