@@ -11,7 +11,7 @@ import pytest
 
 # What the library brings beside keras and numpy; keras itself loads some of them.
 HEAVY = ("tensorflow", "tensorflow_datasets", "tf2onnx", "onnx", "onnxruntime", "pandas", "tabulate", "absl")
-HEAVY += ("sklearn", "scipy", "matplotlib", "PIL", "nir", "tensorboard")
+HEAVY += ("sklearn", "scipy", "matplotlib", "PIL", "nir", "tensorboard", "faery")
 
 # Nothing of the library but ONNX export and TFDS may need TensorFlow on another backend.
 WITHOUT_TENSORFLOW = """

@@ -9,6 +9,7 @@ from keras_bsd.layers._conv import SpikingConv2D as SpikingConv2D
 from keras_bsd.layers._conv import SpikingResidualConv2D as SpikingResidualConv2D
 from keras_bsd.layers._cuba_cell import SpikingCuBaLIFCell as SpikingCuBaLIFCell
 from keras_bsd.layers._dense import SpikingDense as SpikingDense
+from keras_bsd.layers._frame_masking import FrameMasking as FrameMasking
 from keras_bsd.layers._guided import GuidedStage as GuidedStage
 from keras_bsd.layers._lif_cell import SpikingIFCell as SpikingIFCell
 from keras_bsd.layers._lif_cell import SpikingLIFCell as SpikingLIFCell

@@ -7,6 +7,7 @@ import keras
 
 from keras_bsd import encoding
 from keras_bsd._types import Layer
+from keras_bsd.layers._frame_masking import FrameMasking
 from keras_bsd.layers._skip_conv import SkipConv2D
 
 
@@ -55,6 +56,7 @@ KINDS: dict[Any, Kind] = {
     keras.layers.UpSampling2D: Kind(free=True),
     encoding.DirectEncoder: Kind(free=True),
     encoding.OneHotEncoder: Kind(free=True),
+    FrameMasking: Kind(free=True),
     keras.layers.BatchNormalization: Kind(statistics="batch"),
     keras.layers.LayerNormalization: Kind(statistics="sample"),
     keras.layers.GroupNormalization: Kind(statistics="sample"),

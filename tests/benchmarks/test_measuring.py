@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -182,3 +183,35 @@ def test_counts_of_xla(script, flags, rules, tmp_path):
     page = path.read_text()
     assert f"KERAS_BACKEND=jax .venv/bin/python -m benchmarks.{script}" in page
     assert all(value in page for value in rows[-1])
+
+
+class ToFrame:
+    """What tonic's transform returns, one event at a time."""
+
+    def __init__(self, sensor_size, n_time_bins):
+        self.shape, self.bins = (n_time_bins, *sensor_size[::-1]), n_time_bins
+
+    def __call__(self, events):
+        frames = np.zeros(self.shape, "int16")
+        bins = np.minimum(events["t"] * self.bins // events["t"][-1], self.bins - 1)
+        for i, event in zip(bins, events, strict=True):
+            frames[i, int(event["p"]), event["y"], event["x"]] += 1
+        return frames
+
+
+def test_events_to_frames_beside_tonic(tmp_path, monkeypatch):
+    transforms = types.ModuleType("tonic.transforms")
+    transforms.ToFrame = ToFrame
+    monkeypatch.setitem(sys.modules, "tonic.transforms", transforms)
+    flags = ["--events=3000", "--rounds=1", '--cases="N-MNIST, 20 bins"']
+    done = run("measure_events", *flags, f"--output={tmp_path / 'events.md'}")
+    assert done.returncode == 0, done.stderr
+    row = next(row for row in (tmp_path / "events.md").read_text().splitlines() if "| N-MNIST" in row)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert float(cells[2]) > float(cells[1])
+    assert int(cells[-1]) <= 3
+    with loaded("measure_events", *flags) as script:
+        frames = np.ones((2, 3, 4, 2))
+        assert script.compare(frames, np.ones((2, 2, 3, 4), "int16")) == 0
+        with pytest.raises(RuntimeError, match=r"The frames must be nearly equal. Received: 24 events"):
+            script.compare(frames, np.ones((1, 2, 3, 4), "int16"))
