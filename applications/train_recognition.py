@@ -41,6 +41,12 @@ NETWORKS = {  # the builder's name, and its arguments that are flags, with their
     "rnn": ("SpikingRNN", {"units": (128, 128)}),
 }
 
+CELLS = {
+    "if": "SpikingIFCell",
+    "lif": "SpikingLIFCell",
+    "cuba": "SpikingCuBaLIFCell",
+    "alif": "SpikingALIFCell",
+}
 AUGMENTATIONS = ("flip", "rotate", "shift", "blur", "contrast", "erase")
 
 FLAGS = flags.FLAGS
@@ -63,6 +69,12 @@ flags.DEFINE_integer(
     "time steps themselves.",
     lower_bound=1,
 )
+flags.DEFINE_enum("neuron", "lif", list(CELLS), f"Kind of neurons: {', '.join(CELLS.values())}.")
+flags.DEFINE_float("beta", None, "Leak of the membrane (default: 0.5).", lower_bound=0, upper_bound=1)
+flags.DEFINE_enum(
+    "granularity", "layer", ["layer", "channel", "neuron"], "Which neurons share leak and threshold."
+)
+flags.DEFINE_bool("trainable_leak", False, "Learn the leaks.")
 flags.DEFINE_integer("delays", 8, "rnn: past elements whose input synapses deliver.", lower_bound=1)
 flags.DEFINE_integer("bins", 20, "events: time bins of a recording.", lower_bound=1)
 flags.DEFINE_list("sensor_size", None, "events in a folder: width,height of the sensor, or its units.")
@@ -120,6 +132,11 @@ flags.register_multi_flags_validator(
     "--network=rnn alone",
 )
 flags.register_multi_flags_validator(
+    ("neuron", "beta", "trainable_leak"),
+    lambda values: values["neuron"] != "if" or (values["beta"] is None and not values["trainable_leak"]),
+    "--neuron=if has no leak: it excludes --beta and --trainable_leak",
+)
+flags.register_multi_flags_validator(
     ("network", "method"),
     lambda values: values["network"] != "rnn" or not {"ann", "paper"} & {*values["method"]},
     "--network=rnn excludes the methods ann and paper",
@@ -167,6 +184,16 @@ def timesteps():
     return None if FLAGS.dataset.startswith(events.PREFIX) else FLAGS.timesteps or 4
 
 
+def neurons() -> dict:
+    """Return the builder's argument of neurons, empty for its default."""
+    leak = {"beta": FLAGS.beta, "trainable_leak": FLAGS.trainable_leak} if FLAGS.neuron != "if" else {}
+    set_flags = {"neuron": "lif", "beta": None, "granularity": "layer", "trainable_leak": False}
+    if all(FLAGS[name].value == default for name, default in set_flags.items()):
+        return {}
+    cell = getattr(keras_bsd.layers, CELLS[FLAGS.neuron])
+    return {"neuron": cell(granularity=FLAGS.granularity, **leak)}
+
+
 def network_arguments(task) -> dict:
     """Return the arguments of the network's builder, but its weights."""
     _, defaults = NETWORKS[FLAGS.network]
@@ -185,6 +212,7 @@ def build(method, task):
     keras.utils.set_random_seed(FLAGS.seed)
     builder = getattr(keras_bsd.applications, NETWORKS[FLAGS.network][0])
     options = {"layer_loss": FLAGS.layer_loss} if FLAGS.layer_loss else {}
+    options |= neurons()
     if FLAGS.dataset.startswith(events.PREFIX):  # numbers of events
         options["stimulus_range"] = None
     pair = functools.partial(builder, **network_arguments(task), weights=FLAGS.weights, **options)

@@ -10,7 +10,7 @@ from keras_bsd import audit, datasets, plots
 from tasks.recognition import Recognition
 
 PREFIX = "events:"
-SWEEPS = {"classes": 6, "channels": 70, "duration": 500_000, "noise": 0.05}
+SWEEPS = {"classes": 6, "channels": 70, "duration": 500_000, "noise": 0.015}
 SUFFIXES = (".bin", ".npy", ".npz", ".raw", ".dat", ".aedat4")
 
 
