@@ -7,9 +7,9 @@ from keras_bsd._types import ArrayLike, Model
 from keras_bsd.audit._costs import Costs, get_costs
 from keras_bsd.audit._counter import Counter
 from keras_bsd.audit._energy_report import EnergyReport
-from keras_bsd.audit._networks import checked_network
+from keras_bsd.audit._networks import checked_spiking_network
 from keras_bsd.audit._training_costs import count_training
-from keras_bsd.layers import SpikingRecurrent, SpikingStage, flatten_stages
+from keras_bsd.layers import SpikingRecurrent, flatten_stages
 from keras_bsd.models import BSDModel
 from keras_bsd.models._data_checks import checked_stimuli
 
@@ -56,10 +56,7 @@ def energy(
     """
     prices = get_costs(costs)
     _checks.integer("batch_size", batch_size, low=1)
-    network: Model = checked_network(model)
-    if not flatten_stages(network, SpikingStage):
-        layers = [layer.name for layer in network.layers]
-        raise ValueError(f"`model` must have a spiking stage. Received: '{network.name}' with {layers=}")
+    network: Model = checked_spiking_network(model)
     stimuli = checked_stimuli(model, x)
     encoder = Counter(network)
     outputs = encoder.run(stimuli, batch_size)
