@@ -69,6 +69,8 @@ class LayerCost(NamedTuple):
         is_inner: whether another layer with a kernel lies between it and the inputs of its stage.
         neurons: number of spiking neurons.
         synapses: number of pairs of an input and a neuron that it reaches.
+        parameters: number of weights, biases and statistics.
+        states: number of values that the neurons store: membranes, and remaining refractory steps if any.
         firing_rate: spikes per neuron and time step; None without neurons.
         steps: how often the layer is applied.
         macs: multiply-accumulates.
@@ -85,6 +87,8 @@ class LayerCost(NamedTuple):
     is_inner: bool
     neurons: int
     synapses: int
+    parameters: int
+    states: int
     firing_rate: float | None
     steps: float
     macs: float
@@ -189,6 +193,8 @@ class Counter:
             is_inner=layer in self._inner,
             neurons=total.neurons,
             synapses=_synapses(layer, operations),
+            parameters=sum(math.prod(weight.shape) for weight in layer.weights),
+            states=total.neurons * len(layer.cell.state_size) if total.neurons else 0,
             firing_rate=spikes / total.neurons / total.steps if total.neurons else None,
             steps=total.steps,
             **operations._asdict(),

@@ -15,7 +15,10 @@ from keras_bsd.models._data_checks import checked_stimuli
 
 
 def energy(
-    model: Model, x: ArrayLike, costs: Literal["45nm", "loihi"] | Costs = "45nm", batch_size: int = 128
+    model: Model,
+    x: ArrayLike,
+    costs: Literal["45nm", "45nm-memory", "loihi"] | Costs = "45nm",
+    batch_size: int = 128,
 ) -> EnergyReport:
     """Count the operations of a spiking network on real stimuli, and price them.
 
@@ -31,8 +34,9 @@ def energy(
     Args:
         model: a `keras_bsd.BSDModel`, whose encoder is counted, or a built Keras model of stages.
         x: stimuli `(samples, ...)`.
-        costs: `"45nm"`, `"loihi"` or your own `keras_bsd.audit.Costs`. The presets differ in hardware, in
-            precision and in what they include: never compare energies of different costs.
+        costs: `"45nm"` for arithmetic, `"45nm-memory"` for accesses to memory besides, `"loihi"`, or your own
+            `keras_bsd.audit.Costs`. The presets differ in hardware, in precision and in what they include:
+            never compare energies of different costs.
         batch_size: positive int, number of samples in a training batch, and of those counted at a time.
 
     Returns:
