@@ -146,8 +146,8 @@ class EnergyReport:
     def __str__(self) -> str:
         header = ["layer", "neurons", "synapses", "rate", "synaptic ops"]
         for network in ("", ", ANN"):
-            names = ("MACs", "ACs", *(["accesses"] if self.costs.memory else []), "nJ")
-            header += [f"{name}{network}" for name in names]
+            counts = ["MACs", "ACs", *(["accesses"] if self.costs.memory else [])]
+            header += [f"{count}{network}" for count in (*counts, "nJ")]
         lines = [
             f"Energy of '{self.model}' for one sample, the mean of {self.samples}, costs '{self.costs.name}'",
             f"({self.costs.source})",
