@@ -19,7 +19,7 @@ from keras_bsd import audit, plots
 
 FLAGS = flags.FLAGS
 _flags.define_evaluation_flags("train_recognition.py", "runs/audit", samples=64, least_samples=2)
-flags.DEFINE_enum("costs", "45nm", ["45nm", "loihi"], "Published energies of an operation.")
+flags.DEFINE_enum("costs", "45nm", ["45nm", "45nm-memory", "loihi"], "Published energies of an operation.")
 
 
 def load_compiled(name):

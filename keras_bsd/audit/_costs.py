@@ -1,8 +1,21 @@
 """Energy of single operations, from published measurements."""
 
+import math
 from typing import NamedTuple
 
 from keras_bsd import _checks
+
+
+class Memory(NamedTuple):
+    """A size of memory and the energy of its accesses.
+
+    Attributes:
+        capacity: bytes that it holds, or None without a limit.
+        access: energy of reading or writing one value of 32 bits in pJ.
+    """
+
+    capacity: int | None
+    access: float
 
 
 class Costs(NamedTuple):
@@ -18,6 +31,9 @@ class Costs(NamedTuple):
         synaptic_operation: energy of a spike's arrival at one synapse.
         neuron_update: energy of one time step of a neuron.
         source: where the figures are from.
+        memory: tuple of `Memory`, from small to unlimited, to price digital memory too; empty to leave it out.
+            `keras_bsd.audit.MemoryAccesses` has the model. The parameters of each layer, the states of its
+            neurons and its activations lie apart, each in the smallest memory that holds them all.
 
     Example:
 
@@ -33,24 +49,34 @@ class Costs(NamedTuple):
     synaptic_operation: float | None
     neuron_update: float | None
     source: str
+    memory: tuple[Memory, ...] = ()
 
     @property
     def is_neuromorphic(self) -> bool:
         """Whether spikes and neurons are priced in place of arithmetic."""
         return self.synaptic_operation is not None
 
+    def access(self, values: int) -> float:
+        """Return the energy of one access in pJ to the smallest memory that holds so many values of 32 bits."""
+        fitting = (size.access for size in self.memory if size.capacity is None or size.capacity >= 4 * values)
+        return next(fitting, 0.0)
+
+
+_HOROWITZ = (
+    'Horowitz, "Computing\'s energy problem", ISSCC 2014: 32-bit floating point in 45 nm, a product '
+    "3.7 pJ and a sum 0.9 pJ, "
+)
+_ARITHMETIC = Costs("45nm", 4.6, 0.9, None, None, f"{_HOROWITZ}without memory")
 
 PRESETS = {
     costs.name: costs
     for costs in (
-        Costs(
-            "45nm",
-            4.6,
-            0.9,
-            None,
-            None,
-            'Horowitz, "Computing\'s energy problem", ISSCC 2014: 32-bit floating point in 45 nm, a product '
-            "3.7 pJ and a sum 0.9 pJ, without memory",
+        _ARITHMETIC,
+        _ARITHMETIC._replace(
+            name="45nm-memory",
+            source=f"{_HOROWITZ}and half of 64 bits from 8 KB, 32 KB and 1 MB of SRAM, 10, 20 and 100 pJ, and "
+            "from DRAM, 1300 pJ at least",
+            memory=(Memory(2**13, 5.0), Memory(2**15, 10.0), Memory(2**20, 50.0), Memory(None, 650.0)),
         ),
         Costs(
             "loihi",
@@ -79,4 +105,15 @@ def get_costs(costs):
             "`costs` must price multiply_accumulate and accumulate, or synaptic_operation and neuron_update. "
             f"Received: costs={costs}"
         )
+    if costs.memory:
+        _check_memory(costs)
     return costs
+
+
+def _check_memory(costs):
+    capacities = [math.inf if size.capacity is None else size.capacity for size in costs.memory]
+    if costs.is_neuromorphic or capacities[-1] != math.inf or capacities != sorted(capacities):
+        raise ValueError(
+            "`memory` must be in ascending order of capacity, the last one without a limit (None), beside "
+            f"prices of multiply_accumulate and accumulate. Received: costs={costs}"
+        )

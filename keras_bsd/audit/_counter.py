@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_bsd._observe import arrays, observe
-from keras_bsd._types import Array
+from keras_bsd._types import Array, Layer
 from keras_bsd.audit._operations import Call, Operations, count
 from keras_bsd.layers import (
     GuidedStage,
@@ -71,6 +71,8 @@ class LayerCost(NamedTuple):
         is_inner: whether another layer with a kernel lies between it and the inputs of its stage.
         neurons: number of spiking neurons.
         synapses: number of pairs of an input and a neuron that it reaches.
+        parameters: number of weights, biases and statistics.
+        states: number of values that the neurons store: membranes, and remaining refractory steps if any.
         firing_rate: spikes per neuron and time step; None without neurons.
         steps: how often the layer is applied.
         macs: multiply-accumulates.
@@ -87,6 +89,8 @@ class LayerCost(NamedTuple):
     is_inner: bool
     neurons: int
     synapses: int
+    parameters: int
+    states: int
     firing_rate: float | None
     steps: float
     macs: float
@@ -98,10 +102,10 @@ class LayerCost(NamedTuple):
 
 
 @dataclasses.dataclass
-class _Total:
+class Total:
     """Counts of one layer, summed over the samples."""
 
-    sums: Array  # the fields of `Operations`, and the sum of the outputs
+    sums: Array  # the fields of what the rule returns, and the sum of the outputs
     steps: float
     neurons: int
 
@@ -111,12 +115,14 @@ class Counter:
 
     Args:
         network: Keras model of stages.
+        rule: function that returns a named tuple of counts of a `Call`, or None if it does not know the layer.
     """
 
-    def __init__(self, network):
-        self._network, self._names = network, stage_names(network)
+    def __init__(self, network, rule=count):
+        self._network, self._rule, self._names = network, rule, stage_names(network)
         self._stage_of = {}  # every layer that is observed, in the network's order; None outside stages
-        self._totals, self._unknown, self._samples = {}, {}, 0
+        self.totals: dict[Layer, Total] = {}
+        self._unknown, self._samples = {}, 0
         self._inner = set()  # layers behind another one with a kernel
         for layer in walk(network):
             self._stage_of[layer] = None
@@ -158,7 +164,7 @@ class Counter:
         if isinstance(stage, SequenceReadout):
             rows = 1
         steps = rows if stage is not None or not self._behind_a_stage else inputs.shape[1]
-        counted = count(Call(layer, inputs, outputs, steps))
+        counted = self._rule(Call(layer, inputs, outputs, steps))
         if counted is None:
             self._unknown[layer] = "all operations"
             return
@@ -169,17 +175,17 @@ class Counter:
         if isinstance(layer, SpikingNeurons):
             neurons = math.prod(outputs.shape[2:])
             steps = outputs.size / self._batch / neurons
-        total = self._totals.setdefault(layer, _Total(np.zeros(len(counted) + 1), steps, neurons))
+        total = self.totals.setdefault(layer, Total(np.zeros(len(counted) + 1), steps, neurons))
         total.sums += [*counted, outputs.sum(dtype="float64")]
         total.steps = steps
 
     def layers(self):
         """Return the layers with operations, in the network's order: a tuple of `LayerCost`."""
-        costs = (self._cost(layer) for layer in self._stage_of if layer in self._totals)
+        costs = (self._cost(layer) for layer in self._stage_of if layer in self.totals)
         return tuple(cost for cost in costs if cost.macs or cost.acs or cost.ann_macs or cost.ann_acs)
 
     def _cost(self, layer):
-        total, stage = self._totals[layer], self._stage_of[layer]
+        total, stage = self.totals[layer], self._stage_of[layer]
         *counted, spikes = (total.sums / self._samples).tolist()
         operations = Operations(*counted)
         return LayerCost(
@@ -189,6 +195,8 @@ class Counter:
             is_inner=layer in self._inner,
             neurons=total.neurons,
             synapses=_synapses(layer, operations),
+            parameters=sum(math.prod(weight.shape) for weight in layer.weights),
+            states=total.neurons * len(layer.cell.state_size) if total.neurons else 0,
             firing_rate=spikes / total.neurons / total.steps if total.neurons else None,
             steps=total.steps,
             **operations._asdict(),

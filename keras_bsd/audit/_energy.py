@@ -7,15 +7,18 @@ from keras_bsd._types import ArrayLike, Model
 from keras_bsd.audit._costs import Costs, get_costs
 from keras_bsd.audit._counter import Counter
 from keras_bsd.audit._energy_report import EnergyReport
-from keras_bsd.audit._networks import checked_network
+from keras_bsd.audit._networks import checked_spiking_network
 from keras_bsd.audit._training_costs import count_training
-from keras_bsd.layers import SpikingRecurrent, SpikingStage, flatten_stages
+from keras_bsd.layers import SpikingRecurrent, flatten_stages
 from keras_bsd.models import BSDModel
 from keras_bsd.models._data_checks import checked_stimuli
 
 
 def energy(
-    model: Model, x: ArrayLike, costs: Literal["45nm", "loihi"] | Costs = "45nm", batch_size: int = 128
+    model: Model,
+    x: ArrayLike,
+    costs: Literal["45nm", "45nm-memory", "loihi"] | Costs = "45nm",
+    batch_size: int = 128,
 ) -> EnergyReport:
     """Count the operations of a spiking network on real stimuli, and price them.
 
@@ -31,8 +34,9 @@ def energy(
     Args:
         model: a `keras_bsd.BSDModel`, whose encoder is counted, or a built Keras model of stages.
         x: stimuli `(samples, ...)`.
-        costs: `"45nm"`, `"loihi"` or your own `keras_bsd.audit.Costs`. The presets differ in hardware, in
-            precision and in what they include: never compare energies of different costs.
+        costs: `"45nm"` for arithmetic, `"45nm-memory"` for accesses to memory besides, `"loihi"`, or your own
+            `keras_bsd.audit.Costs`. The presets differ in hardware, in precision and in what they include:
+            never compare energies of different costs.
         batch_size: positive int, number of samples in a training batch, and of those counted at a time.
 
     Returns:
@@ -56,10 +60,7 @@ def energy(
     """
     prices = get_costs(costs)
     _checks.integer("batch_size", batch_size, low=1)
-    network: Model = checked_network(model)
-    if not flatten_stages(network, SpikingStage):
-        layers = [layer.name for layer in network.layers]
-        raise ValueError(f"`model` must have a spiking stage. Received: '{network.name}' with {layers=}")
+    network: Model = checked_spiking_network(model)
     stimuli = checked_stimuli(model, x)
     encoder = Counter(network)
     outputs = encoder.run(stimuli, batch_size)

@@ -5,13 +5,15 @@ import dataclasses
 from keras_bsd._types import Config
 from keras_bsd.audit._costs import Costs
 from keras_bsd.audit._counter import LayerCost
+from keras_bsd.audit._memory import MemoryAccesses, count_accesses, count_ann_accesses, price_accesses
 from keras_bsd.audit._tables import tabulate
 from keras_bsd.audit._training_costs import TrainingCost
 
 NOT_COMPARABLE = (
-    "Energies of different costs must not be compared: hardware, precision and what is included differ. None "
-    "includes memory, which on digital hardware takes more energy than arithmetic."
+    "Energies of different costs must not be compared: hardware, precision and what is included differ."
 )
+WITHOUT_MEMORY = "Arithmetic is priced without memory, which on digital hardware takes more energy."
+WITH_MEMORY = "Energies of a layer, but not those of training, include its accesses to memory."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,8 @@ class EnergyReport:
     def energy(self, layer: LayerCost | None = None) -> float:
         """Return the energy of a layer, or of the network, for one sample in pJ, without unpriced operations.
 
+        It includes memory if the costs do.
+
         Args:
             layer: one of `layers` (default: all of them).
         """
@@ -58,7 +62,7 @@ class EnergyReport:
         if self.costs.is_neuromorphic:
             arrivals = layer.synaptic_operations * (self.costs.synaptic_operation or 0.0)
             return arrivals + layer.neuron_updates * (self.costs.neuron_update or 0.0)
-        return self._arithmetic(layer.macs, layer.acs)
+        return self._arithmetic(layer.macs, layer.acs) + self.memory_energy(layer)
 
     def ann_energy(self, layer: LayerCost | None = None) -> float | None:
         """Return the energy of the equivalent layer, or network, with ReLU and without time in pJ.
@@ -71,8 +75,34 @@ class EnergyReport:
         """
         if self.costs.is_neuromorphic:
             return None
-        layer = self.total if layer is None else layer
-        return self._arithmetic(layer.ann_macs, layer.ann_acs)
+        layers = self.layers if layer is None else (layer,)
+        arithmetic = self._arithmetic(sum(x.ann_macs for x in layers), sum(x.ann_acs for x in layers))
+        return arithmetic + sum(price_accesses(self.costs, x, count_ann_accesses(x)) for x in layers)
+
+    def accesses(self, layer: LayerCost | None = None) -> MemoryAccesses:
+        """Return the reads and writes of memory of a layer, or of the network, for one sample.
+
+        Args:
+            layer: one of `layers` (default: all of them).
+        """
+        return _sum_accesses(map(count_accesses, self.layers if layer is None else (layer,)))
+
+    def ann_accesses(self, layer: LayerCost | None = None) -> MemoryAccesses:
+        """Return the reads and writes of the equivalent layer, or network, with ReLU and without time.
+
+        Args:
+            layer: one of `layers` (default: all of them).
+        """
+        return _sum_accesses(map(count_ann_accesses, self.layers if layer is None else (layer,)))
+
+    def memory_energy(self, layer: LayerCost | None = None) -> float:
+        """Return the energy of the accesses to memory for one sample in pJ, 0 if the costs leave it out.
+
+        Args:
+            layer: one of `layers` (default: all of them).
+        """
+        layers = self.layers if layer is None else (layer,)
+        return sum(price_accesses(self.costs, x, count_accesses(x)) for x in layers)
 
     def _arithmetic(self, macs, acs):
         return macs * (self.costs.multiply_accumulate or 0.0) + acs * (self.costs.accumulate or 0.0)
@@ -92,7 +122,13 @@ class EnergyReport:
     def to_dict(self) -> Config:
         """Return the whole report as a dict that JSON can hold."""
         priced = [
-            {**layer._asdict(), "energy": self.energy(layer), "ann_energy": self.ann_energy(layer)}
+            {
+                **layer._asdict(),
+                "energy": self.energy(layer),
+                "ann_energy": self.ann_energy(layer),
+                "accesses": self.accesses(layer)._asdict(),
+                "ann_accesses": self.ann_accesses(layer)._asdict(),
+            }
             for layer in self.layers
         ]
         return {
@@ -108,8 +144,10 @@ class EnergyReport:
         }
 
     def __str__(self) -> str:
-        header = ["layer", "neurons", "synapses", "rate", "synaptic ops", "MACs", "ACs", "nJ"]
-        header += ["MACs, ANN", "ACs, ANN", "nJ, ANN"]
+        header = ["layer", "neurons", "synapses", "rate", "synaptic ops"]
+        for network in ("", ", ANN"):
+            counts = ["MACs", "ACs", *(["accesses"] if self.costs.memory else [])]
+            header += [f"{count}{network}" for count in (*counts, "nJ")]
         lines = [
             f"Energy of '{self.model}' for one sample, the mean of {self.samples}, costs '{self.costs.name}'",
             f"({self.costs.source})",
@@ -122,12 +160,18 @@ class EnergyReport:
         if self.unpriced:
             names = ", ".join(f"{name} ({count:,.0f})" for name, count in self.unpriced.items())
             lines.append(f"Counted, but without a price in '{self.costs.name}': {names}")
-        return "\n".join([*lines, "", NOT_COMPARABLE])
+        notes = [NOT_COMPARABLE]
+        if not self.costs.is_neuromorphic:
+            notes.append(WITH_MEMORY if self.costs.memory else WITHOUT_MEMORY)
+        return "\n".join([*lines, "", " ".join(notes)])
 
     def _row(self, layer):
-        energy = self.energy() if layer.name == "total" else self.energy(layer)
-        ann = self.ann_energy(layer)
-        counts = (layer.synaptic_operations, layer.macs, layer.acs)
+        one = None if layer.name == "total" else layer
+        energy, ann = self.energy(one), self.ann_energy(one)
+        accesses, ann_accesses = [], []
+        if self.costs.memory:
+            accesses, ann_accesses = [sum(self.accesses(one))], [sum(self.ann_accesses(one))]
+        counts = (layer.synaptic_operations, layer.macs, layer.acs, *accesses)
         return [
             layer.name,
             f"{layer.neurons:,}" if layer.neurons else "",
@@ -135,8 +179,7 @@ class EnergyReport:
             "" if layer.firing_rate is None else f"{layer.firing_rate:.3f}",
             *(f"{count:,.0f}" for count in counts),
             f"{energy / 1e3:,.2f}",
-            f"{layer.ann_macs:,.0f}",
-            f"{layer.ann_acs:,.0f}",
+            *(f"{count:,.0f}" for count in (layer.ann_macs, layer.ann_acs, *ann_accesses)),
             "-" if ann is None else f"{ann / 1e3:,.2f}",
         ]
 
@@ -150,6 +193,10 @@ class EnergyReport:
                 energy = f"{self._arithmetic(cost.macs, cost.acs) / 1e3:,.2f}"
             rows.append([rule, *(f"{count:,.0f}" for count in cost), f"{cost.products / backprop:.2f}", energy])
         return _table(rows, header)
+
+
+def _sum_accesses(counts):
+    return MemoryAccesses(*map(sum, zip(*counts, strict=True)))
 
 
 def _table(rows, header):

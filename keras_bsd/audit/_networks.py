@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 
 from keras_bsd._observe import arrays
-from keras_bsd.layers._stage import stage_names
+from keras_bsd.layers._stage import SpikingStage, flatten_stages, stage_names
 from keras_bsd.models._structure import check_built
 
 
@@ -15,6 +15,15 @@ def checked_network(model, name="model"):
     check_built(network, name)
     if len(network.inputs) != 1:
         raise ValueError(f"`{name}` must have one input. Received: '{network.name}' with {len(network.inputs)}")
+    return network
+
+
+def checked_spiking_network(model):
+    """Return what `checked_network` does, or raise unless it has a spiking stage."""
+    network = checked_network(model)
+    if not flatten_stages(network, SpikingStage):
+        layers = [layer.name for layer in network.layers]
+        raise ValueError(f"`model` must have a spiking stage. Received: '{network.name}' with {layers=}")
     return network
 
 

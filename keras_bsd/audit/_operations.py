@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_bsd._observe import arrays
 from keras_bsd._types import Array, Layer
 from keras_bsd.layers import (
     CausalStandardization,
@@ -26,6 +27,7 @@ from keras_bsd.layers import (
     SpikingRecurrent,
 )
 from keras_bsd.layers._kinds import KERNEL_LAYERS, classes_with
+from keras_bsd.layers._skip_conv import SkipConv2D
 
 
 class Call(NamedTuple):
@@ -60,23 +62,34 @@ def signals(inputs):
     return spikes, (inputs != 0) & ~spikes
 
 
-def connections(layer, active):
-    """Return the number of pairs of an active input and a weight that it meets, at all places of a map.
+def kernels(layer):
+    """Return the weights besides the bias of one of `KERNEL_LAYERS`, a list of arrays."""
+    parts = [layer.convolution, layer.skip] if isinstance(layer, SkipConv2D) else [layer]
+    return arrays([part.kernel for part in parts])
 
-    Weights of zero count.
+
+def connections(layer, active, pruned=False):
+    """Return the number of pairs of an active input and a weight that it meets, at all places of a map.
 
     The layer is applied with all weights and all active inputs set to one.
 
     Args:
         layer: one of `KERNEL_LAYERS`.
         active: booleans of the shape of its inputs.
+        pruned: bool, leave out weights of zero.
     """
+    if not active.any():
+        return 0.0
     config = {**layer.get_config(), "dtype": "float32"}
     if "activation" in config:
         config["activation"] = "linear"
     copy = type(layer).from_config(config)
     copy.build((None, *active.shape[1:]))
     ones = [(weight, ops.full(weight.shape, float(weight.name != "bias"))) for weight in copy.weights]
+    if pruned:
+        weights = [weight for weight in copy.weights if weight.name != "bias"]
+        present = [ops.convert_to_tensor((kernel != 0).astype("float32")) for kernel in kernels(layer)]
+        ones += zip(weights, present, strict=True)
     # PyTorch would assign no weight here, while a layer of less precision runs.
     with keras.StatelessScope(ones):
         sums = ops.convert_to_numpy(copy(ops.convert_to_tensor(active.astype("float32"))))

@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 import keras_bsd
-from keras_bsd.audit import Costs, energy
+from keras_bsd.audit import Costs, Memory, energy
 from keras_bsd.layers import (
     Readout,
     SequenceReadout,
@@ -342,6 +342,53 @@ def test_costs():
             energy(two_layers(), x, costs=incomplete)
 
 
+def test_memory_by_hand():
+    """Three neurons are silent or spike at all of four steps, see `two_layers`; so do two."""
+    costs = Costs("mine", 0.0, 0.0, None, None, "made up", (Memory(20, 1.0), Memory(None, 10.0)))
+    report = energy(two_layers(), np.array([[0.5, 0.0]], "float32"), costs)
+    first, second = 3, 4 * 2 + 4 * 2  # reads of weights, and of two biases at each step
+    assert report.accesses() == (first + second + 2, 2 * 4 * (3 + 2), 2 * (4 + 4))
+    assert report.ann_accesses() == (6 + (6 + 2) + (2 + 1), 0, 2 * (3 + 2))
+    # Five values, of 4 bytes each, fit into the smaller memory: all but the parameters of the first two layers.
+    assert report.memory_energy() == 10 * (first + second) + 2 + 40 + 16
+    assert report.energy() == report.memory_energy() == sum(map(report.energy, report.layers))
+    assert report.ann_energy() == 10 * (6 + 8) + 3 + 10
+    assert report.ann_energy() == sum(map(report.ann_energy, report.layers))
+    neurons = next(layer for layer in report.layers if layer.neurons == 3)
+    assert report.accesses(neurons) == (0, 2 * 4 * 3, 2 * 4)
+    assert f"{sum(report.accesses()):,.0f}" in str(report).split("total")[1]
+    assert report.to_dict()["layers"][0]["accesses"]["parameters"] == first
+
+
+def test_states_of_refractory_neurons_are_memory():
+    stage = SpikingStage(keras.layers.Dense(3), SpikingLIF(refractory_steps=2), timesteps=4)
+    report = energy(keras.Sequential([keras.Input((2,)), stage]), np.ones((1, 2), "float32"))
+    assert report.accesses().states == 2 * 4 * 3 * 2
+
+
+def test_memory_is_an_option():
+    x = np.array([[0.5, 0.0]], "float32")
+    without, priced = energy(two_layers(), x), energy(two_layers(), x, "45nm-memory")
+    assert without.memory_energy() == 0
+    assert "accesses" not in str(without)
+    assert "priced without memory" in str(without)
+    assert "priced without memory" not in str(priced)
+    assert priced.memory_energy() == 5.0 * sum(priced.accesses())  # all fit into 8 KB
+    assert priced.energy() == pytest.approx(without.energy() + priced.memory_energy())
+    access = priced.costs.access
+    sizes = (2**11, 2**11 + 1, 2**13, 2**13 + 1, 2**18, 2**18 + 1)
+    assert [access(values) for values in sizes] == [5.0, 10.0, 10.0, 50.0, 50.0, 650.0]
+
+
+def test_memory_must_be_in_order():
+    small, large = Memory(8, 1.0), Memory(None, 2.0)
+    own = Costs("mine", 2.0, 1.0, None, None, "measured here")
+    neuromorphic = Costs("chip", None, None, 1.0, 1.0, "measured here", (large,))
+    for wrong in (own._replace(memory=(small,)), own._replace(memory=(large, small)), neuromorphic):
+        with pytest.raises(ValueError, match=r"`memory` must be in ascending order .* Received: costs="):
+            energy(two_layers(), np.ones((1, 2), "float32"), wrong)
+
+
 def test_printed_and_as_json():
     model = pairs.dense_pair()
     report = energy(model, pairs.samples(model)[0])
@@ -384,7 +431,9 @@ def test_bad_input():
         energy(model, x[:0])
     with pytest.raises(ValueError, match=r"Received: shape=\(12, 3\)"):
         energy(model, x[:, :3])
-    with pytest.raises(ValueError, match=r"Unknown `costs`: .* '45nm', 'loihi'. Received: costs='7nm'"):
+    with pytest.raises(
+        ValueError, match=r"Unknown `costs`: .* '45nm', '45nm-memory', 'loihi'. Received: costs='7nm'"
+    ):
         energy(model, x, costs="7nm")
     with pytest.raises(ValueError, match=r"`batch_size` must be an integer of at least 1"):
         energy(model, x, batch_size=0)

@@ -46,20 +46,13 @@ def test_replicas_compute_over_their_own_samples(case, replicas):
     assert difference(weights["mirrored"], weights["one device"]) > 1e-3
 
 
-@needs_jax
-def test_sharded_arrays_equal_one_device(tmp_path):
-    workers = Workers(tmp_path, ["all over the batch"], steps=5)
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory):
+    """Return results of JAX on one device, on two, and of two processes with one each, by name."""
+    case, two = "all over the batch", "--xla_force_host_platform_device_count=2"
+    workers = Workers(tmp_path_factory.mktemp("sharded"), [case], steps=5)
     workers.start("one device", "jax")
-    two = "--xla_force_host_platform_device_count=2"
     workers.start("two devices", "jax", "data parallel", XLA_FLAGS=two)
-    results = workers.results()
-    assert_same(results["two devices"]["all over the batch"], results["one device"]["all over the batch"])
-
-
-@needs_jax
-def test_processes_equal_one_device(tmp_path):
-    workers = Workers(tmp_path, ["all over the batch"], steps=5)
-    workers.start("one device", "jax")
     with socket.socket() as free_port:
         free_port.bind(("localhost", 0))
         address = f"localhost:{free_port.getsockname()[1]}"
@@ -72,6 +65,10 @@ def test_processes_equal_one_device(tmp_path):
             KERAS_DISTRIBUTION_NUM_PROCESSES="2",
             KERAS_DISTRIBUTION_PROCESS_ID=str(process),
         )
-    results = {name: cases["all over the batch"] for name, cases in workers.results().items()}
-    for process in range(2):
-        assert_same(results[f"process {process}"], results["one device"])
+    return {name: cases[case] for name, cases in workers.results().items()}
+
+
+@needs_jax
+@pytest.mark.parametrize("name", ["two devices", "process 0", "process 1"])
+def test_sharded_arrays_and_processes_equal_one_device(name, sharded):
+    assert_same(sharded[name], sharded["one device"])

@@ -101,6 +101,7 @@ class Workers:
         """Start a worker; several run side by side."""
         command = [sys.executable, "-m", "tests.models.training_worker", self._folder, name, layout]
         settings = {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+        settings["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # a worker compiles far longer than it trains
         with self._errors(name).open("w") as errors:
             self._running[name] = subprocess.Popen(
                 [*command, str(self._steps), *self._cases],
