@@ -13,7 +13,6 @@ from keras_bsd.datasets import _events
 
 WORDS = {"2": 4, "2.1": 8, "21": 8, "3": 2}  # bytes of a word of EVT
 FAERY = {".raw": "evt", ".dat": "dat", ".aedat4": "aedat"}  # its names of formats
-DAMAGES = (OSError, EOFError, ValueError)
 OVERFLOW_ROW, OVERFLOW = 240, 2**13  # a marker in a `.bin` file, and the time that it adds
 
 
@@ -93,7 +92,15 @@ def _read_arrays(path):
                 found = {name: arrays[name] for name in arrays}
         else:
             found = {"events": np.load(path, allow_pickle=False)}
-    except (*DAMAGES, zipfile.BadZipFile, tokenize.TokenError, SyntaxError, MemoryError) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        zipfile.BadZipFile,
+        tokenize.TokenError,
+        SyntaxError,
+        MemoryError,
+    ) as error:
         raise ValueError(
             f"{path} must be a complete file of arrays of numbers. Received: {error}. Copy it again, or save "
             "it by numpy.save."
@@ -175,7 +182,9 @@ def _read_by_faery(path, size=0, word=1):
         )
     try:
         events = faery.events_stream_from_file(path, file_type=FAERY[path.suffix.lower()]).to_array()
-    except (*DAMAGES, RuntimeError) as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of Rust, which some damaged files lead to, is no `Exception`
         raise ValueError(
             f"{path} must be a complete {path.suffix} file of events. Received: {error}. Copy it again."
         ) from error

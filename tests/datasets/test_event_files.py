@@ -1,12 +1,15 @@
+import io
 import re
 import sys
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 from keras_bsd import datasets
 from tests.datasets.events import events_of, random_events
+from tests.test_damaged_files import DAMAGE, FAST, check, damaged
 
 CAMERA = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?")])
 EVENTS = [(100, 1, 2, 1), (4000, 3, 4, 0), (4200, 5, 6, 1), (8300, 7, 8, 0), (20000, 639, 479, 1)]
@@ -155,6 +158,38 @@ def test_bad_files(tmp_path, name, content, message):
         load(tmp_path, name, content)
     assert re.search(rf"(?s){message}", str(caught.value))
     assert name in str(caught.value)
+
+
+def arrays_of(save):
+    """Return the content of a file that a function of NumPy writes."""
+    file = io.BytesIO()
+    save(file, random_events(30))
+    return file.getvalue()
+
+
+INTACT = {
+    "a.bin": nmnist(EVENTS[:4]),
+    "a.raw": evt2(EVENTS),
+    "b.raw": evt3(EVENTS),
+    "a.dat": dat(EVENTS),
+    "a.npy": arrays_of(np.save),
+    "a.npz": arrays_of(np.savez_compressed),
+}
+
+
+@pytest.mark.parametrize("name", INTACT)
+def test_errors_name_damaged_files(tmp_path, name):
+    path = tmp_path / name
+
+    @settings(FAST, max_examples=60)
+    @given(**DAMAGE)
+    def damage(position, bits, cut):
+        changed = damaged(INTACT[name], position, bits, cut)
+        path.write_bytes(changed)
+        expected = [] if name != "a.npz" else [random_events(30)]
+        check(lambda path: [datasets.load_events(path)], path, changed, expected, name == "a.npz")
+
+    damage()
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
