@@ -13,16 +13,20 @@ from keras_bsd._observe import observe
 from keras_bsd._types import Model, Path
 from keras_bsd.encoding import DirectEncoder
 from keras_bsd.encoding._base import TimeEncoder
-from keras_bsd.export._network import as_float, exported_network
+from keras_bsd.export._network import exported_network
+from keras_bsd.export._nir_neurons import neuron_node
+from keras_bsd.export._nir_readers import ReaderName, find_reader
 from keras_bsd.export._nir_synapse import IDENTITIES, channels_first, refusal, require_nir, synapse_nodes
 from keras_bsd.export._paths import atomic_export
-from keras_bsd.layers import Readout, SpikingLIF, SpikingStage
+from keras_bsd.layers import Readout, SpikingStage
 
 # What a subclass of a stage may define without changing what the stage computes.
 _HARMLESS = {"build", "compute_output_shape", "get_config", "from_config", "backward_synapse", "_config_keys"}
 
 
-def to_nir(model: Model, filepath: Path, dt: float = 1e-4) -> Any:
+def to_nir(
+    model: Model, filepath: Path, dt: float | None = None, reader: ReaderName | None = None
+) -> Any:
     """Write a network of consecutive stages as a NIR graph, and return the graph.
 
     NIR describes neurons by differential equations. Integrated by Euler's method with steps of `dt`, the
@@ -70,25 +74,40 @@ def to_nir(model: Model, filepath: Path, dt: float = 1e-4) -> Any:
     Source: Pedersen et al., "Neuromorphic intermediate representation: A unified instruction set for
     interoperable brain-inspired computing", Nature Communications 2024.
     """
-    nir = require_nir()
-    network, dt = exported_network(model), _checks.real("dt", dt, low=0.0, low_open=True)
+    nir, target = require_nir(), find_reader(reader)
+    network, dt = exported_network(model), _time_step(dt, target)
     stages, steps = _chain(network)
-    nodes = {"input": nir.Input(input_type=np.array(channels_first(stages[0].input_features)))}
-    activation = "linear"
-    for stage in stages:
-        nodes |= synapse_nodes(stage)
-        if isinstance(stage, SpikingStage):
-            nodes[f"{stage.name}_neurons"] = _neurons(stage, dt)
-        else:
-            activation = _activation(stage)
+    nodes = _nodes(stages, dt, target)
     _check_calls(network, stages)
-    features = stages[-1].synapse.compute_output_shape((None, *stages[-1].input_features))[1:]
-    nodes["output"] = nir.Output(output_type=np.array(channels_first(features)))
-    metadata = {"dt": dt, "activation": activation} | ({} if steps is None else {"timesteps": steps})
+    metadata = {"dt": dt, "activation": _activation(stages[-1])}
+    metadata |= {} if steps is None else {"timesteps": steps}
     graph = nir.NIRGraph(nodes, list(itertools.pairwise(nodes)), metadata)
     with atomic_export(filepath, ".nir") as written:
         nir.write(written, graph)
         return nir.read(written)
+
+
+def _time_step(dt, reader):
+    dt = reader.dt if dt is None else _checks.real("dt", dt, low=0.0, low_open=True)
+    if reader.fixed_dt and dt != reader.dt:
+        raise ValueError(
+            f"`dt` must be {reader.dt}, which {reader.title} takes for every file. Received: dt={dt}. "
+            "Leave it out."
+        )
+    return dt
+
+
+def _nodes(stages, dt, reader):
+    nir, shape, nodes = require_nir(), stages[0].input_features, {}
+    for stage in stages:
+        synapse, input_shape, shape = synapse_nodes(stage, shape, reader, first=stage is stages[0])
+        if not nodes:
+            nodes["input"] = nir.Input(input_type=np.array(channels_first(input_shape)))
+        nodes |= synapse
+        if isinstance(stage, SpikingStage):
+            nodes[f"{stage.name}_neurons"] = neuron_node(stage, shape, dt, reader)
+    nodes["output"] = nir.Output(output_type=np.array(channels_first(shape)))
+    return nodes
 
 
 def _chain(network):
@@ -166,43 +185,11 @@ def _check_calls(network, stages):
 
 
 def _activation(readout):
+    if not isinstance(readout, Readout):
+        return "linear"
     name = keras.activations.serialize(readout.activation)
     if not isinstance(name, str):
         raise refusal(
             readout, f"its activation {name!r} has no name", "Use an activation of Keras by its name."
         )
     return name
-
-
-def _neurons(stage, dt):
-    nir, cell = require_nir(), stage.neuron.cell
-    if cell.reset != "hard":
-        raise refusal(
-            stage,
-            f"NIR resets neurons to a fixed value, and its neurons have reset={cell.reset!r}",
-            'Train with SpikingLIF(reset="hard").',
-        )
-    if cell.refractory_steps:
-        raise refusal(
-            stage,
-            f"NIR has no refractory neurons, and it has refractory_steps={cell.refractory_steps}",
-            "Train with SpikingLIF(refractory_steps=0).",
-        )
-    if type(stage.neuron) is not SpikingLIF:
-        raise refusal(stage, "its neurons are of a subclass of SpikingLIF")
-    shape, leak = channels_first(stage.output_features), as_float(cell.leak)
-
-    def everywhere(value):
-        return np.full(shape, value, "float32")
-
-    # Neurons spike at the threshold here, and above it in NIR.
-    threshold = everywhere(np.nextafter(np.float32(as_float(cell.threshold)), np.float32(0)))
-    if leak == 1:
-        return nir.IF(r=everywhere(1 / dt), v_threshold=threshold, v_reset=everywhere(0))
-    return nir.LIF(
-        tau=everywhere(dt / (1 - leak)),
-        r=everywhere(1 / (1 - leak)),
-        v_leak=everywhere(0),
-        v_threshold=threshold,
-        v_reset=everywhere(0),
-    )

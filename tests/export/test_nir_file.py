@@ -325,8 +325,9 @@ def test_the_file_holds_the_graph(tmp_path):
     np.testing.assert_array_equal(again.nodes["scores_synapse"].weight, kernel.T)
     np.testing.assert_array_equal(again.nodes["scores_synapse"].bias, bias)
     lif = again.nodes["first_neurons"]
-    np.testing.assert_allclose([lif.tau[0], lif.r[0], lif.v_leak[0], lif.v_reset[0]], [2e-3, 2, 0, 0])
-    assert lif.v_threshold[0] == np.nextafter(np.float32(0.6), np.float32(0))
+    np.testing.assert_allclose([lif.tau[0], lif.r[0], lif.v_leak[0], lif.v_reset[0]], [2e-3, 1, 0, 0])
+    # With r = 1 membranes are half as large, for a leak of 0.5.
+    assert lif.v_threshold[0] == np.nextafter(np.float32(0.3), np.float32(0))
 
 
 def test_a_pair_is_written_as_its_encoder(tmp_path):

@@ -1,0 +1,93 @@
+"""Neurons as nodes of a NIR graph, and nodes as neurons."""
+
+import numpy as np
+from keras import ops
+
+from keras_bsd.export._nir_synapse import channels_first, refusal, require_nir
+from keras_bsd.layers import SpikingLIF, SpikingLIFCell
+
+# In float32 a membrane that loses this fraction at a time step loses nothing.
+_NO_LOSS = 2.0**-26
+
+
+def neuron_node(stage, shape, dt, reader):
+    """Return the node of a stage's neurons.
+
+    Args:
+        stage: a `SpikingStage`.
+        shape: shape of one sample's neurons in Keras; axes of size one may precede those of the stage.
+        dt: float, seconds of a time step.
+        reader: `Reader` that the file is for.
+
+    Raises:
+        ValueError: the neurons cannot be expressed in NIR, or the reader cannot run them.
+    """
+    cell = stage.neuron.cell
+    if type(stage.neuron) is not SpikingLIF or type(cell) not in _WRITE:
+        raise refusal(stage, "its neurons are of a subclass of SpikingLIF")
+    if cell.reset != "hard":
+        raise refusal(
+            stage,
+            f"{reader.title} resets neurons to a fixed value, and its neurons have reset={cell.reset!r}",
+            'Train with SpikingLIF(reset="hard").',
+        )
+    if cell.refractory_steps:
+        raise refusal(
+            stage,
+            f"NIR has no refractory neurons, and it has refractory_steps={cell.refractory_steps}",
+            "Train with SpikingLIF(refractory_steps=0).",
+        )
+
+    def everywhere(value):
+        value = np.asarray(ops.convert_to_numpy(value), "float32").astype("float64")  # as Keras computes
+        return np.moveaxis(np.broadcast_to(value, stage.output_features).reshape(shape), -1, 0)
+
+    return _WRITE[type(cell)](stage, cell, everywhere, dt, reader)
+
+
+def _write_lif(stage, cell, everywhere, dt, reader):
+    """Return the node of leaky integrate-and-fire neurons.
+
+    Without a gain, `r` of 1, membranes are those of Keras times `loss = dt / tau`, and so is their threshold.
+    """
+    nir, leak, threshold = require_nir(), everywhere(cell.leak), everywhere(cell.threshold)
+    _check_values(stage, leak, threshold, reader)
+    zeros = np.zeros(leak.shape, "float32")
+    if (leak == 1).all() and "IF" in reader.nodes:
+        r, threshold = _filled(zeros, 1 / dt), _threshold(threshold, reader)
+        return nir.IF(r=r, v_threshold=threshold, v_reset=zeros)
+    loss = np.maximum(1 - leak, _NO_LOSS)
+    r, threshold = (1 / loss, threshold) if reader.unit_gain else (1, threshold * loss)
+    return nir.LIF(
+        tau=_filled(zeros, dt / loss),
+        r=_filled(zeros, r),
+        v_leak=zeros,
+        v_threshold=_threshold(threshold, reader),
+        v_reset=zeros,
+    )
+
+
+def _check_values(stage, leak, threshold, reader):
+    for what, values, single in (
+        ("leak", leak, reader.one_leak),
+        ("threshold", threshold, reader.one_threshold),
+    ):
+        if single and np.ptp(values):
+            why = f"{reader.title} has one {what} for all neurons of a layer, and its neurons have several"
+            raise refusal(stage, why, f"Train with one {what} for each stage.")
+    if reader.no_zero_leak and (leak == 0).any():
+        why = f"{reader.title} has no neurons whose membrane is forgotten at each time step, of beta=0"
+        raise refusal(stage, why, "Train with a positive `beta`.")
+
+
+def _filled(like, values):
+    return np.broadcast_to(np.asarray(values, "float32"), like.shape).copy()
+
+
+def _threshold(values, reader):
+    """Return thresholds above which a reader's neurons spike where those of Keras do, which spike at them."""
+    values = values.astype("float32")
+    return values if reader.fires_at_threshold else np.nextafter(values, np.float32(0))
+
+
+_WRITE = {SpikingLIFCell: _write_lif}
