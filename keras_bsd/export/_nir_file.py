@@ -15,7 +15,7 @@ from keras_bsd.encoding import DirectEncoder
 from keras_bsd.encoding._base import TimeEncoder
 from keras_bsd.export._network import exported_network
 from keras_bsd.export._nir_neurons import neuron_node
-from keras_bsd.export._nir_readers import ReaderName, find_reader
+from keras_bsd.export._nir_packages import ReaderName, find_reader
 from keras_bsd.export._nir_synapse import IDENTITIES, channels_first, refusal, require_nir, synapse_nodes
 from keras_bsd.export._paths import atomic_export
 from keras_bsd.layers import Readout, SpikingStage
@@ -24,9 +24,7 @@ from keras_bsd.layers import Readout, SpikingStage
 _HARMLESS = {"build", "compute_output_shape", "get_config", "from_config", "backward_synapse", "_config_keys"}
 
 
-def to_nir(
-    model: Model, filepath: Path, dt: float | None = None, reader: ReaderName | None = None
-) -> Any:
+def to_nir(model: Model, filepath: Path, dt: float | None = None, reader: ReaderName | None = None) -> Any:
     """Write a network of consecutive stages as a NIR graph, and return the graph.
 
     NIR describes neurons by differential equations. Integrated by Euler's method with steps of `dt`, the

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_bsd.export._nir_synapse import channels_first, refusal, require_nir
+from keras_bsd.export._nir_synapse import refusal, require_nir, unreadable
 from keras_bsd.layers import SpikingLIF, SpikingLIFCell
 
 # In float32 a membrane that loses this fraction at a time step loses nothing.
@@ -91,3 +91,72 @@ def _threshold(values, reader):
 
 
 _WRITE = {SpikingLIFCell: _write_lif}
+
+
+def read_neurons(name, node, dt, reset, writer):
+    """Return the `SpikingLIF` of a node.
+
+    Args:
+        name: of the node.
+        node: of a type in `NEURONS`.
+        dt: float, seconds of a time step.
+        reset: reset of the neurons.
+        writer: `Writer` of the file.
+
+    Raises:
+        ValueError: the neurons of this library have no such parameters.
+    """
+    return NEURONS[type(node).__name__](name, node, dt, reset, writer)
+
+
+def _read_lif(name, node, dt, reset, writer):
+    tau, leak = _uniform(name, "tau", node.tau), _uniform(name, "v_leak", node.v_leak)
+    loss = dt / (tau / dt if writer.tau_times_dt else tau)
+    if not 0 <= loss <= 1 + 1e-6:
+        raise unreadable(
+            name, node, f"its tau={tau} is shorter than a time step, for dt={dt}", "Pass another `dt`."
+        )
+    return _neurons(name, node, max(1 - loss, 0.0), loss, leak, reset, writer)
+
+
+def _read_if(name, node, dt, reset, writer):
+    step = 1 if writer.tau_times_dt else dt  # in Norse such a membrane grows by the current itself
+    return _neurons(name, node, 1.0, step, _uniform(name, "v_reset", node.v_reset), reset, writer)
+
+
+def _neurons(name, node, beta, step, rest, reset, writer):
+    """Return neurons whose membrane is that of a node above its rest, divided by `step` and `r`."""
+    v_reset, threshold = (
+        _uniform(name, "v_reset", node.v_reset),
+        _uniform(name, "v_threshold", node.v_threshold),
+    )
+    gain = step * _uniform(name, "r", node.r)
+    if gain <= 0:
+        raise unreadable(name, node, f"its r and tau must be positive, and give a gain of {gain}")
+    if v_reset != rest or (reset != "hard" and rest):
+        what = f"v_leak={rest}, v_reset={v_reset} and reset={reset!r}"
+        raise unreadable(name, node, f"its neurons, with {what}, are not reset to rest")
+    if threshold <= rest:
+        raise unreadable(name, node, f"its v_threshold={threshold} is not above its rest, {rest}")
+    if not writer.fires_at_threshold:
+        threshold = float(np.nextafter(np.float32(threshold), np.float32(np.inf)))
+    # Seven digits, for a file's float32 has no more: 0.9 is 0.9 again.
+    return SpikingLIF(beta=round(beta, 7), threshold=float(f"{(threshold - rest) / gain:.7g}"), reset=reset)
+
+
+def _uniform(name, parameter, values):
+    """Return the value that a parameter has for all neurons of a node.
+
+    Raises:
+        ValueError: it has several values.
+    """
+    values = np.unique(np.asarray(values, "float64"))
+    if len(values) != 1 or not np.isfinite(values[0]):
+        raise ValueError(
+            f"Node '{name}' must have one finite {parameter} for all of its neurons. Received: {len(values)} "
+            f"values from {values.min()} to {values.max()}"
+        )
+    return float(values[0])
+
+
+NEURONS = {"LIF": _read_lif, "IF": _read_if}

@@ -32,6 +32,12 @@ def refusal(layer, why, remedy=""):
     return ValueError(f"{message}. {remedy}" if remedy else message)
 
 
+def unreadable(name, node, why, remedy=""):
+    """Return the error of a node that cannot be read."""
+    message = f"Node '{name}' cannot be read: {why}. Received: {type(node).__name__}"
+    return ValueError(f"{message}. {remedy}" if remedy else message)
+
+
 def channels_first(shape):
     """Return the shape of a map in NIR."""
     return (shape[-1], *shape[:-1])
@@ -162,6 +168,11 @@ class _Synapse:
             )
         if self._pending is not None and self._of_channels(self._scale, self._shift) is None:
             raise self._refusal(self._pending, "cannot be merged into a product before or behind it")
+        if "AvgPool2d" not in self._reader.nodes:
+            single = np.ones((*sizes, 1, 1)) / math.prod(sizes)
+            mean = single * np.eye(self.shape[-1])
+            none, filters = [(0, 0)] * 2, np.zeros(self.shape[-1])
+            return self._convolve(layer, mean, strides, (1, 1), none, filters)
         values = {"kernel_size": sizes, "stride": strides, "padding": (0, 0)}
         self.shape = _output_shape(layer, self.shape)
         arguments = {name: np.array(value) for name, value in values.items()}
@@ -173,9 +184,7 @@ class _Synapse:
             return [(0, 0)] * len(sizes)
         if layer.padding != "same":
             raise self._refusal(layer, f"has padding={layer.padding!r}", 'Choose padding="same" or "valid".')
-        axes = zip(self.shape[:-1], sizes, strides, dilations, strict=True)
-        totals = [max((math.ceil(n / s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in axes]
-        return [(total // 2, total - total // 2) for total in totals]
+        return same_paddings(self.shape[:-1], sizes, strides, dilations)
 
     def _rescale(self, layer):
         self._elementwise(layer, layer.scale, layer.offset)
@@ -342,6 +351,13 @@ def _is_linear(layer):
 
 def _is_linear_activation(layer):
     return type(layer) is keras.layers.Activation and _is_linear(layer)
+
+
+def same_paddings(places, sizes, strides, dilations):
+    """Return pairs of the padding before and behind each axis of a map that Keras calls "same"."""
+    axes = zip(places, sizes, strides, dilations, strict=True)
+    totals = [max((math.ceil(n / s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in axes]
+    return [(total // 2, total - total // 2) for total in totals]
 
 
 def _place(size, inputs, own, stride, dilation, padding, outputs):

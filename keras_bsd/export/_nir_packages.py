@@ -1,4 +1,4 @@
-"""What packages make of NIR files: one entry for each reader that files can be written for."""
+"""What packages make of NIR files: an entry for each that files are written for, or read from."""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -73,3 +73,28 @@ def find_reader(name):
             f"Received: reader={name!r}. Write the file without `reader`, and compare the spikes."
         )
     return READERS[name]
+
+
+WriterName = Literal["snntorch", "spikingjelly", "norse"]
+
+
+class Writer(NamedTuple):
+    """What the files of a package mean, where they depart from NIR or leave something out."""
+
+    title: str = "NIR"
+    dt: float | None = None  # seconds of a time step, where all files have the same
+    resets_alike: bool = False  # whether all resets are written alike
+    fires_at_threshold: bool = False  # rather than above it
+    tau_times_dt: bool = False  # whether time constants are multiplied by the seconds of a time step
+
+
+WRITERS = {
+    "snntorch": Writer("snnTorch", dt=1e-4, resets_alike=True),
+    "spikingjelly": Writer("SpikingJelly", fires_at_threshold=True),
+    "norse": Writer("Norse", resets_alike=True, tau_times_dt=True),
+}
+
+
+def find_writer(name):
+    """Return the `Writer` of this name, or for None that of files which mean what NIR defines."""
+    return Writer() if name is None else WRITERS[_checks.one_of("written_by", name, get_args(WriterName))]
