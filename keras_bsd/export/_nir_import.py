@@ -32,7 +32,7 @@ def from_nir(
     of `to_nir` has the same spikes again.
 
     What the files of a package leave out is an argument, which is then required. Graphs with branches or
-    recurrence, other nodes, and neurons whose parameters differ within a node are refused, and the node is named.
+    recurrence, other nodes, and neurons whose parameters differ within a node are errors that name the node.
 
     Args:
         path: path of a file, or a `nir.NIRGraph`.

@@ -39,7 +39,7 @@ def neuron_node(stage, shape, dt, reader):
         )
 
     def everywhere(value):
-        value = np.asarray(ops.convert_to_numpy(value), "float32").astype("float64")  # as Keras computes
+        value = np.float64(value) if isinstance(value, float) else ops.convert_to_numpy(value).astype("float64")
         return np.moveaxis(np.broadcast_to(value, stage.output_features).reshape(shape), -1, 0)
 
     return _WRITE[type(cell)](stage, cell, everywhere, dt, reader)
@@ -111,12 +111,13 @@ def read_neurons(name, node, dt, reset, writer):
 
 def _read_lif(name, node, dt, reset, writer):
     tau, leak = _uniform(name, "tau", node.tau), _uniform(name, "v_leak", node.v_leak)
-    loss = dt / (tau / dt if writer.tau_times_dt else tau)
-    if not 0 <= loss <= 1 + 1e-6:
+    # To seven digits, for a file's float32 has no more: a leak of 0.9 is 0.9 again.
+    loss = float(f"{dt / (tau / dt if writer.tau_times_dt else tau):.6e}")
+    if not 0 <= loss <= 1:
         raise unreadable(
             name, node, f"its tau={tau} is shorter than a time step, for dt={dt}", "Pass another `dt`."
         )
-    return _neurons(name, node, max(1 - loss, 0.0), loss, leak, reset, writer)
+    return _neurons(name, node, 1 - loss, loss, leak, reset, writer)
 
 
 def _read_if(name, node, dt, reset, writer):
@@ -126,10 +127,8 @@ def _read_if(name, node, dt, reset, writer):
 
 def _neurons(name, node, beta, step, rest, reset, writer):
     """Return neurons whose membrane is that of a node above its rest, divided by `step` and `r`."""
-    v_reset, threshold = (
-        _uniform(name, "v_reset", node.v_reset),
-        _uniform(name, "v_threshold", node.v_threshold),
-    )
+    v_reset = _uniform(name, "v_reset", node.v_reset)
+    threshold = _uniform(name, "v_threshold", node.v_threshold)
     gain = step * _uniform(name, "r", node.r)
     if gain <= 0:
         raise unreadable(name, node, f"its r and tau must be positive, and give a gain of {gain}")
@@ -138,10 +137,11 @@ def _neurons(name, node, beta, step, rest, reset, writer):
         raise unreadable(name, node, f"its neurons, with {what}, are not reset to rest")
     if threshold <= rest:
         raise unreadable(name, node, f"its v_threshold={threshold} is not above its rest, {rest}")
+    threshold = np.float32(threshold)
     if not writer.fires_at_threshold:
-        threshold = float(np.nextafter(np.float32(threshold), np.float32(np.inf)))
-    # Seven digits, for a file's float32 has no more: 0.9 is 0.9 again.
-    return SpikingLIF(beta=round(beta, 7), threshold=float(f"{(threshold - rest) / gain:.7g}"), reset=reset)
+        threshold = np.nextafter(threshold, np.float32(np.inf))
+    gain = 1.0 if abs(gain - 1) < 1e-6 else gain  # r is tau / dt, but for rounding
+    return SpikingLIF(beta=beta, threshold=float(np.float32((threshold - rest) / gain)), reset=reset)
 
 
 def _uniform(name, parameter, values):
