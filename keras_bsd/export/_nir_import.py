@@ -40,8 +40,8 @@ def from_nir(
             matters: snnTorch and Norse write all resets alike, Norse multiplies time constants by `dt`, and
             SpikingJelly's neurons spike at the threshold rather than above it. Default: the file means what NIR
             defines, as those of `to_nir` do.
-        reset: `"hard"`, `"soft"` or `"none"`; required for files of snnTorch and Norse. Default: `"hard"`, the
-            reset of NIR.
+        reset: `"hard"`, `"soft"` or `"none"`; required for files of snnTorch, whose soft reset is none of
+            `SpikingLIF` and cannot be read, and for those of Norse. Default: `"hard"`, the reset of NIR.
         dt: positive float, duration of a time step in seconds. Default: that in the metadata of files of
             `to_nir`, and 1e-4 for snnTorch, which has no other; all else requires it. Norse has it in its own
             neurons as well as in its export, both 1e-3 unless set.
@@ -131,14 +131,18 @@ def _time_step(dt, graph, writer):
 
 
 def _reset(reset, writer):
-    if reset is not None:
-        return _checks.one_of("reset", reset, get_args(Reset))
-    if writer.resets_alike:
+    if reset is None and writer.resets_alike:
+        choices = " or ".join(repr(known) for known in writer.resets)
         raise ValueError(
-            f"`reset` must be given, 'hard', 'soft' or 'none': {writer.title} writes them all alike. "
-            "Received: reset=None"
+            f"`reset` must be given, {choices}: {writer.title} writes all resets alike. Received: reset=None"
         )
-    return "hard"
+    reset = "hard" if reset is None else _checks.one_of("reset", reset, get_args(Reset))
+    if reset not in writer.resets:
+        raise ValueError(
+            f"`reset` must be one that {writer.title} and SpikingLIF have alike, {writer.resets}. "
+            f"Received: reset={reset!r}"
+        )
+    return reset
 
 
 def _chain(graph):

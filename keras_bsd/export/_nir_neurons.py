@@ -54,7 +54,7 @@ def _write_lif(stage, cell, everywhere, dt, reader):
     _check_values(stage, leak, threshold, reader)
     zeros = np.zeros(leak.shape, "float32")
     if (leak == 1).all() and "IF" in reader.nodes:
-        r, threshold = _filled(zeros, 1 / dt), _threshold(threshold, reader)
+        r, threshold = _filled(zeros, 1 / dt), _threshold(threshold)
         return nir.IF(r=r, v_threshold=threshold, v_reset=zeros)
     loss = np.maximum(1 - leak, _NO_LOSS)
     r, threshold = (1 / loss, threshold) if reader.unit_gain else (1, threshold * loss)
@@ -62,7 +62,7 @@ def _write_lif(stage, cell, everywhere, dt, reader):
         tau=_filled(zeros, dt / loss),
         r=_filled(zeros, r),
         v_leak=zeros,
-        v_threshold=_threshold(threshold, reader),
+        v_threshold=_threshold(threshold),
         v_reset=zeros,
     )
 
@@ -84,10 +84,9 @@ def _filled(like, values):
     return np.broadcast_to(np.asarray(values, "float32"), like.shape).copy()
 
 
-def _threshold(values, reader):
-    """Return thresholds above which a reader's neurons spike where those of Keras do, which spike at them."""
-    values = values.astype("float32")
-    return values if reader.fires_at_threshold else np.nextafter(values, np.float32(0))
+def _threshold(values):
+    """Return thresholds above which neurons spike where those of Keras do, which spike at them."""
+    return np.nextafter(values.astype("float32"), np.float32(0))
 
 
 _WRITE = {SpikingLIFCell: _write_lif}

@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple, get_args
 
 from keras_bsd import _checks
+from keras_bsd.layers._lif_cell import Reset
 
 ReaderName = Literal["snntorch", "spikingjelly", "norse", "sinabs", "rockpool", "spyx"]
 
@@ -21,7 +22,6 @@ class Reader(NamedTuple):
     one_threshold: bool = False  # whether the neurons of a node share a threshold
     one_leak: bool = False  # and a leak
     no_zero_leak: bool = False  # whether membranes must keep something from step to step
-    fires_at_threshold: bool = False  # rather than above it
 
 
 NIR = Reader()
@@ -40,7 +40,6 @@ READERS = {
         one_threshold=True,
         one_leak=True,
         no_zero_leak=True,
-        fires_at_threshold=True,
     ),
     "norse": Reader(
         "Norse 1.1.0",
@@ -83,15 +82,17 @@ class Writer(NamedTuple):
 
     title: str = "NIR"
     dt: float | None = None  # seconds of a time step, where all files have the same
+    resets: tuple[str, ...] = get_args(Reset)  # those that its neurons share with the neurons of this library
     resets_alike: bool = False  # whether all resets are written alike
     fires_at_threshold: bool = False  # rather than above it
     tau_times_dt: bool = False  # whether time constants are multiplied by the seconds of a time step
 
 
 WRITERS = {
-    "snntorch": Writer("snnTorch", dt=1e-4, resets_alike=True),
-    "spikingjelly": Writer("SpikingJelly", fires_at_threshold=True),
-    "norse": Writer("Norse", resets_alike=True, tau_times_dt=True),
+    # Its soft reset is subtracted after the leak of the next time step.
+    "snntorch": Writer("snnTorch", dt=1e-4, resets=("hard", "none"), resets_alike=True),
+    "spikingjelly": Writer("SpikingJelly", resets=("hard",), fires_at_threshold=True),
+    "norse": Writer("Norse", resets=("hard", "soft"), resets_alike=True, tau_times_dt=True),
 }
 
 
