@@ -1,4 +1,4 @@
-"""Random networks whose spikes in other packages, which read their NIR files, are compared with those in Keras."""
+"""Random networks whose spikes in Keras are compared with those in packages that read their NIR files."""
 
 import keras
 import numpy as np
@@ -70,7 +70,10 @@ NETWORKS = {
 
 
 def make(name, seed):
-    """Return a network with random weights, and stimuli `(batch, time, ...)` whose spikes rounding cannot change."""
+    """Return a network with random weights, and stimuli `(batch, time, ...)`.
+
+    No membrane comes so close to its threshold that rounding could change a spike.
+    """
     build, neuron = NETWORKS[name]
     for attempt in range(100):
         generator = np.random.default_rng([seed, attempt])

@@ -1,11 +1,12 @@
 """Run NIR files in another package, and write its own: a script for the Python of that package's environment.
 
-    .venv-peers/torch/bin/python benchmarks/nir_peers.py snntorch FOLDER           # run each NAME.nir on NAME.npz
-    .venv-peers/torch/bin/python benchmarks/nir_peers.py snntorch FOLDER --export  # write networks of its own
+    .venv-peers/torch/bin/python benchmarks/nir_peers.py snntorch FOLDER
+    .venv-peers/torch/bin/python benchmarks/nir_peers.py snntorch FOLDER --export
 
-Beside each file are the graph's inputs by time step, `x`, `(time, batch, ...)`. A run adds its outputs, `NAME.npy`,
-or the error, `NAME.txt`. An export writes NAME.nir and, in NAME.npz, `x`, `outputs` and the argument `reset` of
-`from_nir`. The script requires nothing but the package and `nir`.
+The first runs each NAME.nir of a folder on the graph's inputs by time step, `x` of NAME.npz, of the shape
+`(time, batch, ...)`, and writes its outputs, NAME.npy, or the error, NAME.txt. The second writes networks of
+the package itself: NAME.nir and, in NAME.npz, `x`, `outputs` and the argument `reset` of `from_nir`. The script
+requires nothing but the package and `nir`.
 """
 
 import contextlib
@@ -120,7 +121,7 @@ def export_snntorch(layers, beta, threshold, reset, x):
     for layer in network:
         if isinstance(layer, snntorch.Leaky):
             layer.reset_mem()
-    return graph, [network(current) for current in x]
+    return graph, np.stack([network(current).detach() for current in x])
 
 
 def export_spikingjelly(layers, beta, threshold, reset, x):
@@ -136,7 +137,7 @@ def export_spikingjelly(layers, beta, threshold, reset, x):
     network = torch.nn.Sequential(*layers(neurons))
     graph = export_to_nir(network, x[0])
     functional.reset_net(network)
-    return graph, [network(current) for current in x]
+    return graph, np.stack([network(current).detach() for current in x])
 
 
 def export_norse(layers, beta, threshold, reset, x):

@@ -37,9 +37,14 @@ class Layers:
 
     def check_shape(self, name, node, shape):
         """Raise unless a node's shape, in NIR, is that of the map before it."""
-        if tuple(shape) != channels_first(self.shape):
-            own = f"its shape is {tuple(shape)}, and the node before it gives {channels_first(self.shape)}"
-            raise unreadable(name, node, own, "A sample that the file is made from must have no batch axis.")
+        shape = tuple(int(n) for n in shape)
+        if shape != channels_first(self.shape):
+            raise self._mismatch(name, node, f"its shape is {shape}")
+
+    def _mismatch(self, name, node, own):
+        remedy = "" if self.layers or self.weights else "The shape of a graph's Input has no batch axis."
+        why = f"{own}, and the node before it gives {channels_first(self.shape)}"
+        return unreadable(name, node, why, remedy)
 
     def check_order(self, name, node):
         """Raise if values are in another order than in NIR, and no layer is left to make up for it."""
@@ -47,9 +52,12 @@ class Layers:
             raise unreadable(name, node, "a Flatten of maps is before it, and no Affine between the two")
 
     def _append(self, name, node, layer, weights=()):
-        shape = tuple(layer.compute_output_shape((None, *self.shape))[1:])
-        if min(shape, default=1) < 1:
-            raise unreadable(name, node, f"the map before it, {channels_first(self.shape)}, is too small")
+        try:
+            shape = tuple(layer.compute_output_shape((None, *self.shape))[1:])
+        except ValueError as error:
+            raise self._mismatch(name, node, str(error).rstrip(".")) from error
+        if min(shape) < 1:
+            raise self._mismatch(name, node, "it is larger than the map")
         self.shape = shape
         self.layers.append(layer)
         if weights:
@@ -58,8 +66,7 @@ class Layers:
     def _affine(self, name, node):
         weight = np.asarray(node.weight)
         if weight.ndim != 2 or self.shape != weight.shape[1:]:
-            own = f"its weight has the shape {weight.shape}"
-            raise unreadable(name, node, f"{own}, and the node before it gives {channels_first(self.shape)}")
+            raise self._mismatch(name, node, f"its weight has the shape {weight.shape}")
         if self._flattened is not None:
             *places, channels = self._flattened
             maps = weight.reshape(-1, channels, *places)
@@ -73,7 +80,7 @@ class Layers:
         rank, groups, (filters, inputs, *sizes) = weight.ndim - 2, int(np.asarray(node.groups)), weight.shape
         if len(self.shape) != rank + 1 or inputs * groups != self.shape[-1] or filters % groups:
             own = f"its weight has the shape {weight.shape} with groups={groups}"
-            raise unreadable(name, node, f"{own}, and the node before it gives {channels_first(self.shape)}")
+            raise self._mismatch(name, node, own)
         strides, dilations = _tuple(node.stride, rank), _tuple(node.dilation, rank)
         if max(strides) > 1 and max(dilations) > 1:
             raise unreadable(name, node, f"Keras has no stride={strides} together with dilation={dilations}")
@@ -112,7 +119,7 @@ class Layers:
 
     def _average(self, name, node):
         if len(self.shape) != 3:
-            raise unreadable(name, node, f"the node before it gives {channels_first(self.shape)}, and no map")
+            raise self._mismatch(name, node, "it pools maps")
         padding = _tuple(node.padding, 2)
         if any(padding):
             self._zeros(name, node, padding)

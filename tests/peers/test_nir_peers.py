@@ -1,4 +1,4 @@
-"""Other packages run our NIR files, and we run theirs, spike for spike, each in an environment of `make test-peers`."""
+"""Other packages run our NIR files, and we run theirs, spike for spike: `make test-peers`."""
 
 import keras
 import numpy as np
