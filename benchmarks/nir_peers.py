@@ -11,8 +11,10 @@ requires nothing but the package and `nir`.
 
 import contextlib
 import functools
+import importlib.metadata
 import io
 import itertools
+import json
 import logging
 import pathlib
 import subprocess
@@ -220,11 +222,23 @@ def run(peer, folder):
             np.save(path.with_suffix(".npy"), outputs)
 
 
+def versions(peer):
+    """Return the versions of a package and of those that it reads NIR with, by name."""
+    names = (peer, "nir", "nirtorch", "jax" if peer == "spyx" else "torch")
+    found = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
 def main(peer, folder, *options):
     logging.disable()
     warnings.simplefilter("ignore")
+    folder = pathlib.Path(folder)
     with contextlib.redirect_stdout(io.StringIO()):
-        (export if options else run)(peer, pathlib.Path(folder))
+        (export if options else run)(peer, folder)
+    (folder / "versions.json").write_text(json.dumps(versions(peer)))
 
 
 if __name__ == "__main__":

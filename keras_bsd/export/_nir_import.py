@@ -13,7 +13,7 @@ from keras_bsd.export._nir_layers import LAYERS, Layers
 from keras_bsd.export._nir_neurons import NEURONS, read_neurons
 from keras_bsd.export._nir_packages import WriterName, find_writer
 from keras_bsd.export._nir_synapse import require_nir, unreadable
-from keras_bsd.layers import Readout, SpikingStage
+from keras_bsd.layers import Readout, SpikingStage, Stage
 from keras_bsd.layers._lif_cell import Reset
 
 
@@ -73,7 +73,7 @@ def from_nir(
     if timesteps is not None:
         timesteps = _checks.integer("timesteps", timesteps, low=1)
     (_, first), *inner, last = _chain(graph)
-    layers, stages = Layers(_input_shape(*last, first)), []
+    layers, stages = Layers(_input_shape(first)), list[Stage]()
     shape = layers.shape
     for name, node in inner:
         kind = type(node).__name__
@@ -171,10 +171,10 @@ def _chain(graph):
     return [(name, nodes[name]) for name in names]
 
 
-def _input_shape(name, node, first):
-    shape = first.input_type.get("input")
+def _input_shape(node):
+    shape = (node.input_type or {}).get("input")
     if shape is None or not np.size(shape):
-        raise ValueError(f"The Input of a graph must have a shape. Received: {shape}, before '{name}'")
+        raise ValueError(f"The Input of a graph must have a shape. Received: shape={shape}")
     return tuple(int(n) for n in np.ravel(shape))
 
 
@@ -187,7 +187,7 @@ def _check_neurons(layers, name, node):
 def _check_output(layers, stages, name, node):
     if not stages:
         raise unreadable(name, node, "the graph has no neurons")
-    shape = (getattr(node, "output_type", None) or {}).get("output")
+    shape = (node.output_type or {}).get("output")
     if shape is not None:
         layers.check_shape(name, node, np.ravel(shape))
     layers.check_order(name, node)

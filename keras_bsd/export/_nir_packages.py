@@ -49,10 +49,10 @@ READERS = {
     ),
 }
 
-# Readers that run no network of this library as it was trained, and why.
+# Packages whose neurons are others than those of this library, and why.
 UNABLE = {
     "sinabs": "Sinabs 3.1.3 lets a neuron spike several times in a time step",
-    "rockpool": "Rockpool 3.1.0 fails on LIF nodes, and lets a neuron spike several times in a time step",
+    "rockpool": "Rockpool 3.1.0 fails on LIF nodes and lets a neuron spike several times in a time step",
     "spyx": "Spyx 1.0.0 lets neurons spike one time step after they have reached the threshold",
 }
 
@@ -97,5 +97,14 @@ WRITERS = {
 
 
 def find_writer(name):
-    """Return the `Writer` of this name, or for None that of files which mean what NIR defines."""
+    """Return the `Writer` of this name, or for None that of files which mean what NIR defines.
+
+    Raises:
+        ValueError: the name is unknown, or the neurons of the package are none of this library.
+    """
+    if name in UNABLE:
+        raise ValueError(
+            f"`written_by` must be a package whose neurons are those of SpikingLIF, and {UNABLE[name]}. "
+            f"Received: written_by={name!r}"
+        )
     return Writer() if name is None else WRITERS[_checks.one_of("written_by", name, get_args(WriterName))]

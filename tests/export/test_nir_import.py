@@ -193,6 +193,12 @@ def _after_linear(**parameters):
     return _graph(LINEAR, _lif(2, **parameters))
 
 
+def _without_shape():
+    graph = _graph(LINEAR, LIFS)
+    graph.nodes["input"].input_type = {"input": None}
+    return graph
+
+
 def _two_inputs():
     nodes = {name: nir.Input(np.array([2])) for name in "ab"}
     return nir.NIRGraph(nodes, [], {"dt": 1e-4}, type_check=False)
@@ -244,6 +250,7 @@ REFUSED = {
         lambda: _graph(LINEAR, LIFS, edges=[("input", "elsewhere")]),
         r"must join its nodes. Received: the edge \('input', 'elsewhere'\)",
     ),
+    "no input shape": (_without_shape, "The Input of a graph must have a shape. Received: shape=None"),
     "two inputs": (_two_inputs, r"one Input and one Output. Received: \['a', 'b'\] and \[\]"),
     "no neurons": (lambda: _graph(LINEAR), "'output' .*: the graph has no neurons"),
     "weight": (
@@ -329,6 +336,7 @@ def test_graphs_that_cannot_be_read_name_the_node(name):
         ),
         ({"written_by": "snntorch", "reset": "hard", "dt": 1e-3}, "`dt` is 0.0001 in all files of snnTorch"),
         ({"written_by": "spikingjelly", "dt": None}, "`dt` must be given"),
+        ({"written_by": "sinabs"}, "Sinabs 3.1.3 lets a neuron spike several times .* written_by='sinabs'"),
         ({"written_by": "brian"}, "Unknown `written_by`: choose one of 'snntorch'"),
         ({"reset": "gentle"}, "Unknown `reset`"),
         ({"timesteps": 0}, "`timesteps` must be an integer of at least 1"),
