@@ -20,6 +20,7 @@ from absl import app, flags
 from benchmarks import nir_networks, nir_peers
 from keras_bsd.export import from_nir, to_nir
 from keras_bsd.export._nir_packages import READERS, UNABLE
+from keras_bsd.layers import SpikingLIF
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("seeds", 5, "Networks of each kind.", lower_bound=1)
@@ -27,12 +28,20 @@ flags.DEFINE_string("output", None, "Path of a .md page for the tables.")
 
 # What `from_nir` must be told of each package's files, besides the reset.
 TIME_STEPS = {"snntorch": None, "spikingjelly": 1e-4, "norse": 1e-3}
-FOR_READERS = """Networks written by `to_nir(network, path, reader=...)` and run by the reader's own import: outputs
-equal to those of Keras, of all outputs at all time steps. For what is refused `to_nir` raises an error before a
-file is written."""
+KINDS = {"dense": "dense", "conv": "Conv2d", "pool": "Conv2d, AvgPool2d, Flatten, Linear"}
+ORDER = [
+    *nir_networks.NETWORKS,
+    *(f"{kind}, {reset} reset" for kind in KINDS.values() for reset in ("hard", "soft", "no")),
+]
+FOR_READERS = """Networks written by `to_nir(network, path, reader=...)` and run by the reader's own import:
+outputs that equal those of Keras, of all at all time steps. For what is refused `to_nir` raises an error before
+it writes."""
 BY_DEFAULT = """The same networks written by `to_nir(network, path)`, which is what NIR defines."""
 FROM_WRITERS = """Networks of the packages, exported by them and read by
 `from_nir(path, written_by=..., reset=..., dt=...)`: outputs equal to those in the package."""
+OTHERS = """Spikes by time step of a neuron with soft reset, for a leak of 0.8, a threshold of 1 and a current
+of 2.4 at the first time step. `to_nir` and `from_nir` refuse Sinabs, Rockpool and Spyx as a whole, and
+`from_nir` the soft reset of snnTorch."""
 
 
 def count_equal(folder, expected):
@@ -82,12 +91,15 @@ def read_from(peer):
             x, spikes = (nir_networks.from_step(record[name]) for name in ("x", "outputs"))
             equal = keras.ops.convert_to_numpy(network(x)) == spikes
             kind, reset, _ = path.stem.split("-")
-            results.setdefault(f"{kind}, {reset} reset", []).append((int(equal.sum()), equal.size))
+            name = f"{KINDS[kind]}, {reset} reset" if reset != "none" else f"{KINDS[kind]}, no reset"
+            results.setdefault(name, []).append((int(equal.sum()), equal.size))
     return results
 
 
 def cell(results):
-    """Return a short text for the results of networks of a kind."""
+    """Return a short text for the results of networks of a kind, or of none."""
+    if results is None:
+        return ""
     counts = [result for result in results if not isinstance(result, str)]
     if counts:
         equal, total = (sum(numbers) for numbers in zip(*counts, strict=True))
@@ -104,66 +116,81 @@ def notes(columns):
         for kind, values in results.items():
             for value in {value for value in values if isinstance(value, str)}:
                 text = re.sub(r"^refused: (Layer '\w+' cannot be written to NIR: )?", "", value).strip()
-                text = re.split(r"\. (Received|Train)|\n", text)[0]
+                text = re.split(r"\. (?:Received|Train)|\n", text)[0]
+                text = re.sub(r"\([\dx, ]+\)( and \([\dx, ]+\))?", "(...)", text)  # shapes of single networks
                 found.setdefault((peer, text), []).append(kind)
-    lines = [
-        f"- {peer}: {text[:160]} ({'; '.join(dict.fromkeys(kinds))})" for (peer, text), kinds in found.items()
-    ]
-    return "\n".join(lines)
+    items = [(peer, text, "; ".join(dict.fromkeys(kinds))) for (peer, text), kinds in found.items()]
+    return "\n".join(f"- {peer}: {text} ({kinds})" for peer, text, kinds in items)
 
 
 def table(columns):
-    kinds = dict.fromkeys(kind for results in columns.values() for kind in results)
-    rows = [
-        [kind, *(cell(results[kind]) if kind in results else "" for results in columns.values())]
-        for kind in kinds
-    ]
+    kinds = [kind for kind in dict.fromkeys(ORDER) if any(kind in results for results in columns.values())]
+    rows = [[kind, *(cell(results.get(kind)) for results in columns.values())] for kind in kinds]
     return _results.table(["network", *columns], rows)
+
+
+def probe(peer):
+    """Return the spikes of a package's neuron by time step."""
+    with tempfile.TemporaryDirectory() as folder:
+        nir_peers.call(peer, folder, "--probe")
+        return np.load(pathlib.Path(folder, "spikes.npy")).tolist()
+
+
+def own_spikes():
+    currents = np.array([2.4, 0, 0, 0], "float32").reshape(1, -1, 1)
+    spikes = SpikingLIF(beta=0.8, threshold=1.0, reset="soft")(currents)
+    return keras.ops.convert_to_numpy(spikes).ravel().tolist()
+
+
+def measure(peers):
+    """Return the record: results by package and kind of network, and versions."""
+    kinds = [(kind, seed) for kind in nir_networks.NETWORKS for seed in range(FLAGS.seeds)]
+    networks = {(kind, seed): nir_networks.make(kind, seed) for kind, seed in kinds}
+    record = {"for_readers": {}, "by_default": {}, "of_writers": {}, "packages": {}, "spikes": {}}
+    record["spikes"]["keras_bsd"] = own_spikes()
+    for peer in peers:
+        record["by_default"][peer], record["packages"][peer] = run_in(peer, networks, None)
+        if peer in READERS:
+            record["for_readers"][peer], _ = run_in(peer, networks, peer)
+            record["of_writers"][peer] = read_from(peer)
+        if peer in nir_peers.PROBES:
+            record["spikes"][peer] = probe(peer)
+    return record
+
+
+def page(record):
+    """Return the paragraphs and tables of a page."""
+    written = {  # without what no reader gets
+        peer: {kind: values for kind, values in results.items() if cell(values) != "refused"}
+        for peer, results in record["by_default"].items()
+    }
+    packages = [
+        [peer, ", ".join(f"{name} {version}" for name, version in versions.items())]
+        for peer, versions in record["packages"].items()
+    ]
+    spikes = [[peer, *(f"{n:g}" for n in values)] for peer, values in record["spikes"].items()]
+    return [
+        _results.table(["package", "versions"], packages),
+        "## Files for a reader",
+        *(FOR_READERS, table(record["for_readers"]), notes(record["for_readers"])),
+        "## Files by default",
+        *(BY_DEFAULT, table(written), notes(written)),
+        "## Files of others",
+        *(FROM_WRITERS, table(record["of_writers"])),
+        "## Other neurons",
+        *(OTHERS, _results.table(["package", "1", "2", "3", "4"], spikes)),
+    ]
 
 
 def main(_):
     peers = [peer for peer in (*READERS, *UNABLE) if nir_peers.find_python(peer)]
     if not peers:
         raise app.UsageError("No package has an environment: make peers")
-    networks = {
-        (kind, seed): nir_networks.make(kind, seed)
-        for kind in nir_networks.NETWORKS
-        for seed in range(FLAGS.seeds)
-    }
-    chosen, default, read, versions = {}, {}, {}, {}
-    for peer in peers:
-        default[peer], versions[peer] = run_in(peer, networks, None)
-        if peer in READERS:
-            chosen[peer], _ = run_in(peer, networks, peer)
-            read[peer] = read_from(peer)
-    installed = [
-        [peer, ", ".join(f"{name} {n}" for name, n in found.items())] for peer, found in versions.items()
-    ]
-    unable = "\n".join(f"- {peer}: {why}." for peer, why in UNABLE.items())
-    body = [
-        _results.table(["package", "versions"], installed),
-        "## Files for a reader",
-        FOR_READERS,
-        table(chosen),
-        notes(chosen),
-        f"`to_nir` refuses these readers, and `from_nir` their files, because no network spikes alike there:\n\n{unable}",
-        "## Files by default",
-        BY_DEFAULT,
-        table(default),
-        notes(
-            {
-                peer: {k: v for k, v in results.items() if cell(v) != "refused"}
-                for peer, results in default.items()
-            }
-        ),
-        "## Files of others",
-        FROM_WRITERS,
-        table(read),
-    ]
+    record = measure(peers)
+    body = page(record)
     print("\n\n".join(body))
     if FLAGS.output:
         _results.write_page(FLAGS.output, "NIR files in other packages", *body, packages=["nir"])
-        record = {"for_readers": chosen, "by_default": default, "of_writers": read, "packages": versions}
         _results.write_record(pathlib.Path(FLAGS.output).with_suffix(".json"), record, packages=["nir"])
 
 

@@ -2,11 +2,12 @@
 
     .venv-peers/torch/bin/python benchmarks/nir_peers.py snntorch FOLDER
     .venv-peers/torch/bin/python benchmarks/nir_peers.py snntorch FOLDER --export
+    .venv-peers/torch/bin/python benchmarks/nir_peers.py snntorch FOLDER --probe
 
 The first runs each NAME.nir of a folder on the graph's inputs by time step, `x` of NAME.npz, of the shape
 `(time, batch, ...)`, and writes its outputs, NAME.npy, or the error, NAME.txt. The second writes networks of
-the package itself: NAME.nir and, in NAME.npz, `x`, `outputs` and the argument `reset` of `from_nir`. The script
-requires nothing but the package and `nir`.
+the package itself: NAME.nir and, in NAME.npz, `x`, `outputs` and the argument `reset` of `from_nir`. The third
+writes the spikes of one neuron, spikes.npy. The script requires nothing but the package and `nir`.
 """
 
 import contextlib
@@ -209,9 +210,6 @@ def export(peer, folder):
         np.savez(path.with_suffix(".npz"), x=x.numpy(), outputs=outputs, reset=reset)
 
 
-RUNS = {name.removeprefix("run_"): function for name, function in globals().items() if name.startswith("run_")}
-
-
 def run(peer, folder):
     for path in sorted(folder.glob("*.nir")):
         try:
@@ -220,6 +218,71 @@ def run(peer, folder):
             path.with_suffix(".txt").write_text(f"{type(error).__name__}: {error}")
         else:
             np.save(path.with_suffix(".npy"), outputs)
+
+
+# One neuron of packages that neither read nor write what this library computes
+
+
+def probe_snntorch(x):
+    import snntorch
+    import torch
+
+    neuron, membrane, spikes = snntorch.Leaky(0.8, reset_mechanism="subtract"), torch.zeros(1, 1), []
+    for current in torch.from_numpy(x):
+        spike, membrane = neuron(current, membrane)
+        spikes.append(spike.item())
+    return spikes
+
+
+def probe_sinabs(x):
+    import sinabs.layers
+    import torch
+
+    neuron = sinabs.layers.LIF(tau_mem=-1 / np.log(0.8), norm_input=False)
+    return neuron(torch.from_numpy(np.moveaxis(x, 0, 1))).detach().numpy()
+
+
+def probe_rockpool(x):
+    import torch
+    from rockpool.nn.modules.torch import LIFNeuronTorch
+
+    neuron = LIFNeuronTorch(1, tau_mem=-1e-3 / np.log(0.8), bias=0.0, threshold=1.0, dt=1e-3)
+    return neuron(torch.from_numpy(np.moveaxis(x, 0, 1)))[0].detach().numpy()
+
+
+def probe_spyx(x):
+    import spyx.nn
+    from flax import nnx
+
+    neuron = spyx.nn.LIF((1,), beta=0.8, rngs=nnx.Rngs(0))
+    state, spikes = neuron.initial_state(1), []
+    for current in x:
+        spike, state = neuron(current, state)
+        spikes.append(float(spike[0, 0]))
+    return spikes
+
+
+def probe(peer, folder):
+    """Write the spikes of a neuron by time step, for a leak of 0.8, a threshold of 1 and one current of 2.4.
+
+    Reset by subtraction, the membranes of this library are 2.4, 1.12 and 0.096, and the spikes 1, 1 and 0.
+    """
+    x = np.zeros((4, 1, 1), "float32")
+    x[0] = 2.4
+    np.save(folder / "spikes.npy", np.asarray(PROBES[peer](x), "float32").ravel())
+
+
+PROBES = {
+    name.removeprefix("probe_"): function for name, function in globals().items() if name.startswith("probe_")
+}
+
+
+def by_package(prefix):
+    """Return the functions whose name begins so by the rest of their name, a package's."""
+    return {name.removeprefix(prefix): value for name, value in globals().items() if name.startswith(prefix)}
+
+
+RUNS, PROBES = by_package("run_"), by_package("probe_")
 
 
 def versions(peer):
@@ -237,7 +300,7 @@ def main(peer, folder, *options):
     warnings.simplefilter("ignore")
     folder = pathlib.Path(folder)
     with contextlib.redirect_stdout(io.StringIO()):
-        (export if options else run)(peer, folder)
+        {(): run, ("--export",): export, ("--probe",): probe}[options](peer, folder)
     (folder / "versions.json").write_text(json.dumps(versions(peer)))
 
 

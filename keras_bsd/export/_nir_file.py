@@ -18,7 +18,7 @@ from keras_bsd.export._nir_neurons import neuron_node
 from keras_bsd.export._nir_packages import ReaderName, find_reader
 from keras_bsd.export._nir_synapse import IDENTITIES, channels_first, refusal, require_nir, synapse_nodes
 from keras_bsd.export._paths import atomic_export
-from keras_bsd.layers import Readout, SpikingStage
+from keras_bsd.layers import Readout, SpikingRecurrent, SpikingStage
 
 # What a subclass of a stage may define without changing what the stage computes.
 _HARMLESS = {"build", "compute_output_shape", "get_config", "from_config", "backward_synapse", "_config_keys"}
@@ -31,6 +31,10 @@ def to_nir(model: Model, filepath: Path, dt: float | None = None, reader: Reader
     graph's neurons spike as those of the network. A held stimulus is the graph's input at every step. The
     graph's output, averaged over the steps, is that of the readout before its activation. Maps are
     channels-first, as NIR requires. The state of stateful neurons is not written: the graph starts at rest.
+
+    Leaky neurons have `r = 1`, since several packages ignore any other: membranes and thresholds are those of
+    the network times `dt / tau`, and weights are its own. Not every package runs every file right; with
+    `reader` the file is written for one, and what it would run otherwise than Keras is refused by name.
 
     The network is a chain of `SpikingStage`s (`SpikingDense` and `SpikingConv2D` among them) and at its end a
     `Readout` or none; a `DirectEncoder` may come first. Neurons have a hard reset and no refractory steps. A
@@ -50,15 +54,20 @@ def to_nir(model: Model, filepath: Path, dt: float | None = None, reader: Reader
         model: a `BSDModel`, whose encoder is written, or a Sequential or functional Keras model of consecutive
             stages.
         filepath: path ending in `.nir`.
-        dt: positive float, duration of a time step in seconds.
+        dt: positive float, duration of a time step in seconds. Default: 1e-4, or what the reader takes unless
+            told otherwise.
+        reader: the package that is to run the file, `"snntorch"`, `"spikingjelly"` or `"norse"`; others are
+            refused with the reason. For snnTorch and Norse, whose `Flatten` would flatten the batch, a first
+            stage that flattens takes flat inputs, channels first, and a later one is written as convolutions:
+            outputs then have two more axes, of size one.
 
     Returns:
         The `nir.NIRGraph`, read from the file. Its metadata are `dt`, the readout's `activation` and, unless
         the network takes series of any length, the number of `timesteps`.
 
     Raises:
-        ValueError: an argument is out of range, or a layer cannot be expressed in NIR. An earlier file is not
-            changed.
+        ValueError: an argument is out of range, a layer cannot be expressed in NIR, or the reader cannot run
+            it. An earlier file is not changed.
         ImportError: the package `nir`, of the extra `nir`, is not installed.
 
     Example:
@@ -142,6 +151,9 @@ def _holds(stage):
 
 
 def _check_stage(layer, first, last):
+    if isinstance(layer, SpikingRecurrent):
+        why = "its feedback goes from element to element, and that of NIR from time step to time step"
+        raise refusal(layer, why)
     base = next((base for base in (SpikingStage, Readout) if isinstance(layer, base)), None)
     if base is None:
         encoder = isinstance(layer, TimeEncoder)

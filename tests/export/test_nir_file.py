@@ -484,7 +484,7 @@ REFUSED = {
     "nested": (lambda: keras.Sequential([keras.Input((3, 2, 2)), _dense()]), "it is not a stage"),
     "recurrent": (
         lambda: _in_front(SpikingRecurrent(3, timesteps=2, name="loop"), (5, 4)),
-        "'loop' .*: its class defines .* otherwise than SpikingStage",
+        "'loop' .*: its feedback goes from element to element",
     ),
     "own dynamics": (
         lambda: keras.Sequential([keras.Input((4,)), _Doubled(L.Dense(3), timesteps=2, name="own")]),

@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks import nir_networks, nir_peers
 from keras_bsd.export import from_nir, to_nir
-from keras_bsd.export._nir_packages import READERS, WRITERS
+from keras_bsd.export._nir_packages import READERS, UNABLE, WRITERS
+from keras_bsd.layers import SpikingLIF
 
 # What to_nir refuses for each package, and the words of its error.
 REFUSED = {
@@ -17,16 +18,22 @@ REFUSED = {
 ALWAYS = {
     "dense, soft reset": "have reset='soft'",
     "dense, no reset": "have reset='none'",
-    "recurrent": "its class defines",
+    "recurrent": "its feedback goes from element to element",
 }
+# Spikes of those that `to_nir` and `from_nir` refuse as a whole, where this library has 1 and 1.
+OTHERS = {"sinabs": [2, 0], "rockpool": [2, 0], "spyx": [0, 1]}
 SEEDS = range(3)
+
+
+def require(peer):
+    if nir_peers.find_python(peer) is None:
+        pytest.skip(f"no environment of {peer}: make test-peers")
+    return peer
 
 
 @pytest.fixture(scope="module", params=READERS)
 def peer(request):
-    if nir_peers.find_python(request.param) is None:
-        pytest.skip(f"no environment of {request.param}: make test-peers")
-    return request.param
+    return require(request.param)
 
 
 def test_others_run_our_files(peer, tmp_path):
@@ -60,6 +67,11 @@ def test_we_run_the_files_of_others(peer, tmp_path):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(network(x)), spikes, err_msg=path.name)
 
 
+def test_each_package_is_read_and_written_or_refused():
+    assert set(READERS) == set(WRITERS)
+    assert set(OTHERS) == set(UNABLE)
+
+
 def read(path, peer, reset):
     """Return the network of a file, read as the documentation says for its package."""
     if WRITERS[peer].resets_alike:
@@ -69,3 +81,15 @@ def read(path, peer, reset):
         with pytest.raises(ValueError, match="`dt` must be given"):
             from_nir(path, peer, reset)
     return from_nir(path, peer, reset, {"snntorch": None, "spikingjelly": 1e-4, "norse": 1e-3}[peer])
+
+
+@pytest.mark.parametrize(("name", "spikes"), [(None, [1, 1]), ("snntorch", [1, 0]), *OTHERS.items()])
+def test_neurons_that_are_none_of_this_library(name, spikes, tmp_path):
+    """One current of 2.4 thresholds, a leak of 0.8: why soft resets and whole packages are refused."""
+    if name is None:
+        currents = keras.ops.reshape([2.4, 0.0, 0.0, 0.0], (1, 4, 1))
+        found = keras.ops.convert_to_numpy(SpikingLIF(0.8, threshold=1.0, reset="soft")(currents)).ravel()
+    else:
+        nir_peers.call(require(name), tmp_path, "--probe")
+        found = np.load(tmp_path / "spikes.npy")
+    np.testing.assert_array_equal(found, [*spikes, 0, 0])
