@@ -110,17 +110,16 @@ def cell(results):
 
 
 def notes(columns):
-    """Return a list item for each error and refusal, those of one text together."""
+    """Return a list item for each error and refusal, those that differ in numbers alone together."""
     found = {}
     for peer, results in columns.items():
         for kind, values in results.items():
-            for value in {value for value in values if isinstance(value, str)}:
+            for value in (value for value in values if isinstance(value, str)):
                 text = re.sub(r"^refused: (Layer '\w+' cannot be written to NIR: )?", "", value).strip()
                 text = re.split(r"\. (?:Received|Train)|\n", text)[0]
-                text = re.sub(r"\([\dx, ]+\)( and \([\dx, ]+\))?", "(...)", text)  # shapes of single networks
-                found.setdefault((peer, text), []).append(kind)
-    items = [(peer, text, "; ".join(dict.fromkeys(kinds))) for (peer, text), kinds in found.items()]
-    return "\n".join(f"- {peer}: {text} ({kinds})" for peer, text, kinds in items)
+                kinds = found.setdefault((peer, re.sub(r"[\d, ]+", "", text)), (text, {}))[1]
+                kinds[kind] = None
+    return "\n".join(f"- {peer}: {text} ({'; '.join(kinds)})" for (peer, _), (text, kinds) in found.items())
 
 
 def table(columns):

@@ -85,9 +85,9 @@ def make(name, seed):
                 weight.assign(generator.normal(0.1, 0.5, weight.shape))
         x = generator.uniform(0, 2, (BATCH, *network.input_shape[1:])).astype("float32")
         spikes, margins = _network.run_with_margins(network, x)
-        shares = [float(keras.ops.mean(keras.ops.cast(values, "float32"))) for values in spikes.values()]
-        close = min(float(keras.ops.min(values)) for values in margins.values())
-        if close > 2e-6 and min(shares) > 0.01 and max(shares) < 0.99:
+        rates = [keras.ops.convert_to_numpy(values).mean() for values in spikes.values()]
+        close = min(keras.ops.convert_to_numpy(values).min() for values in margins.values())
+        if close > 2e-6 and min(rates) > 0.01 and max(rates) < 0.99:
             return network, x
     raise RuntimeError(f"No network of the kind {name!r} with the seed {seed} spikes now and then")
 

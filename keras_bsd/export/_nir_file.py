@@ -54,8 +54,8 @@ def to_nir(model: Model, filepath: Path, dt: float | None = None, reader: Reader
         model: a `BSDModel`, whose encoder is written, or a Sequential or functional Keras model of consecutive
             stages.
         filepath: path ending in `.nir`.
-        dt: positive float, duration of a time step in seconds. Default: 1e-4, or what the reader takes unless
-            told otherwise.
+        dt: positive float, duration of a time step in seconds. Default: 1e-4, or the default of the
+            reader.
         reader: the package that is to run the file, `"snntorch"`, `"spikingjelly"` or `"norse"`; others are
             refused with the reason. For snnTorch and Norse, whose `Flatten` would flatten the batch, a first
             stage that flattens takes flat inputs, channels first, and a later one is written as convolutions:

@@ -31,7 +31,7 @@ def from_nir(
     readout: its outputs are those of the graph, averaged over time. Maps are channels-last, as in Keras. A file
     of `to_nir` has the same spikes again.
 
-    What the files of a package leave out is an argument, which is then required. Graphs with branches or
+    What the files of a package do not say is an argument, which is then required. Graphs with branches or
     recurrence, other nodes, and neurons whose parameters differ within a node are errors that name the node.
 
     Args:

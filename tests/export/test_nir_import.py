@@ -20,7 +20,11 @@ def numbers(tensor):
 
 # Round trip
 
+# On JAX each of the many small networks takes seconds to compile.
+_slow_on_jax = pytest.mark.slow if keras.config.backend() == "jax" else lambda function: function
 
+
+@_slow_on_jax
 @hypothesis.settings(max_examples=12, deadline=None)
 @hypothesis.given(
     name=st.sampled_from(
