@@ -4,12 +4,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 TESTS ?= tests keras_bsd
 PORT ?= 8000
+PEERS ?= torch sinabs rockpool spyx
 # Two workers with a thread each: two with two threads each would compete for two cores.
 PYTEST = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
 	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup --durations 15 $(TESTS)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo demo-page test test-all test-jax test-torch benchmark check docs format clean
+.PHONY: setup demo demo-page test test-all test-jax test-torch test-peers peers benchmark check docs format clean
 
 # KERAS_BACKEND=jax or torch wants that backend's extra.
 setup: .venv/.ready $(patsubst %,.venv/.ready-%,$(filter jax torch,$(KERAS_BACKEND)))
@@ -47,6 +48,18 @@ test-jax: .venv/.ready-jax
 test-torch: .venv/.ready-torch
 	KERAS_BACKEND=torch $(PYTEST) -m 'not slow'
 
+# Packages that read and write NIR files, an environment for each set that fits together. PEERS=torch takes one.
+peers: $(PEERS:%=.venv-peers/%/.ready)
+
+.venv-peers/%/.ready: benchmarks/peers/%.txt
+	$(PYTHON) -m venv .venv-peers/$*
+	.venv-peers/$*/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+test-peers: TESTS = tests/peers
+test-peers: setup peers
+	$(PYTEST)
+
 benchmark: .venv/.ready-benchmark
 	$(BIN)/python -m benchmarks.benchmark_training --networks=dense --batch_sizes=128 --timesteps=4 --jit_compile=true \
 		--idle_threads=spin --rounds=1 --output_dir=runs/benchmark
@@ -64,4 +77,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv runs site
+	rm -rf .venv .venv-peers runs site

@@ -13,22 +13,28 @@ from keras_bsd._observe import observe
 from keras_bsd._types import Model, Path
 from keras_bsd.encoding import DirectEncoder
 from keras_bsd.encoding._base import TimeEncoder
-from keras_bsd.export._network import as_float, exported_network
+from keras_bsd.export._network import exported_network
+from keras_bsd.export._nir_neurons import neuron_node
+from keras_bsd.export._nir_packages import ReaderName, find_reader
 from keras_bsd.export._nir_synapse import IDENTITIES, channels_first, refusal, require_nir, synapse_nodes
 from keras_bsd.export._paths import atomic_export
-from keras_bsd.layers import Readout, SpikingLIF, SpikingStage
+from keras_bsd.layers import Readout, SpikingRecurrent, SpikingStage
 
 # What a subclass of a stage may define without changing what the stage computes.
 _HARMLESS = {"build", "compute_output_shape", "get_config", "from_config", "backward_synapse", "_config_keys"}
 
 
-def to_nir(model: Model, filepath: Path, dt: float = 1e-4) -> Any:
+def to_nir(model: Model, filepath: Path, dt: float | None = None, reader: ReaderName | None = None) -> Any:
     """Write a network of consecutive stages as a NIR graph, and return the graph.
 
     NIR describes neurons by differential equations. Integrated by Euler's method with steps of `dt`, the
     graph's neurons spike as those of the network. A held stimulus is the graph's input at every step. The
     graph's output, averaged over the steps, is that of the readout before its activation. Maps are
     channels-first, as NIR requires. The state of stateful neurons is not written: the graph starts at rest.
+
+    Leaky neurons have `r = 1`, since several packages ignore any other: membranes and thresholds are those of
+    the network times `dt / tau`, and weights are its own. Not every package runs every file right; with
+    `reader` the file is written for one, and what it would run otherwise than Keras is refused by name.
 
     The network is a chain of `SpikingStage`s (`SpikingDense` and `SpikingConv2D` among them) and at its end a
     `Readout` or none; a `DirectEncoder` may come first. Neurons have a hard reset and no refractory steps. A
@@ -48,15 +54,20 @@ def to_nir(model: Model, filepath: Path, dt: float = 1e-4) -> Any:
         model: a `BSDModel`, whose encoder is written, or a Sequential or functional Keras model of consecutive
             stages.
         filepath: path ending in `.nir`.
-        dt: positive float, duration of a time step in seconds.
+        dt: positive float, duration of a time step in seconds. Default: 1e-4, or the default of the
+            reader.
+        reader: the package that is to run the file, `"snntorch"`, `"spikingjelly"` or `"norse"`; others are
+            refused with the reason. For snnTorch and Norse, whose `Flatten` would flatten the batch, a first
+            stage that flattens takes flat inputs, channels first, and a later one is written as convolutions:
+            outputs then have two more axes, of size one.
 
     Returns:
         The `nir.NIRGraph`, read from the file. Its metadata are `dt`, the readout's `activation` and, unless
         the network takes series of any length, the number of `timesteps`.
 
     Raises:
-        ValueError: an argument is out of range, or a layer cannot be expressed in NIR. An earlier file is not
-            changed.
+        ValueError: an argument is out of range, a layer cannot be expressed in NIR, or the reader cannot run
+            it. An earlier file is not changed.
         ImportError: the package `nir`, of the extra `nir`, is not installed.
 
     Example:
@@ -70,25 +81,40 @@ def to_nir(model: Model, filepath: Path, dt: float = 1e-4) -> Any:
     Source: Pedersen et al., "Neuromorphic intermediate representation: A unified instruction set for
     interoperable brain-inspired computing", Nature Communications 2024.
     """
-    nir = require_nir()
-    network, dt = exported_network(model), _checks.real("dt", dt, low=0.0, low_open=True)
+    nir, target = require_nir(), find_reader(reader)
+    network, dt = exported_network(model), _time_step(dt, target)
     stages, steps = _chain(network)
-    nodes = {"input": nir.Input(input_type=np.array(channels_first(stages[0].input_features)))}
-    activation = "linear"
-    for stage in stages:
-        nodes |= synapse_nodes(stage)
-        if isinstance(stage, SpikingStage):
-            nodes[f"{stage.name}_neurons"] = _neurons(stage, dt)
-        else:
-            activation = _activation(stage)
+    nodes = _nodes(stages, dt, target)
     _check_calls(network, stages)
-    features = stages[-1].synapse.compute_output_shape((None, *stages[-1].input_features))[1:]
-    nodes["output"] = nir.Output(output_type=np.array(channels_first(features)))
-    metadata = {"dt": dt, "activation": activation} | ({} if steps is None else {"timesteps": steps})
+    metadata = {"dt": dt, "activation": _activation(stages[-1])}
+    metadata |= {} if steps is None else {"timesteps": steps}
     graph = nir.NIRGraph(nodes, list(itertools.pairwise(nodes)), metadata)
     with atomic_export(filepath, ".nir") as written:
         nir.write(written, graph)
         return nir.read(written)
+
+
+def _time_step(dt, reader):
+    dt = reader.dt if dt is None else _checks.real("dt", dt, low=0.0, low_open=True)
+    if reader.fixed_dt and dt != reader.dt:
+        raise ValueError(
+            f"`dt` must be {reader.dt}, which {reader.title} takes for every file. Received: dt={dt}. "
+            "Leave it out."
+        )
+    return dt
+
+
+def _nodes(stages, dt, reader):
+    nir, shape, nodes = require_nir(), stages[0].input_features, {}
+    for stage in stages:
+        synapse, input_shape, shape = synapse_nodes(stage, shape, reader, first=stage is stages[0])
+        if not nodes:
+            nodes["input"] = nir.Input(input_type=np.array(channels_first(input_shape)))
+        nodes |= synapse
+        if isinstance(stage, SpikingStage):
+            nodes[f"{stage.name}_neurons"] = neuron_node(stage, shape, dt, reader)
+    nodes["output"] = nir.Output(output_type=np.array(channels_first(shape)))
+    return nodes
 
 
 def _chain(network):
@@ -125,6 +151,9 @@ def _holds(stage):
 
 
 def _check_stage(layer, first, last):
+    if isinstance(layer, SpikingRecurrent):
+        why = "its feedback goes from element to element, and that of NIR from time step to time step"
+        raise refusal(layer, why)
     base = next((base for base in (SpikingStage, Readout) if isinstance(layer, base)), None)
     if base is None:
         encoder = isinstance(layer, TimeEncoder)
@@ -166,43 +195,11 @@ def _check_calls(network, stages):
 
 
 def _activation(readout):
+    if not isinstance(readout, Readout):
+        return "linear"
     name = keras.activations.serialize(readout.activation)
     if not isinstance(name, str):
         raise refusal(
             readout, f"its activation {name!r} has no name", "Use an activation of Keras by its name."
         )
     return name
-
-
-def _neurons(stage, dt):
-    nir, cell = require_nir(), stage.neuron.cell
-    if cell.reset != "hard":
-        raise refusal(
-            stage,
-            f"NIR resets neurons to a fixed value, and its neurons have reset={cell.reset!r}",
-            'Train with SpikingLIF(reset="hard").',
-        )
-    if cell.refractory_steps:
-        raise refusal(
-            stage,
-            f"NIR has no refractory neurons, and it has refractory_steps={cell.refractory_steps}",
-            "Train with SpikingLIF(refractory_steps=0).",
-        )
-    if type(stage.neuron) is not SpikingLIF:
-        raise refusal(stage, "its neurons are of a subclass of SpikingLIF")
-    shape, leak = channels_first(stage.output_features), as_float(cell.leak)
-
-    def everywhere(value):
-        return np.full(shape, value, "float32")
-
-    # Neurons spike at the threshold here, and above it in NIR.
-    threshold = everywhere(np.nextafter(np.float32(as_float(cell.threshold)), np.float32(0)))
-    if leak == 1:
-        return nir.IF(r=everywhere(1 / dt), v_threshold=threshold, v_reset=everywhere(0))
-    return nir.LIF(
-        tau=everywhere(dt / (1 - leak)),
-        r=everywhere(1 / (1 - leak)),
-        v_leak=everywhere(0),
-        v_threshold=threshold,
-        v_reset=everywhere(0),
-    )

@@ -32,21 +32,36 @@ def refusal(layer, why, remedy=""):
     return ValueError(f"{message}. {remedy}" if remedy else message)
 
 
+def unreadable(name, node, why, remedy=""):
+    """Return the error of a node that cannot be read."""
+    message = f"Node '{name}' cannot be read: {why}. Received: {type(node).__name__}"
+    return ValueError(f"{message}. {remedy}" if remedy else message)
+
+
 def channels_first(shape):
     """Return the shape of a map in NIR."""
     return (shape[-1], *shape[:-1])
 
 
-def synapse_nodes(stage):
-    """Return the nodes of a stage's synapse by name, in order.
+def synapse_nodes(stage, shape, reader, first):
+    """Return the nodes of a stage's synapse by name, in order, and the shapes of its input and output in Keras.
+
+    Where a reader's Flatten would flatten the batch too, the first stage's input is flat in place of a map. A
+    later `Dense` is then a convolution whose kernel is as large as the map, and so are those behind it.
+
+    Args:
+        stage: a `SpikingStage` or `Readout`.
+        shape: shape of its input; axes of size one may precede those of the stage.
+        reader: `Reader` that the file is for.
+        first: bool, whether the input is that of the graph.
 
     Raises:
-        ValueError: a layer cannot be expressed in NIR.
+        ValueError: a layer cannot be expressed in NIR, or the reader cannot run it.
     """
-    synapse = _Synapse(stage)
+    synapse = _Synapse(stage, shape, reader, first)
     for layer in stage.synapse.layers:
         synapse.add(layer)
-    return synapse.nodes()
+    return synapse.nodes(), synapse.input_shape, synapse.shape
 
 
 class _Synapse:
@@ -56,15 +71,17 @@ class _Synapse:
     `_scale` and `_shift`, with the axes of one time step, are to be applied.
     """
 
-    def __init__(self, stage):
-        self._stage, self._shape = stage, tuple(stage.input_features)
+    def __init__(self, stage, shape, reader, first):
+        self._stage, self._reader, self._first = stage, reader, first
+        self.input_shape = self.shape = tuple(shape)
+        self._added = len(shape) - len(stage.input_features)  # axes of size one that Keras has not
         self._nodes = []  # of each node the kind, the class in NIR, its arguments and its output's shape
         self._product = None  # arguments of the last product, if elementwise layers can be merged into it
         self._flattened = None  # shape of the map that was flattened since the last product
         self._forget_pending()
 
     def _forget_pending(self):
-        ones = (1,) * len(self._shape)
+        ones = (1,) * len(self.shape)
         self._pending, self._scale, self._shift = None, np.ones(ones), np.zeros(ones)
 
     def add(self, layer):
@@ -79,7 +96,7 @@ class _Synapse:
                 f"is quantised to {layer.quantization_mode!r}, and rounds its inputs",
                 "Write the network before it is quantised.",
             )
-        if getattr(layer, "data_format", None) == "channels_first" and len(self._shape) > 1:
+        if getattr(layer, "data_format", None) == "channels_first" and len(self.shape) > 1:
             raise self._refusal(
                 layer, "has data_format='channels_first'", 'Build the network with data_format="channels_last".'
             )
@@ -118,6 +135,9 @@ class _Synapse:
             while name in named:
                 count += 1
                 name = f"{self._stage.name}_{kind}_{count}"
+            if node_type not in self._reader.nodes:
+                title = self._reader.title
+                raise refusal(self._stage, f"it needs the node {node_type}, which {title} does not run right")
             named[name] = node = getattr(nir, node_type)(**arguments)
             derived = node.output_type["output"]
             if derived is not None and tuple(derived) != channels_first(shape):
@@ -129,13 +149,16 @@ class _Synapse:
         return refusal(self._stage, f"its {type(layer).__name__} '{layer.name}' {what}", remedy)
 
     def _flatten(self, _):
-        if len(self._shape) == 1:
+        if len(self.shape) == 1 or (self._added and math.prod(self.shape[:-1]) == 1):
             return
         self._scale, self._shift = (np.ravel(self._everywhere(v)) for v in (self._scale, self._shift))
-        first = {"input": np.array(channels_first(self._shape))}
-        self._flattened, self._shape = self._shape, (math.prod(self._shape),)
-        self._nodes.append(("flatten", "Flatten", {"input_type": first, "start_dim": 0}, self._shape))
+        first = {"input": np.array(channels_first(self.shape))}
+        self._flattened, self.shape = self.shape, (math.prod(self.shape),)
         self._product = None
+        if self._reader.keeps_batch:
+            self._nodes.append(("flatten", "Flatten", {"input_type": first, "start_dim": 0}, self.shape))
+        elif self._first and not self._nodes:
+            self.input_shape = self.shape
 
     def _pool(self, layer):
         sizes, strides = layer.pool_size, layer.strides
@@ -145,10 +168,15 @@ class _Synapse:
             )
         if self._pending is not None and self._of_channels(self._scale, self._shift) is None:
             raise self._refusal(self._pending, "cannot be merged into a product before or behind it")
+        if "AvgPool2d" not in self._reader.nodes:
+            single = np.ones((*sizes, 1, 1)) / math.prod(sizes)
+            mean = single * np.eye(self.shape[-1])
+            none, filters = [(0, 0)] * 2, np.zeros(self.shape[-1])
+            return self._convolve(layer, mean, strides, (1, 1), none, filters)
         values = {"kernel_size": sizes, "stride": strides, "padding": (0, 0)}
-        self._shape = _output_shape(layer, self._shape)
+        self.shape = _output_shape(layer, self.shape)
         arguments = {name: np.array(value) for name, value in values.items()}
-        self._nodes.append(("pool", "AvgPool2d", arguments, self._shape))
+        self._nodes.append(("pool", "AvgPool2d", arguments, self.shape))
 
     def _paddings(self, layer, sizes, strides, dilations):
         """Return pairs of the padding before and behind each axis of a map."""
@@ -156,9 +184,7 @@ class _Synapse:
             return [(0, 0)] * len(sizes)
         if layer.padding != "same":
             raise self._refusal(layer, f"has padding={layer.padding!r}", 'Choose padding="same" or "valid".')
-        axes = zip(self._shape[:-1], sizes, strides, dilations, strict=True)
-        totals = [max((math.ceil(n / s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in axes]
-        return [(total // 2, total - total // 2) for total in totals]
+        return same_paddings(self.shape[:-1], sizes, strides, dilations)
 
     def _rescale(self, layer):
         self._elementwise(layer, layer.scale, layer.offset)
@@ -168,8 +194,8 @@ class _Synapse:
         scale = 1 / np.sqrt(_array(layer.moving_variance) + layer.epsilon)
         scale = scale * _array(layer.gamma) if layer.scale else scale
         shift = (_array(layer.beta) if layer.center else 0) - scale * _array(layer.moving_mean)
-        axis = layer.axis % (len(self._shape) + 1) - 1  # without the batch
-        shape = [1] * len(self._shape)
+        axis = layer.axis % (len(self.shape) - self._added + 1) - 1 + self._added  # without the batch
+        shape = [1] * len(self.shape)
         shape[axis] = -1
         self._elementwise(layer, scale.reshape(shape), shift.reshape(shape))
 
@@ -188,34 +214,46 @@ class _Synapse:
     def _with_axes(self, layer, values):
         """Return values with the axes of one time step, of size one where they are the same for all."""
         values = np.asarray(values, "float64")
-        missing = len(self._shape) + 1 - values.ndim
+        missing = len(self.shape) + 1 - values.ndim
         values = values.reshape(*[1] * missing, *values.shape)
         if missing < 0 or len(values) > 1:
             raise self._refusal(layer, "has other values for each sample")
         return values[0]
 
     def _everywhere(self, values):
-        return np.broadcast_to(values, self._shape)
+        return np.broadcast_to(values, self.shape)
 
     def _of_channels(self, scale, shift):
         """Return scale and shift `(channels,)`, or None if they differ over places."""
         if math.prod(scale.shape[:-1]) * math.prod(shift.shape[:-1]) > 1:
             return None
-        return [np.broadcast_to(np.ravel(values), self._shape[-1:]) for values in (scale, shift)]
+        return [np.broadcast_to(np.ravel(values), self.shape[-1:]) for values in (scale, shift)]
 
     def _dense(self, layer):
-        if len(self._shape) > 1:
+        if len(self.shape) > 1:
             return self._dense_of_places(layer)
         kernel = _array(layer.kernel)
         bias = _bias(layer, layer.units) + self._everywhere(self._shift) @ kernel
         kernel = kernel * self._everywhere(self._scale)[:, None]
         if self._flattened is not None:
             maps = kernel.reshape(*self._flattened, -1)
+            if self.input_shape != self.shape and not self._reader.keeps_batch:
+                return self._dense_of_map(layer, maps, bias)
             kernel = np.moveaxis(maps, len(self._flattened) - 1, 0).reshape(kernel.shape)
         self._append("Affine", {"weight": _float(kernel.T), "bias": _float(bias)}, (layer.units,))
 
+    def _dense_of_map(self, layer, kernel, bias):
+        """Append a `Dense` of a flattened map as a convolution with a kernel `(..., channels, units)`."""
+        self.shape, places = self._flattened, kernel.ndim - 2
+        if places > 2:
+            raise self._refusal(layer, f"has inputs with {places + 1} axes, and NIR convolves two at most")
+        self._forget_pending()
+        strides, single, none = self.shape[:-1], (1,) * places, [(0, 0)] * places
+        shape = (*single, layer.units)
+        self._convolve(layer, kernel, strides, single, none, bias, shape)
+
     def _dense_of_places(self, layer):
-        places = len(self._shape) - 1
+        places = len(self.shape) - 1
         if places > 2:
             raise self._refusal(
                 layer, f"is applied along the last of {places + 1} axes", "Put a Flatten before it."
@@ -224,7 +262,7 @@ class _Synapse:
         self._convolve(layer, kernel.reshape(*ones, *kernel.shape), ones, ones, [(0, 0)] * places)
 
     def _conv(self, layer):
-        kernel, channels = _array(layer.kernel), self._shape[-1]
+        kernel, channels = _array(layer.kernel), self.shape[-1]
         if isinstance(layer, (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)):
             groups, kernel = channels, kernel.reshape(*kernel.shape[:-2], 1, -1)
         else:
@@ -237,8 +275,11 @@ class _Synapse:
         paddings = self._paddings(layer, kernel.shape[:-2], strides, dilations)
         self._convolve(layer, kernel, strides, dilations, paddings)
 
-    def _convolve(self, layer, kernel, strides, dilations, paddings):
-        """Append a convolution with a kernel `(..., channels, filters)`."""
+    def _convolve(self, layer, kernel, strides, dilations, paddings, bias=None, shape=None):
+        """Append a convolution with a kernel `(..., channels, filters)`.
+
+        Its bias and the shape of its output are those of the layer unless they are given.
+        """
         channels = self._of_channels(self._scale, self._shift)
         if channels is None or (channels[1].any() and any(map(any, paddings))):
             raise self._refusal(
@@ -247,14 +288,15 @@ class _Synapse:
                 "Let it scale by one number for each channel and, before a padded convolution, add nothing.",
             )
         scale, shift = channels
-        bias = _bias(layer, kernel.shape[-1]) + kernel.sum(axis=tuple(range(len(strides)))).T @ shift
-        kernel, shape = kernel * scale[:, None], _output_shape(layer, self._shape)
+        bias = _bias(layer, kernel.shape[-1]) if bias is None else bias
+        bias = bias + kernel.sum(axis=tuple(range(len(strides)))).T @ shift
+        kernel, shape = kernel * scale[:, None], shape or _output_shape(layer, self.shape)
         if any(map(any, paddings)) and max(strides) == 1:
             padding = "same"
         else:
             kernel, padding = self._square(layer, kernel, strides, dilations, paddings, shape)
         places = {
-            "input_shape": self._shape[:-1],
+            "input_shape": self.shape[:-1],
             "stride": strides,
             "padding": padding,
             "dilation": dilations,
@@ -272,7 +314,7 @@ class _Synapse:
         """
         *sizes, _, _ = kernel.shape
         for size in range(max(sizes), max(sizes) + 3):
-            axes = zip(self._shape, sizes, strides, dilations, paddings, shape, strict=False)
+            axes = zip(self.shape, sizes, strides, dilations, paddings, shape, strict=False)
             places = [_place(size, *axis) for axis in axes]
             if None not in places:
                 added = [(n, size - own - n) for (n, _), own in zip(places, sizes, strict=True)]
@@ -285,8 +327,8 @@ class _Synapse:
         )
 
     def _append(self, node_type, product, shape):
-        self._product, self._shape, self._flattened = product, tuple(shape), None
-        self._nodes.append(("synapse", node_type, product, self._shape))
+        self._product, self.shape, self._flattened = product, tuple(shape), None
+        self._nodes.append(("synapse", node_type, product, self.shape))
         self._forget_pending()
 
 
@@ -309,6 +351,13 @@ def _is_linear(layer):
 
 def _is_linear_activation(layer):
     return type(layer) is keras.layers.Activation and _is_linear(layer)
+
+
+def same_paddings(places, sizes, strides, dilations):
+    """Return pairs of the padding before and behind each axis of a map that Keras calls "same"."""
+    axes = zip(places, sizes, strides, dilations, strict=True)
+    totals = [max((math.ceil(n / s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in axes]
+    return [(total // 2, total - total // 2) for total in totals]
 
 
 def _place(size, inputs, own, stride, dilation, padding, outputs):

@@ -8,6 +8,7 @@ from keras_bsd.encoding import DirectEncoder, PoissonEncoder
 from keras_bsd.export import to_nir
 from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingRecurrent, SpikingStage
 from tests.export.networks import lively
+from tests.export.nir_reference import in_order, simulate
 from tests.models import pairs
 
 
@@ -40,81 +41,6 @@ def _series():
     )
 
 
-def _apply(node, x, state, dt):
-    """Apply a NIR node to one sample and time step, by its definition, integrated by Euler's method."""
-    if isinstance(node, nir.Flatten):
-        return x.reshape(-1)
-    if isinstance(node, nir.Affine):
-        return node.weight @ x + node.bias
-    if isinstance(node, (nir.Conv1d, nir.Conv2d)):
-        return _convolve(node, x)
-    if isinstance(node, nir.AvgPool2d):
-        return _average(node, x)
-    if isinstance(node, (nir.Input, nir.Output)):
-        return x
-    membrane = state.get(id(node), np.zeros_like(x))
-    if isinstance(node, nir.LIF):
-        membrane = membrane + dt / node.tau * (node.v_leak - membrane + node.r * x)
-    else:
-        membrane = membrane + dt * node.r * x
-    spikes = membrane > node.v_threshold
-    state[id(node)] = np.where(spikes, node.v_reset, membrane)
-    return spikes.astype("float32")
-
-
-def _convolve(node, x):
-    """Return the convolution of a map `(channels, ...)`, one place of the kernel after the other."""
-    weight, rank = np.asarray(node.weight), x.ndim - 1
-    stride, dilation = (np.broadcast_to(values, rank) for values in (node.stride, node.dilation))
-    if isinstance(node.padding, str):
-        totals = dilation * (np.array(weight.shape[2:]) - 1) * (node.padding == "same")
-        widths = [(total // 2, total - total // 2) for total in totals]
-    else:
-        widths = [(n, n) for n in np.broadcast_to(node.padding, rank)]
-    x = np.pad(x.astype("float64"), [(0, 0), *widths])
-    reach = dilation * (np.array(weight.shape[2:]) - 1) + 1
-    sizes = (np.array(x.shape[1:]) - reach) // stride + 1
-    groups, outputs = int(node.groups), []
-    for filters, inputs in zip(np.split(weight, groups), np.split(x, groups), strict=True):
-        total = np.zeros((len(filters), *sizes))
-        for place in np.ndindex(*weight.shape[2:]):
-            starts = np.array(place) * dilation
-            window = tuple(slice(a, a + s * n, s) for a, s, n in zip(starts, stride, sizes, strict=True))
-            total += np.tensordot(filters[(..., *place)], inputs[(slice(None), *window)], 1)
-        outputs.append(total)
-    return np.concatenate(outputs) + node.bias.reshape(-1, *[1] * rank)
-
-
-def _average(node, x):
-    (height, width), (down, right) = node.kernel_size, node.stride
-    assert not np.any(node.padding)
-    windows = np.lib.stride_tricks.sliding_window_view(x, (height, width), (1, 2))[:, ::down, ::right]
-    return windows.mean((-1, -2))
-
-
-def _in_order(graph):
-    """Return the graph's nodes in the order of its edges."""
-    follows, name = dict(graph.edges), "input"
-    names = [name]
-    while name in follows:
-        name = follows[name]
-        names.append(name)
-    assert len(names) == len(graph.nodes) == len(graph.edges) + 1
-    return {name: graph.nodes[name] for name in names}
-
-
-def _simulate(graph, x):
-    """Return spike counts of neurons, and the output averaged over time, for one sample's inputs by step."""
-    state, counts, outputs = {}, {}, []
-    for current in x:
-        for name, node in _in_order(graph).items():
-            current = _apply(node, current, state, graph.metadata["dt"])
-            if isinstance(node, (nir.LIF, nir.IF)):
-                counts[name] = counts.get(name, 0) + current
-        outputs.append(current)
-    return counts, np.mean(outputs, axis=0)
-
-
 def _random(model):
     """Set all weights at random, such that about every neuron spikes for some stimuli, and return the model."""
     generator = np.random.default_rng(0)
@@ -126,9 +52,9 @@ def _random(model):
     return model
 
 
-def _check_spikes_equal(model, path, dt=1e-4):
+def _check_spikes_equal(model, path, dt=None, reader=None):
     """Write a model, run the file on random stimuli, and compare single neurons' spike counts with Keras."""
-    graph = to_nir(model, path, dt)
+    graph = to_nir(model, path, dt, reader)
     graph = nir.read(path)
     layers = [layer for layer in model.layers if hasattr(layer, "synapse")]
     stages = [layer for layer in layers if isinstance(layer, SpikingStage)]
@@ -146,13 +72,15 @@ def _check_spikes_equal(model, path, dt=1e-4):
     spiking = 0
     for i, sample in enumerate(x):
         steps = [np.moveaxis(sample, -1, 0)] * times if held else np.moveaxis(sample, -1, 1)
-        counts, output = _simulate(graph, steps)
+        shape = [int(n) for n in graph.nodes["input"].input_type["input"]]  # flat for some readers
+        counts, output = simulate(graph, [step.reshape(shape) for step in steps])
         for stage in stages:
-            counted = np.moveaxis(counts[f"{stage.name}_neurons"], 0, -1)
+            counted = np.moveaxis(counts[f"{stage.name}_neurons"], 0, -1).reshape(stage.output_features)
             np.testing.assert_array_equal(counted, expected[stage.name][i].sum(axis=0))
             spiking += counted.sum()
         if isinstance(layers[-1], Readout):
-            np.testing.assert_allclose(np.moveaxis(output, 0, -1), expected["output"][i], atol=1e-4)
+            output = np.moveaxis(output, 0, -1).reshape(expected["output"][i].shape)
+            np.testing.assert_allclose(output, expected["output"][i], atol=1e-4)
     assert spiking >= 10
     assert 0 < spiking < len(x) * times * sum(np.prod(stage.output_features) for stage in stages)
 
@@ -266,6 +194,108 @@ def test_each_layer_and_option_spikes_like_keras(name, tmp_path):
     _check_spikes_equal(_random(_around(make(), shape)), tmp_path / "network.nir")
 
 
+@pytest.mark.parametrize("reader", ["snntorch", "norse"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Flatten", "Conv2D and Flatten and Dense", "AveragePooling2D", "AveragePooling2D, overlapping"),
+        *("BatchNormalization between", "BatchNormalization of rows", "Rescaling of pixels", "Dense twice"),
+    ],
+)
+def test_files_for_readers_whose_flatten_takes_the_batch(name, reader, tmp_path):
+    shape, make = SYNAPSES[name]
+    path = tmp_path / "network.nir"
+    _check_spikes_equal(_random(_around(make(), shape)), path, reader=reader)
+    assert not any(isinstance(node, nir.Flatten) for node in nir.read(path).nodes.values())
+
+
+def _normalised_vectors():
+    """A network whose later stages have layers with the axes of vectors, behind a flattened map."""
+    second = [L.BatchNormalization(axis=1), L.Rescaling([0.5, 2.0, 1.0, 1.5], 0.1), L.Dense(4), L.Flatten()]
+    return keras.Sequential(
+        [
+            keras.Input((5, 4, 2)),
+            SpikingConv2D(3, timesteps=4, name="first"),
+            SpikingStage([L.Flatten(), L.Rescaling(2.0, 0.1), L.Dense(4)], name="second"),
+            SpikingStage(second, name="third"),
+            Readout([L.BatchNormalization(axis=-1), L.Dense(3)], name="scores"),
+        ]
+    )
+
+
+def test_vectors_behind_a_flattened_map_keep_their_axes(tmp_path):
+    _check_spikes_equal(_random(_normalised_vectors()), tmp_path / "network.nir", reader="norse")
+
+
+def test_each_reader_gets_the_time_step_and_gain_that_it_takes(tmp_path):
+    def neurons(reader, **neuron):
+        graph = to_nir(_dense(**neuron), tmp_path / "network.nir", reader=reader)
+        return graph.metadata["dt"], graph.nodes["first_neurons"]
+
+    half = np.nextafter(np.float32(0.3), np.float32(0))
+    whole = np.nextafter(np.float32(0.6), np.float32(0))
+    for reader, dt, r, threshold in (
+        (None, 1e-4, 1, half),
+        ("snntorch", 1e-4, 2, whole),
+        ("spikingjelly", 1e-4, 1, half),
+        ("norse", 1e-3, 1, half),
+    ):
+        written, lif = neurons(reader)
+        assert written == dt
+        np.testing.assert_allclose([lif.tau[0], lif.r[0]], [2 * dt, r], rtol=1e-6)
+        assert lif.v_threshold[0] == threshold
+    assert isinstance(neurons(None, beta=1.0)[1], nir.IF)
+    never = neurons("snntorch", beta=1.0)[1]  # its IF leaks
+    assert isinstance(never, nir.LIF)
+    assert np.float32(1) - np.float32(1e-4) / never.tau[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("reader", "make", "message"),
+    [
+        (
+            "snntorch",
+            lambda: _dense(reset="soft"),
+            "'first' .*: snnTorch 1.0.0 resets neurons to a fixed value",
+        ),
+        (
+            "snntorch",
+            lambda: _around([L.Conv1D(4, 3)], (7, 2)),
+            "the node Conv1d, which snnTorch 1.0.0 does not",
+        ),
+        ("norse", lambda: _around([L.Conv1D(4, 3)], (7, 2)), "the node Conv1d, which Norse 1.1.0 does not run"),
+        (
+            "spikingjelly",
+            lambda: _dense(beta=0.0),
+            "SpikingJelly 2.0.0 has no neurons whose membrane is forgotten",
+        ),
+        ("sinabs", _dense, r"`reader` must be a package .* Sinabs 3.1.3 lets .*Received: reader='sinabs'"),
+        ("rockpool", _dense, "Rockpool 3.1.0 fails on LIF nodes"),
+        ("spyx", _dense, "Spyx 1.0.0 lets neurons spike one time step after"),
+        ("brian", _dense, "Unknown `reader`: choose one of 'snntorch'"),
+        (
+            "norse",
+            lambda: keras.Sequential(
+                [
+                    *(keras.Input((2, 3, 2, 2)), SpikingStage(L.Dense(3, name="same"), timesteps=2)),
+                    SpikingDense(4),
+                ]
+            ),
+            "its Dense 'same' is applied along the last of 4 axes",
+        ),
+    ],
+)
+def test_what_a_reader_cannot_run_is_refused_before_a_file_is_written(reader, make, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        to_nir(make(), tmp_path / "network.nir", reader=reader)
+    assert not list(tmp_path.iterdir())
+
+
+def test_snntorch_takes_no_other_time_step(tmp_path):
+    with pytest.raises(ValueError, match=r"`dt` must be 0.0001, which snnTorch 1.0.0 takes .* dt=0.001"):
+        to_nir(_dense(), tmp_path / "network.nir", dt=1e-3, reader="snntorch")
+
+
 @pytest.mark.parametrize("name", ["Conv2D, groups", "AveragePooling2D", "Dense along the last axis of a map"])
 def test_layers_on_a_series_and_in_a_readout(name, tmp_path):
     shape, make = SYNAPSES[name]
@@ -316,7 +346,7 @@ def test_networks_around_stages_spike_like_keras(name, tmp_path):
 def test_the_file_holds_the_graph(tmp_path):
     model = lively(_dense())
     graph = to_nir(model, tmp_path / "network.nir", dt=1e-3)
-    assert [type(node).__name__ for node in _in_order(graph).values()] == [
+    assert [type(node).__name__ for node in in_order(graph).values()] == [
         *("Input", "Flatten", "Affine", "LIF", "Affine", "LIF", "Affine", "Output")
     ]
     again = nir.read(tmp_path / "network.nir")
@@ -325,8 +355,9 @@ def test_the_file_holds_the_graph(tmp_path):
     np.testing.assert_array_equal(again.nodes["scores_synapse"].weight, kernel.T)
     np.testing.assert_array_equal(again.nodes["scores_synapse"].bias, bias)
     lif = again.nodes["first_neurons"]
-    np.testing.assert_allclose([lif.tau[0], lif.r[0], lif.v_leak[0], lif.v_reset[0]], [2e-3, 2, 0, 0])
-    assert lif.v_threshold[0] == np.nextafter(np.float32(0.6), np.float32(0))
+    np.testing.assert_allclose([lif.tau[0], lif.r[0], lif.v_leak[0], lif.v_reset[0]], [2e-3, 1, 0, 0])
+    # With r = 1 membranes are half as large, for a leak of 0.5.
+    assert lif.v_threshold[0] == np.nextafter(np.float32(0.3), np.float32(0))
 
 
 def test_a_pair_is_written_as_its_encoder(tmp_path):
@@ -453,7 +484,7 @@ REFUSED = {
     "nested": (lambda: keras.Sequential([keras.Input((3, 2, 2)), _dense()]), "it is not a stage"),
     "recurrent": (
         lambda: _in_front(SpikingRecurrent(3, timesteps=2, name="loop"), (5, 4)),
-        "'loop' .*: its class defines .* otherwise than SpikingStage",
+        "'loop' .*: its feedback goes from element to element",
     ),
     "own dynamics": (
         lambda: keras.Sequential([keras.Input((4,)), _Doubled(L.Dense(3), timesteps=2, name="own")]),
