@@ -5,16 +5,28 @@ import numpy as np
 from keras import layers
 
 from keras_bsd.export import _network
-from keras_bsd.layers import SpikingConv2D, SpikingDense, SpikingLIF, SpikingRecurrent, SpikingStage
+from keras_bsd.layers import (
+    SpikingConv2D,
+    SpikingCuBaLIFCell,
+    SpikingDense,
+    SpikingLIFCell,
+    SpikingNeurons,
+    SpikingRecurrent,
+    SpikingStage,
+)
 
 TIME, BATCH = 8, 4
+
+
+def neurons(cell=SpikingLIFCell, **options):
+    return SpikingNeurons(cell(**options))
 
 
 def dense(generator, **neuron):
     sizes = generator.integers(4, 12, generator.integers(2, 4))
     normalizations = generator.choice(np.array(["batch", None]), len(sizes))
     stages = [
-        SpikingDense(int(units), normalization, SpikingLIF(**neuron))
+        SpikingDense(int(units), normalization, neurons(**neuron))
         for units, normalization in zip(sizes, normalizations, strict=True)
     ]
     return [keras.Input((TIME, int(generator.integers(3, 8)))), *stages]
@@ -31,10 +43,10 @@ def convolutional(generator, pool=False, **neuron):
     pooling = [layers.AveragePooling2D(2)] if pool else []
     return [
         keras.Input((TIME, height, width, 2)),
-        SpikingConv2D(int(generator.integers(2, 5)), 3, neuron=SpikingLIF(**neuron)),
-        SpikingStage([second, *pooling], SpikingLIF(**neuron)),
-        SpikingDense(8, neuron=SpikingLIF(**neuron)),
-        SpikingDense(5, neuron=SpikingLIF(**neuron)),
+        SpikingConv2D(int(generator.integers(2, 5)), 3, neuron=neurons(**neuron)),
+        SpikingStage([second, *pooling], neurons(**neuron)),
+        SpikingDense(8, neuron=neurons(**neuron)),
+        SpikingDense(5, neuron=neurons(**neuron)),
     ]
 
 
@@ -45,12 +57,12 @@ def pooled(generator, **neuron):
 def series(generator, **neuron):
     """Convolutions along one axis."""
     convolutions = [layers.Conv1D(4, 3, padding="same"), layers.Conv1D(3, 2)]
-    stages = [SpikingStage(convolution, SpikingLIF(**neuron)) for convolution in convolutions]
-    return [keras.Input((TIME, 7, 2)), *stages, SpikingDense(5, neuron=SpikingLIF(**neuron))]
+    stages = [SpikingStage(convolution, neurons(**neuron)) for convolution in convolutions]
+    return [keras.Input((TIME, 7, 2)), *stages, SpikingDense(5, neuron=neurons(**neuron))]
 
 
 def recurrent(generator, **neuron):
-    return [keras.Input((TIME, 4)), SpikingRecurrent(5, timesteps=3, neuron=SpikingLIF(**neuron))]
+    return [keras.Input((TIME, 4)), SpikingRecurrent(5, timesteps=3, neuron=neurons(**neuron))]
 
 
 NETWORKS = {
@@ -60,6 +72,7 @@ NETWORKS = {
     "dense, no leak": (dense, {"beta": 1.0}),
     "dense, soft reset": (dense, {"reset": "soft"}),
     "dense, no reset": (dense, {"reset": "none"}),
+    "dense, synaptic current": (dense, {"cell": SpikingCuBaLIFCell, "synaptic_beta": 0.6, "threshold": 1.0}),
     "dense, of maps": (images, {}),
     "Conv2D, Flatten, Dense": (convolutional, {}),
     "Conv2D, no leak": (convolutional, {"beta": 1.0, "threshold": 1.0}),

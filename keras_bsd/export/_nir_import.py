@@ -26,13 +26,14 @@ def from_nir(
 ) -> keras.Sequential:
     """Return the network of a NIR graph: stages of `SpikingLIF` neurons and, behind the last, a `Readout`.
 
-    The graph is a chain of neurons, `LIF` and `IF`, and of `Affine`, `Linear`, `Conv1d`, `Conv2d`,
+    The graph is a chain of neurons, `LIF`, `IF` and `CubaLIF`, and of `Affine`, `Linear`, `Conv1d`, `Conv2d`,
     `AvgPool2d`, `SumPool2d`, `Flatten` and `Scale` between them. A last part without neurons becomes the
     readout: its outputs are those of the graph, averaged over time. Maps are channels-last, as in Keras. A file
     of `to_nir` has the same spikes again.
 
     What the files of a package do not say is an argument, which is then required. Graphs with branches or
-    recurrence, other nodes, and neurons whose parameters differ within a node are errors that name the node.
+    recurrence, and other nodes are errors that name the node. Where parameters differ within a node, so do
+    those of the neurons (`granularity="neuron"`).
 
     Args:
         path: path of a file, or a `nir.NIRGraph`.
@@ -73,7 +74,7 @@ def from_nir(
     if timesteps is not None:
         timesteps = _checks.integer("timesteps", timesteps, low=1)
     (_, first), *inner, last = _chain(graph)
-    layers, stages = Layers(_input_shape(first)), list[Stage]()
+    layers, stages, neurons = Layers(_input_shape(first)), list[Stage](), []
     shape = layers.shape
     for name, node in inner:
         kind = type(node).__name__
@@ -81,8 +82,9 @@ def from_nir(
             _check_neurons(layers, name, node)
             held = None if stages else timesteps
             synapse = layers.take() or [keras.layers.Identity()]
-            neuron = read_neurons(name, node, dt, reset, writer)
+            neuron, own_values = read_neurons(name, node, dt, reset, writer)
             stages.append(SpikingStage(synapse, neuron, held, name=_stage_name(name)))
+            neurons.append((neuron.cell, own_values))
         elif kind in LAYERS:
             layers.add(name, node)
         else:
@@ -94,6 +96,9 @@ def from_nir(
     network = keras.Sequential([keras.Input(shape if timesteps else (None, *shape)), *stages])
     for layer, weights in layers.weights:
         layer.set_weights(weights)
+    for cell, own_values in neurons:
+        for parameter, values in own_values.items():
+            getattr(cell, parameter).assign(values)
     return network
 
 

@@ -1,10 +1,12 @@
 """Neurons as nodes of a NIR graph, and nodes as neurons."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from keras import ops
 
 from keras_bsd.export._nir_synapse import refusal, require_nir, unreadable
-from keras_bsd.layers import SpikingLIF, SpikingLIFCell
+from keras_bsd.layers import SpikingCuBaLIFCell, SpikingIFCell, SpikingLIF, SpikingLIFCell, SpikingNeurons
 
 # In float32 a membrane that loses this fraction at a time step loses nothing.
 _NO_LOSS = 2.0**-26
@@ -23,8 +25,13 @@ def neuron_node(stage, shape, dt, reader):
         ValueError: the neurons cannot be expressed in NIR, or the reader cannot run them.
     """
     cell = stage.neuron.cell
-    if type(stage.neuron) is not SpikingLIF or type(cell) not in _WRITE:
-        raise refusal(stage, "its neurons are of a subclass of SpikingLIF")
+    if type(cell) not in _WRITE or type(stage.neuron) not in (SpikingLIF, SpikingNeurons):
+        known = ", ".join(known.__name__ for known in _WRITE)
+        raise refusal(
+            stage,
+            f"its neurons are {type(cell).__name__}, and NIR has no node that means the same to all packages",
+            f"Neurons that can be written are {known}.",
+        )
     if cell.reset != "hard":
         raise refusal(
             stage,
@@ -50,7 +57,8 @@ def _write_lif(stage, cell, everywhere, dt, reader):
 
     Without a gain, `r` of 1, membranes are those of Keras times `loss = dt / tau`, and so is their threshold.
     """
-    nir, leak, threshold = require_nir(), everywhere(cell.leak), everywhere(cell.threshold)
+    leak, threshold = everywhere(getattr(cell, "leak", 1.0)), everywhere(cell.threshold)
+    nir = require_nir()
     _check_values(stage, leak, threshold, reader)
     zeros = np.zeros(leak.shape, "float32")
     if (leak == 1).all() and "IF" in reader.nodes:
@@ -89,11 +97,39 @@ def _threshold(values):
     return np.nextafter(values.astype("float32"), np.float32(0))
 
 
-_WRITE = {SpikingLIFCell: _write_lif}
+def _write_cuba(stage, cell, everywhere, dt, reader):
+    """Return the node of current-based neurons, whose gains are 1 in every package that reads it."""
+    if "CubaLIF" not in reader.nodes:
+        raise refusal(stage, f"its neurons are {type(cell).__name__}, which {reader.title} does not run right")
+    leak, synaptic_leak, threshold = map(everywhere, (cell.leak, cell.synaptic_leak, cell.threshold))
+    _check_values(stage, leak, threshold, reader)
+    zeros = np.zeros(leak.shape, "float32")
+    loss, synaptic_loss = (np.maximum(1 - values, _NO_LOSS) for values in (leak, synaptic_leak))
+    return require_nir().CubaLIF(
+        tau_syn=_filled(zeros, dt / synaptic_loss),
+        tau_mem=_filled(zeros, dt / loss),
+        r=_filled(zeros, 1 / loss),
+        v_leak=zeros,
+        v_threshold=_threshold(threshold),
+        v_reset=zeros,
+        w_in=_filled(zeros, 1 / synaptic_loss),
+    )
+
+
+_WRITE = {SpikingLIFCell: _write_lif, SpikingIFCell: _write_lif, SpikingCuBaLIFCell: _write_cuba}
+
+
+class _Read(NamedTuple):
+    """What a node says of its neurons, as arrays that broadcast to them."""
+
+    loss: Any  # the fraction that membranes lose in a time step
+    gain: Any  # the factor of inputs on their way to membranes
+    rest: Any
+    synaptic_loss: Any = None  # the fraction that synaptic currents lose, None without
 
 
 def read_neurons(name, node, dt, reset, writer):
-    """Return the `SpikingLIF` of a node.
+    """Return the neurons of a node, and by parameter the values of those that differ between neurons.
 
     Args:
         name: of the node.
@@ -105,57 +141,91 @@ def read_neurons(name, node, dt, reset, writer):
     Raises:
         ValueError: the neurons of this library have no such parameters.
     """
-    return NEURONS[type(node).__name__](name, node, dt, reset, writer)
+    read = NEURONS[type(node).__name__](name, node, dt, writer)
+    values = {"leak": 1 - read.loss, "threshold": _threshold_above(name, node, read, reset, writer)}
+    if read.synaptic_loss is not None:
+        values["synaptic_leak"] = 1 - read.synaptic_loss
+    if all(array.size == 1 for array in values.values()):
+        return _make(reset, **{parameter: array.item() for parameter, array in values.items()}), {}
+    places = [np.moveaxis(array, 0, -1) for array in np.broadcast_arrays(*values.values())]
+    return _make(reset, granularity="neuron", **dict.fromkeys(values, 0.5)), dict(
+        zip(values, places, strict=True)
+    )
 
 
-def _read_lif(name, node, dt, reset, writer):
-    tau, leak = _uniform(name, "tau", node.tau), _uniform(name, "v_leak", node.v_leak)
+def _make(reset, leak, threshold, synaptic_leak=None, granularity="layer"):
+    options = {"beta": leak, "threshold": threshold, "reset": reset, "granularity": granularity}
+    if synaptic_leak is None:
+        return SpikingLIF(**options)
+    return SpikingNeurons(SpikingCuBaLIFCell(synaptic_beta=synaptic_leak, **options))
+
+
+def _read_lif(name, node, dt, writer):
+    loss = _loss(name, node, "tau", dt, writer)
+    return _Read(loss, loss * _values(name, "r", node.r), _values(name, "v_leak", node.v_leak))
+
+
+def _read_if(name, node, dt, writer):
+    step = 1.0 if writer.tau_times_dt else dt  # in Norse such a membrane grows by the current itself
+    return _Read(np.zeros(1), step * _values(name, "r", node.r), _values(name, "v_reset", node.v_reset))
+
+
+def _read_cuba(name, node, dt, writer):
+    if writer.tau_times_dt:
+        raise unreadable(name, node, f"the time constants of {writer.title}'s CubaLIF are not known")
+    loss, synaptic_loss = (_loss(name, node, constant, dt, writer) for constant in ("tau_mem", "tau_syn"))
+    gain = loss * _values(name, "r", node.r) * synaptic_loss * _values(name, "w_in", node.w_in)
+    return _Read(loss, gain, _values(name, "v_leak", node.v_leak), synaptic_loss)
+
+
+def _loss(name, node, constant, dt, writer):
+    """Return what is lost in a time step by a time constant."""
+    tau = _values(name, constant, getattr(node, constant))
     # To seven digits, for a file's float32 has no more: a leak of 0.9 is 0.9 again.
-    loss = float(f"{dt / (tau / dt if writer.tau_times_dt else tau):.6e}")
-    if not 0 <= loss <= 1:
-        raise unreadable(
-            name, node, f"its tau={tau} is shorter than a time step, for dt={dt}", "Pass another `dt`."
-        )
-    return _neurons(name, node, 1 - loss, loss, leak, reset, writer)
+    digits = np.vectorize(lambda loss: float(f"{loss:.6e}"), otypes=["float64"])
+    with np.errstate(divide="ignore"):
+        loss = digits(dt / (tau / dt if writer.tau_times_dt else tau))
+    if np.any(loss < 0) or np.any(loss > 1):
+        what = f"its {constant}={_shown(tau)} is shorter than a time step, for dt={dt}"
+        raise unreadable(name, node, what, "Pass another `dt`.")
+    return loss
 
 
-def _read_if(name, node, dt, reset, writer):
-    step = 1 if writer.tau_times_dt else dt  # in Norse such a membrane grows by the current itself
-    return _neurons(name, node, 1.0, step, _uniform(name, "v_reset", node.v_reset), reset, writer)
-
-
-def _neurons(name, node, beta, step, rest, reset, writer):
-    """Return neurons whose membrane is that of a node above its rest, divided by `step` and `r`."""
-    v_reset = _uniform(name, "v_reset", node.v_reset)
-    threshold = _uniform(name, "v_threshold", node.v_threshold)
-    gain = step * _uniform(name, "r", node.r)
-    if gain <= 0:
-        raise unreadable(name, node, f"its r and tau must be positive, and give a gain of {gain}")
-    if v_reset != rest or (reset != "hard" and rest):
-        what = f"v_leak={rest}, v_reset={v_reset} and reset={reset!r}"
+def _threshold_above(name, node, read, reset, writer):
+    """Return the threshold of membranes that are those of a node above its rest, divided by the gain."""
+    gain, rest, v_reset = read.gain, read.rest, _values(name, "v_reset", node.v_reset)
+    threshold = _values(name, "v_threshold", node.v_threshold)
+    if np.any(gain <= 0):
+        raise unreadable(name, node, f"its gains and time constants must be positive, and give {gain.min()}")
+    if np.any(v_reset != rest) or (reset != "hard" and np.any(rest)):
+        what = f"v_leak={_shown(rest)}, v_reset={_shown(v_reset)} and reset={reset!r}"
         raise unreadable(name, node, f"its neurons, with {what}, are not reset to rest")
-    if threshold <= rest:
-        raise unreadable(name, node, f"its v_threshold={threshold} is not above its rest, {rest}")
-    threshold = np.float32(threshold)
+    if np.any(threshold <= rest):
+        raise unreadable(
+            name, node, f"its v_threshold={_shown(threshold)} is not above its rest, {_shown(rest)}"
+        )
+    threshold = threshold.astype("float32")
     if not writer.fires_at_threshold:
         threshold = np.nextafter(threshold, np.float32(np.inf))
-    gain = 1.0 if abs(gain - 1) < 1e-6 else gain  # r is tau / dt, but for rounding
-    return SpikingLIF(beta=beta, threshold=float(np.float32((threshold - rest) / gain)), reset=reset)
+    gain = np.where(abs(gain - 1) < 1e-6, 1.0, gain)  # r is tau / dt, but for rounding
+    return ((threshold - rest) / gain).astype("float32")
 
 
-def _uniform(name, parameter, values):
-    """Return the value that a parameter has for all neurons of a node.
+def _shown(values):
+    """Return a parameter as an error shows it: a number, or the range of several."""
+    return f"{values.min()}" if values.size == 1 else f"{values.min()} to {values.max()}"
+
+
+def _values(name, parameter, values):
+    """Return a parameter of all neurons of a node, an array of one value where it is the same for all.
 
     Raises:
-        ValueError: it has several values.
+        ValueError: a value is not finite.
     """
-    values = np.unique(np.asarray(values, "float64"))
-    if len(values) != 1 or not np.isfinite(values[0]):
-        raise ValueError(
-            f"Node '{name}' must have one finite {parameter} for all of its neurons. Received: {len(values)} "
-            f"values from {values.min()} to {values.max()}"
-        )
-    return float(values[0])
+    values = np.asarray(values, "float64")
+    if not values.size or not np.isfinite(values).all():
+        raise ValueError(f"Node '{name}' must have finite values of {parameter}. Received: {values}")
+    return values.reshape(-1)[:1] if values.min() == values.max() else values
 
 
-NEURONS = {"LIF": _read_lif, "IF": _read_if}
+NEURONS = {"LIF": _read_lif, "IF": _read_if, "CubaLIF": _read_cuba}

@@ -16,7 +16,7 @@ class Reader(NamedTuple):
     title: str = "NIR"  # the package and the version that was tried
     dt: float = 1e-4  # seconds of a time step that it takes unless told otherwise
     fixed_dt: bool = False  # whether it can be told otherwise
-    nodes: frozenset[str] = _LAYERS | {"LIF", "IF"}
+    nodes: frozenset[str] = _LAYERS | {"LIF", "IF", "CubaLIF"}
     keeps_batch: bool = True  # whether its Flatten leaves the batch alone
     unit_gain: bool = False  # whether it takes r = tau / dt rather than 1
     one_threshold: bool = False  # whether the neurons of a node share a threshold
@@ -30,7 +30,7 @@ READERS = {
     "snntorch": Reader(
         "snnTorch 1.0.0",
         fixed_dt=True,
-        nodes=_LAYERS - {"Conv1d", "Flatten"} | {"LIF"},
+        nodes=_LAYERS - {"Conv1d", "Flatten"} | {"LIF", "CubaLIF"},
         keeps_batch=False,
         unit_gain=True,
         one_threshold=True,
@@ -44,7 +44,7 @@ READERS = {
     "norse": Reader(
         "Norse 1.1.0",
         dt=1e-3,
-        nodes=_LAYERS - {"Conv1d", "AvgPool2d", "Flatten"} | {"LIF", "IF"},
+        nodes=_LAYERS - {"Conv1d", "AvgPool2d", "Flatten"} | {"LIF", "IF", "CubaLIF"},
         keeps_batch=False,
     ),
 }

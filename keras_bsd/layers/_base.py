@@ -182,8 +182,12 @@ class Stage(keras.layers.Layer):
     def _without_time(self, inputs):
         return inputs[:, 0]
 
-    def backward_synapse(self) -> list[Layer]:
+    def backward_synapse(self, features: tuple[Any, ...] | None = None) -> list[Layer]:
         """Return layers from the shape of this stage's outputs to that of its inputs, without normalisation.
+
+        Args:
+            features: shape to return to in place of that of the inputs. A subclass may leave the argument out;
+                it is needed for skip connections around a stage, and to recall all time steps of a stimulus.
 
         Raises:
             NotImplementedError: the class does not define it.

@@ -1,5 +1,6 @@
 """The decoder that mirrors an encoder."""
 
+import inspect
 import math
 from typing import Any, Literal
 
@@ -47,7 +48,7 @@ def mirror(
             normalisation, otherwise 1.
         recall: what the decoder outputs where the stimulus is spikes or values over time: the `"sequence"`
             `(time, ...)`, by a readout whose outputs are all time steps, or its `"mean"` over time (default:
-            the sequence if its length is known).
+            the sequence if its length is known and the first stage's `backward_synapse` takes a shape).
         name: name of the decoder.
 
     Returns:
@@ -135,7 +136,8 @@ def _recall_of(recall, encoder):
             "A decoder recalls sequences of one known length. Received: recall='sequence' for an encoder of "
             f'inputs {encoder.input_shape[1:]}. Build it with a length, or set recall="mean".'
         )
-    return recall or ("mean" if steps is None else "sequence")
+    any_shape = _takes_features(flatten_stages(encoder, SpikingStage)[0])
+    return recall or ("mean" if steps is None or not any_shape else "sequence")
 
 
 def _recalling_synapse(stage, encoder, recall):
@@ -151,8 +153,20 @@ def _recalling_synapse(stage, encoder, recall):
 
 
 def _backward_synapse(stage, features):
-    """Return a stage's `backward_synapse` to `features`, which are its inputs but for skip connections."""
-    return stage.backward_synapse() if features == stage.input_features else stage.backward_synapse(features)
+    """Return a stage's `backward_synapse` to `features`, mostly those of its inputs."""
+    if features == stage.input_features:
+        return stage.backward_synapse()
+    if not _takes_features(stage):
+        raise ValueError(
+            f"`backward_synapse` of stage '{stage.name}' must take `features`, a shape to return to other than "
+            f"that of its inputs. Received: features={features}, inputs {stage.input_features}. Add the "
+            "argument, or write the decoder by hand."
+        )
+    return stage.backward_synapse(features)
+
+
+def _takes_features(stage):
+    return bool(inspect.signature(stage.backward_synapse).parameters)
 
 
 def _guide(features):

@@ -6,7 +6,15 @@ import pytest
 import keras_bsd
 from keras_bsd.encoding import DirectEncoder, PoissonEncoder
 from keras_bsd.export import to_nir
-from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingLIF, SpikingRecurrent, SpikingStage
+from keras_bsd.layers import (
+    Readout,
+    SpikingALIFCell,
+    SpikingConv2D,
+    SpikingDense,
+    SpikingLIF,
+    SpikingRecurrent,
+    SpikingStage,
+)
 from tests.export.networks import lively
 from tests.export.nir_reference import in_order, simulate
 from tests.models import pairs
@@ -398,6 +406,10 @@ def _in_front(layer, shape=(4,)):
 
 
 REFUSED = {
+    "adaptive thresholds": (
+        lambda: keras.Sequential([keras.Input((3, 4)), SpikingDense(3, neuron=SpikingALIFCell())]),
+        "its neurons are SpikingALIFCell, and NIR has no node .* SpikingLIFCell, SpikingIFCell, SpikingCuBa",
+    ),
     "soft reset": (lambda: _dense(reset="soft"), "Layer 'first' .* have reset='soft'.* Train with SpikingLIF"),
     "no reset": (lambda: _dense(reset="none"), "reset='none'"),
     "refractory": (lambda: _dense(refractory_steps=2), "'first' .* and it has refractory_steps=2"),

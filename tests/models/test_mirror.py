@@ -222,3 +222,16 @@ def test_the_audit_checks_the_direct_connections():
 def test_errors(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+class _WithoutFeatures(SpikingStage):
+    def backward_synapse(self):
+        return [keras.layers.Dense(*self.input_features)]
+
+
+def test_a_stage_that_returns_to_its_inputs_alone_recalls_the_mean():
+    stage = _WithoutFeatures(keras.layers.Dense(5), name="own")
+    encoder = keras.Sequential([keras.Input((6, 4)), stage, Readout(keras.layers.Dense(3), "softmax")])
+    assert keras_bsd.mirror(encoder).output_shape == (None, 4)
+    with pytest.raises(ValueError, match=r"of stage 'own' must take `features`.* Received: features=\(24,\)"):
+        keras_bsd.mirror(encoder, recall="sequence")
