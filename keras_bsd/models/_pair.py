@@ -31,6 +31,7 @@ from keras_bsd.models._structure import (
     check_outputs_probabilities,
     has_activation,
     paired_stages,
+    takes_spikes,
 )
 from keras_bsd.models._windows import infer_in_windows, steps_to_split
 
@@ -58,8 +59,9 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
             that of the second of two classes `(batch, 1)`, or to values `(batch, ...)`.
         decoder: built Keras model from the shape of the encoder's output to the shape of its input.
         task: `"classification"` (targets are classes or one-hot) or `"regression"` (continuous targets).
-        rule: how a stage's gradient is computed: `"rate"`, at the mean current, or `"surrogate"`, through the
-            stage's own timesteps.
+        rule: how a stage's gradient is computed: `"rate"`, at the mean current, whose memory does not grow with
+            the number of timesteps, or `"surrogate"`, through the stage's own timesteps. Default: `"rate"`, but
+            `"surrogate"` if stimuli are spikes or values over time, of which the mean current says less.
         codebook: run the decoder once on each class instead of on each sample's target, so that the samples of
             a class share a prototype. Only for classification, where it is the default.
         negatives: without a codebook, `"dissimilar"` weights negative pairs by the dissimilarity of their
@@ -116,7 +118,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         encoder: Model,
         decoder: Model,
         task: Task = "classification",
-        rule: Rule = "rate",
+        rule: Rule | None = None,
         codebook: bool | None = None,
         negatives: Negatives = "dissimilar",
         layer_loss: LayerLoss | str | None = None,
@@ -130,7 +132,6 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
     ) -> None:
         super().__init__(**kwargs)
         self.task = _checks.one_of("task", task, get_args(Task))
-        self.rule = _checks.one_of("rule", rule, tuple(_rules.RULES))
         self.codebook = self._classifies if codebook is None else codebook
         if self.codebook and not self._classifies:
             raise ValueError(f"A codebook needs classes. Received: codebook={codebook}, task={task!r}")
@@ -139,6 +140,9 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         self.recall_loss = recall_loss_of(recall_loss)
         self.encoder, self.decoder = encoder, decoder
         self.encoder_stages, self.decoder_stages = paired_stages(encoder, decoder)
+        if rule is None:
+            rule = "surrogate" if takes_spikes(encoder) else "rate"
+        self.rule = _checks.one_of("rule", rule, tuple(_rules.RULES))
         self.teacher_signal = self._teacher_signal_of(teacher_signal)
         if self.teacher_signal == "current":  # which depends on no leak and no threshold
             for stage in self.decoder_stages:

@@ -443,6 +443,15 @@ def test_a_stimulus_may_have_a_time_axis(steps, recall, shape):
     assert model.evaluate(x, y, verbose=0, return_dict=True)["loss"] < np.log(3)
 
 
+def test_the_default_rule_follows_from_the_stimulus():
+    """The mean current says less of stimuli that change."""
+    over_time = _frames(5)
+    assert keras_bsd.BSDModel(over_time, keras_bsd.mirror(over_time)).rule == "surrogate"
+    assert keras_bsd.BSDModel(over_time, keras_bsd.mirror(over_time), rule="rate").rule == "rate"
+    assert pairs.dense_pair().rule == "rate"
+    assert keras_bsd.applications.SpikingRNN((5, 4), 2, units=(3,)).rule == "rate"
+
+
 def test_recall_of_a_time_axis_is_checked():
     held = keras.Sequential(
         [keras.Input((4,)), keras_bsd.layers.SpikingDense(3, timesteps=2), Readout(keras.layers.Dense(2))]
