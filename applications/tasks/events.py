@@ -71,7 +71,9 @@ class EventRecognition(Recognition):
         return np.concatenate(parts)
 
     def _recordings(self, folder, split, samples=None):
-        (file,) = [*folder.glob(f"*{split}.h5")] or [None]
+        file, *others = sorted(folder.glob(f"*{split}.h5")) or [None]
+        if others:
+            raise ValueError(f"A folder must have one file *{split}.h5. Received: {file} and {others[0]}")
         if file is not None:
             recordings, labels = datasets.load_shd(file)
             sizes, chosen = (700,), range(len(labels))[:samples]

@@ -302,11 +302,11 @@ def neuron_factory(neuron: Config | Neuron | None) -> Function:
 def _neuron_arguments(neuron):
     """Return neurons as a dict: the arguments of a `SpikingLIF`, or the serialised form of any others."""
     if type(neuron) is SpikingLIF:
-        return _without_names(neuron.get_config())
+        return _own_settings(neuron.get_config())
     if isinstance(neuron, SpikingCell | SpikingNeurons):
         serialized = keras.saving.serialize_keras_object(neuron)
         serialized = {key: value for key, value in serialized.items() if key != "build_config"}
-        return {**serialized, "config": _without_names(serialized["config"])}
+        return {**serialized, "config": _own_settings(serialized["config"])}
     known = [name for name in inspect.signature(SpikingLIF).parameters if name != "kwargs"]
     is_dict = isinstance(neuron, dict | types.NoneType)
     if not is_dict or not (
@@ -319,5 +319,13 @@ def _neuron_arguments(neuron):
     return dict(neuron or {})
 
 
-def _without_names(config):
-    return {key: value for key, value in config.items() if key not in ("name", "trainable", "dtype")}
+def _own_settings(config):
+    """Return a configuration without names, which differ between copies, and what layers have by default."""
+    config = {key: value for key, value in config.items() if key != "name"}
+    if config.get("trainable") is True:
+        del config["trainable"]
+    if keras.dtype_policies.get(config.get("dtype")) == keras.config.dtype_policy():
+        del config["dtype"]
+    if "cell" in config:
+        config["cell"] = {**config["cell"], "config": _own_settings(config["cell"]["config"])}
+    return config

@@ -23,7 +23,7 @@ def recurrent_stages(
         elements: symbolic tensor `(batch, elements, ...)`.
         units: positive ints, neurons of each stage.
         timesteps: positive int, time steps for which an element is held.
-        new_neuron: function without arguments that returns a new `SpikingLIF`.
+        new_neuron: function without arguments that returns new neurons.
         **options: further arguments of `SpikingRecurrent`.
     """
     timesteps = _checks.integer("timesteps", timesteps, low=1)
@@ -54,7 +54,7 @@ def dense_decoder(
         stimulus: shape of its output.
         units: positive ints, neurons of each of the encoder's stages.
         timesteps: positive int, time steps for which a concept is held.
-        new_neuron: function without arguments that returns a new `SpikingLIF`.
+        new_neuron: function without arguments that returns new neurons.
     """
     decoder = keras.Sequential([keras.Input(concept, name="concept")], name="decoder")
     last = len(units) - 1

@@ -72,7 +72,7 @@ class LayerCost(NamedTuple):
         neurons: number of spiking neurons.
         synapses: number of pairs of an input and a neuron that it reaches.
         parameters: number of weights, biases and statistics.
-        states: number of values that the neurons store: membranes, and remaining refractory steps if any.
+        states: number of values that the neurons store, those of `state_names` of their cell.
         firing_rate: spikes per neuron and time step; None without neurons.
         steps: how often the layer is applied.
         macs: multiply-accumulates.

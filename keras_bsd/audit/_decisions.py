@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -45,9 +46,10 @@ def decisions_over_time(
     """
     encoder = checked_network(network, "network")
     readout = list(walk(encoder))[-1]
-    if not isinstance(readout, Readout) or getattr(readout, "targets", "mean") != "mean":
+    is_mean = type(readout) in (Readout, SequenceReadout) and getattr(readout, "targets", "mean") == "mean"
+    if not is_mean or getattr(network, "task", "classification") != "classification":
         raise ValueError(
-            "Decisions over time are those of a network that ends in a Readout, or in a SequenceReadout with "
+            "Decisions over time are those of a classifier that ends in a Readout, or a SequenceReadout with "
             f'targets="mean". Received: the last layer {readout!r}'
         )
     batch_size = _checks.integer("batch_size", batch_size, low=1)
@@ -59,7 +61,8 @@ def decisions_over_time(
         ]
     )
     classes = scores.shape[-1]
-    decisions = scores[..., 0] > 0.5 if classes == 1 else scores.argmax(axis=-1)
+    boundary = 0.0 if readout.activation is keras.activations.linear else 0.5  # of logits, or of probabilities
+    decisions = scores[..., 0] > boundary if classes == 1 else scores.argmax(axis=-1)
     final = decisions == decisions[:, -1:]
     result = {
         "decisions": decisions.astype(int),

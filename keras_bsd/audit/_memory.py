@@ -17,7 +17,7 @@ class MemoryAccesses(NamedTuple):
 
     Attributes:
         parameters: reads of parameters.
-        states: reads and writes of membranes, and of remaining refractory steps if there are any.
+        states: reads and writes of the neurons' states, such as membranes.
         activations: writes and reads of spikes, or of activations.
 
     Source: after Lemaire et al., "An analytical estimation of spiking neural networks energy efficiency",

@@ -16,7 +16,7 @@ class NeuroBenchReport:
         model: name of the network.
         samples: number of samples that were counted.
         footprint: bytes of parameters, of the statistics of batch normalisation, and of the neurons of one
-            sample: membranes, and remaining refractory steps if there are any.
+            sample: all their states, such as membranes.
         parameter_count: number of parameters.
         connection_sparsity: fraction of weights, without biases, that are zero.
         activation_sparsity: fraction of time steps of single neurons, in all layers, without a spike.

@@ -53,7 +53,8 @@ class TimeBins(NamedTuple):
             edges = np.arange(1, count) * duration / count
         else:
             width = _checks.real("bin_duration", bin_duration, low=0.0, low_open=True)
-            count = math.floor(duration / width) + 1 if end is None else math.ceil(duration / width)
+            widths = round(duration / width, 9)  # 7, where floats of 0.07 and 0.01 give a little more
+            count = math.floor(widths) + 1 if end is None else math.ceil(widths)
             edges = np.arange(1, count) * width
         if whole and _is_whole(first):  # exact even where times are large, such as those of a calendar
             edges = np.ceil(edges).astype("int64")

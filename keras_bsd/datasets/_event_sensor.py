@@ -45,7 +45,8 @@ def simulate_events(
             pixels more than the image on each side.
         duration: positive int, microseconds.
         steps: positive int, number of steps of the motion.
-        refractory: int, microseconds after an event in which its pixel has no other. What it misses is lost.
+        refractory: int, microseconds after an event in which its pixel has no other, except for noise. What it
+            misses is lost.
         noise_rate: float, at least 0: additional events per pixel and second, of random polarity.
         seed: int, for the noise.
 
@@ -95,7 +96,7 @@ def simulate_event_frames(
     """Return the frames of simulated events, without the events.
 
     They are the frames, of equal duration, of the events that `keras_bsd.datasets.simulate_events` returns for
-    the same arguments.
+    the same arguments and the same number of steps.
 
     Args:
         images, threshold, amplitude, duration, noise_rate, seed: see `keras_bsd.datasets.simulate_events`.
@@ -150,13 +151,17 @@ class _Camera(NamedTuple):
         pair = threshold if isinstance(threshold, (tuple, list)) else (threshold, threshold)
         if len(pair) != 2:
             raise ValueError(f"`threshold` must be a number or a pair of numbers. Received: {threshold=}")
+        if _checks.integer("duration", duration, low=1) < _checks.integer("steps", steps, low=1):
+            raise ValueError(
+                f"`duration` must be a microsecond or more for each step. Received: {duration=}, {steps=}"
+            )
         brighter, darker = (_checks.real("threshold", each, low=0.0, low_open=True) for each in pair)
         return cls(
             _check_images(images),
             (darker, brighter),
             _checks.real("amplitude", amplitude, low=0.0, low_open=True),
-            _checks.integer("duration", duration, low=1),
-            _checks.integer("steps", steps, low=1),
+            int(duration),
+            int(steps),
             _checks.real("noise_rate", noise_rate, low=0.0),
         )
 

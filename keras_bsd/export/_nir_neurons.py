@@ -102,7 +102,8 @@ def _write_cuba(stage, cell, everywhere, dt, reader):
     if "CubaLIF" not in reader.nodes:
         raise refusal(stage, f"its neurons are {type(cell).__name__}, which {reader.title} does not run right")
     leak, synaptic_leak, threshold = map(everywhere, (cell.leak, cell.synaptic_leak, cell.threshold))
-    _check_values(stage, leak, threshold, reader)
+    for each in (leak, synaptic_leak):
+        _check_values(stage, each, threshold, reader)
     zeros = np.zeros(leak.shape, "float32")
     loss, synaptic_loss = (np.maximum(1 - values, _NO_LOSS) for values in (leak, synaptic_leak))
     return require_nir().CubaLIF(

@@ -63,17 +63,21 @@ class Readout(Stage):
     def get_initial_state(self, batch_size: int) -> list[Tensor]:
         """Return zeros: the number of steps, `(batch,)`, and the sum of spikes, `(batch, ...)`, so far."""
         shapes = ((), self.input_features)
-        return [ops.zeros((batch_size, *shape), self.compute_dtype) for shape in shapes]
+        # In half precision sums of ones stop growing, at 256 in bfloat16.
+        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        return [ops.zeros((batch_size, *shape), dtype) for shape in shapes]
 
     def step(self, inputs: Tensor, states: list[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         """Return the output for the firing rates so far, and the new states; see `Stage.step`."""
         mask, (steps, spikes) = active_mask(), states
+        inputs = ops.cast(inputs, spikes.dtype)
         if mask is None:
             steps, spikes = steps + 1, spikes + inputs
         else:
             present = ops.cast(mask[:, 0], steps.dtype)
             steps, spikes = steps + present, spikes + inputs * expand_like(present, inputs)
         rates = spikes / expand_like(steps if mask is None else ops.maximum(steps, 1), spikes)
+        rates = ops.cast(rates, self.compute_dtype)
         with masked(None):
             return self.call_local(ops.expand_dims(rates, 1), training), [steps, spikes]
 
@@ -176,7 +180,7 @@ class SequenceReadout(Readout):
             count, rates = count + ops.sum(present, axis=1), rates * expand_like(present, rates)
         total = total + ops.sum(rates, axis=1)
         _state_scope.store_state(self, [count, total])
-        return total / expand_like(ops.maximum(count, 1), total)
+        return ops.cast(total / expand_like(ops.maximum(count, 1), total), self.compute_dtype)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "targets": self.targets}

@@ -13,7 +13,7 @@ from keras_bsd._types import Config, Function, Shape, Tensor
 Reset = Literal["hard", "soft", "none"]
 Granularity = Literal["layer", "channel", "neuron"]
 SurrogateLike = str | surrogates.Surrogate | Config | Function  # what `surrogates.get` takes
-InitialValue = float | str | Config | Function  # of a leak or threshold; what `keras.initializers.get` takes
+InitialValue = Any  # of a leak or threshold: a float, or a Keras initialiser, its name or configuration
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -45,7 +45,7 @@ class _Parameter(NamedTuple):
 
 def _initial(name, value, **bounds):
     """Return a float within bounds, or an initialiser."""
-    if isinstance(value, (str, dict)) or callable(value):
+    if isinstance(value, (str, dict, keras.initializers.Initializer)):
         return keras.initializers.get(value)
     return _checks.real(name, value, **bounds)
 
@@ -70,7 +70,8 @@ class SpikingCell(keras.layers.Layer):
     `threshold`.
 
     Args:
-        units: int or tuple, the shape of one sample's neurons. `None`: that of the first input.
+        units: int or tuple, the shape of one sample's neurons; `RNN` takes an int alone. `None`: that of the
+            first input.
         threshold: positive float (default 0.6, the best in the paper's ablation), or the Keras initialiser, or
             its name or configuration, of one value for each `granularity`.
         reset: `"hard"` (to zero), `"soft"` (by subtraction) or `"none"`.

@@ -113,7 +113,7 @@ class SpikingStage(Stage):
 
     def _build_neuron(self, shape):
         neuron = self.neuron
-        if neuron.built:  # by another stage
+        if neuron.built or neuron.cell.built:  # by another stage
             shared = {
                 "weights, such as a learned leak or threshold": bool(neuron.cell.weights),
                 "a state that it carries from call to call": neuron.stateful,

@@ -123,7 +123,7 @@ def _checked_gain(gain, normalization, broadcast_concept):
 
 
 def _recall_of(recall, encoder):
-    """Return `"sequence"` or `"mean"`, or None for a stimulus without a time axis."""
+    """Return what a decoder recalls of stimuli with a time axis, `"sequence"` or `"mean"`."""
     _checks.one_of("recall", recall, ("sequence", "mean", None))
     steps = encoder.input_shape[1] if takes_spikes(encoder) else None
     if recall is not None and not takes_spikes(encoder):

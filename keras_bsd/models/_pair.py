@@ -260,9 +260,8 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         scores, encoding = run_locally(self.encoder, x, rule)
         weights = self._weights_of_samples(sample_weight, encoding.masks, ops.shape(targets)[0])
         present = present_samples(weights)
-        if len(stimuli.shape) > len(
-            self.decoder.output_shape
-        ):  # spikes over time, of which it recalls the mean
+        recalls_mean = len(stimuli.shape) > len(self.decoder.output_shape)  # of spikes over time
+        if recalls_mean:
             with masked(encoding.masks.get(self.encoder_stages[0])):
                 stimuli = mean_over_time(ops.cast(stimuli, recalled.dtype))
 

@@ -60,11 +60,14 @@ class BSDSequenceClassifier(BSDModel):
                 "least two classes, and a decoder (batch, classes) -> (batch, ...). Received: "
                 f"{sequence} -> {scores}, {self.decoder.input_shape} -> {self.decoder.output_shape}"
             )
-        if targets != {"all", "mean of the readout"}:
+        count = len(flatten_stages(self.encoder, SequenceReadout))
+        if targets != {"all", "mean of the readout"} or count != 1:
             raise ValueError(
                 'Sequences are classified by recurrent stages with targets="all" and one SequenceReadout with '
-                f'targets="mean". Received: targets {", ".join(sorted(targets))}'
+                f'targets="mean". Received: targets {", ".join(sorted(targets))}; {count} readouts'
             )
+        if not self._classifies:
+            raise ValueError(f"Sequences are classified. Received: task={self.task!r}. Omit `task`.")
 
     def _decoder_views(self, x, y):
         """Return elements, and the class of each."""

@@ -2,6 +2,7 @@
 
 The rate rule needs no record of time: membranes, tangents, and sums of slopes and spikes are carried from
 window to window. At the end each stage responds to the rates before it, as it does to those of a single window.
+Networks are run by `call`, for that does not compare the length of a window with that of their input.
 Inference carries membranes, and the sums of spikes that readouts take.
 """
 
@@ -86,7 +87,7 @@ def infer_in_windows(network, inputs, steps):
         window = inputs if _holds(network) else _window(inputs, first, length)
         scope = _Inferring(dict(zip(parts, before, strict=True)), first + length)
         with scope, holding(length):
-            outputs = network(window, training=False)
+            outputs = network.call(window, training=False)
         return outputs, keras.tree.map_structure(_like, before, [scope.after[part] for part in parts])
 
     carried = [
@@ -128,7 +129,7 @@ def run_in_windows(network, inputs, rule, steps):
         scope = _Advancing(dict(zip([*stages, *readouts], before, strict=True)))
         with keras.StatelessScope(state), holding(length):
             with scope:
-                network(window, training=True)
+                network.call(window, training=True)
             moved = [
                 total + length / steps * variable.value for variable, total in zip(moving, moved, strict=True)
             ]
@@ -154,7 +155,8 @@ def run_in_windows(network, inputs, rule, steps):
     for variable, value in zip([*moving, *chained], [*moved, *states], strict=True):
         variable.assign(value)
     with _Responding(rule, dict(zip([*stages, *readouts], sums, strict=True)), steps) as scope:
-        outputs = network(inputs if _holds(network) else ops.mean(inputs, axis=1, keepdims=True), training=True)
+        means = inputs if _holds(network) else ops.mean(inputs, axis=1, keepdims=True)
+        outputs = network.call(means, training=True)
     return outputs, scope
 
 

@@ -6,7 +6,7 @@ from keras import ops
 import keras_bsd
 from keras_bsd.applications import SpikingMLP, SpikingRNN
 from keras_bsd.audit import decisions_over_time
-from keras_bsd.layers import Readout, SequenceReadout, SpikingLIF, SpikingRecurrent, SpikingStage
+from keras_bsd.layers import Readout, SequenceReadout, SpikingDense, SpikingLIF, SpikingRecurrent, SpikingStage
 
 
 def test_by_hand():
@@ -41,6 +41,20 @@ def test_the_last_decision_is_the_prediction_and_earlier_ones_of_shorter_samples
     np.testing.assert_array_equal(decisions[:, 2], shorter.predict(early, verbose=0).argmax(axis=1))
 
 
+def test_one_logit_decides_by_its_sign():
+    stage = SpikingStage(keras.layers.Identity(), SpikingLIF(beta=0.0, threshold=0.5))
+    weights = [np.array([[0.4], [-0.4]]), np.zeros(1)]
+    network = keras.Sequential([keras.Input((3, 2)), stage, Readout(keras.layers.Dense(1))])
+    network.layers[-1].set_weights(weights)
+    x = np.array([[[1, 0], [0, 1], [0, 1]]], "float32")
+    np.testing.assert_array_equal(decisions_over_time(network, x)["decisions"], [[1, 0, 0]])
+
+
+class _Peak(Readout):
+    def rates(self, spikes):
+        return ops.max(spikes, axis=1)
+
+
 def test_padding_changes_no_decision():
     inputs = keras.Input((None, 4))
     spikes = SpikingRecurrent(6, timesteps=2)(keras.layers.Masking(-1.0)(inputs))
@@ -58,6 +72,13 @@ def test_padding_changes_no_decision():
     [
         (lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), None, "ends in a Readout"),
         (lambda: keras_bsd.applications.SpikingCharRNN("abc", units=(4,)), None, 'targets="mean"'),
+        (
+            lambda: keras.Sequential(
+                [keras.Input((4,)), SpikingDense(3, timesteps=2), _Peak(keras.layers.Dense(3), "softmax")]
+            ),
+            None,
+            "ends in a Readout",
+        ),
         (lambda: SpikingMLP((4,), 3, units=(4,)), [0], r"`y` must be classes of shape \(2,\). Received"),
         (lambda: SpikingMLP((4,), 3, units=(4,)), [0, 3], "Classes"),
     ],

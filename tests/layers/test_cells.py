@@ -294,9 +294,36 @@ def test_applications_take_cells_and_remember_them(tmp_path):
         keras_bsd.applications.SpikingMLP(weights=tmp_path / "pair.keras", neuron={"beta": 0.9})
 
 
+def test_stages_do_not_share_a_cell():
+    cell = SpikingCuBaLIFCell(beta=0.9)
+    network = keras.Sequential(
+        [keras.Input((4,)), SpikingDense(6, neuron=cell, timesteps=3), SpikingDense(5, neuron=cell)]
+    )
+    first, second = (stage.neuron.cell for stage in network.layers)
+    assert first is cell
+    assert second is not cell
+    assert second.leak == 0.9
+    learned = SpikingLIFCell(trainable_leak=True)
+    stages = [SpikingDense(6, neuron=learned, timesteps=3), SpikingDense(6, neuron=learned, name="second")]
+    with pytest.raises(ValueError, match="Stage 'second' needs a `neuron` of its own"):
+        keras.Sequential([keras.Input((4,)), *stages])
+
+
+def test_what_applications_are_given_is_kept(tmp_path):
+    neuron = SpikingNeurons(SpikingALIFCell(beta=0.7, trainable_leak=True, trainable=False))
+    model = keras_bsd.applications.SpikingMLP((4,), 3, units=(5,), neuron=neuron)
+    assert not model.encoder_stages[0].neuron.cell.trainable_weights
+    model.save(tmp_path / "pair.keras")
+    keras_bsd.applications.SpikingMLP(weights=tmp_path / "pair.keras", neuron=neuron)
+    frozen = SpikingLIF(trainable_leak=True, trainable=False)
+    model = keras_bsd.applications.SpikingMLP((4,), 3, units=(5,), neuron=frozen)
+    assert not model.encoder_stages[0].neuron.trainable_weights
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: SpikingLIFCell(beta=lambda shape, dtype: 0.5), "`beta` must be a finite number"),
         (lambda: SpikingNeurons(SpikingLIF()), "`cell` must be a SpikingCell, .* Received: cell=<SpikingLIF"),
         (
             lambda: SpikingCuBaLIFCell(synaptic_beta=2),

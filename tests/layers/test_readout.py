@@ -43,7 +43,7 @@ def test_config_of_version_0_1():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match=r"choose one of 'all', 'last'. Received: targets='first'"):
+    with pytest.raises(ValueError, match=r"choose one of 'all', 'last', 'mean'. Received: targets='first'"):
         SequenceReadout(keras.layers.Dense(2), targets="first")
     with pytest.raises(ValueError, match=r"\(batch, elements, time, features\). Received: shape=\(2, 3, 4\)"):
         SequenceReadout(keras.layers.Dense(2))(np.zeros((2, 3, 4), "float32"))

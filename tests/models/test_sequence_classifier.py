@@ -88,6 +88,18 @@ def test_a_stream_decides_by_all_elements_so_far():
     np.testing.assert_allclose(outputs[4], shorter.predict(x[:, :5], verbose=0), atol=1e-6)
 
 
+def test_long_streams_count_in_half_precision():
+    """In bfloat16 sums of ones stop growing at 256."""
+    readout = SequenceReadout(keras.layers.Identity(), targets="mean", dtype="bfloat16")
+    rates = np.repeat([0.0, 1.0], 300)[None, :, None, None]
+    np.testing.assert_allclose(float(ops.mean(readout(rates.astype("float32")))), 0.5, rtol=0.01)
+    with keras_bsd.StateScope() as first:
+        readout(rates[:, :300])
+    with keras_bsd.StateScope(first.states):
+        whole = readout(rates[:, 300:])
+    np.testing.assert_allclose(float(ops.mean(ops.cast(whole, "float32"))), 0.5, rtol=0.01)
+
+
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="files are written on TensorFlow")
 @pytest.mark.parametrize("streaming", [False, True])
 def test_onnx_files(streaming, tmp_path):
@@ -139,6 +151,7 @@ def _decoder(features=4):
             lambda: keras_bsd.BSDSequenceClassifier(_encoder(targets="last"), _decoder()),
             "Received: targets last, mean of the readout",
         ),
+        (lambda: SpikingRNN((8, 4), 2, units=(3,), task="regression"), "Received: task='regression'. Omit"),
         (lambda: SpikingRNN((8,), 2), r"`input_shape` must be \(elements, ...\). Received: input_shape=\(8,\)"),
         (lambda: SpikingRNN((8, 4), 1), "`classes` must be an integer of at least 2"),
         (lambda: SpikingRNN((8, None), 2), "`input_shape` must be a sequence of positive ints"),

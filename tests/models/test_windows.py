@@ -248,3 +248,16 @@ def test_memory_does_not_grow_with_time(monkeypatch):
     monkeypatch.setattr(count_operations, "FLAGS", type("Flags", (), {"batch_size": 32}))
     short, long = (count_operations.count("dense", steps, "rate")[1] for steps in (64, 256))
     assert long < 1.05 * short
+
+
+def test_networks_of_a_known_length_are_split():
+    """An input of a fixed number of time steps takes windows, in training and inference."""
+    x = np.random.default_rng(0).random((4, 34, 3)).astype("float32")
+    options = {"timesteps": None, "units": (5, 4), "stimulus_range": None, "rule": "rate"}
+    keras.utils.set_random_seed(0)
+    model = keras_bsd.applications.SpikingMLP((34, 3), 2, **options)
+    model.compile(keras.optimizers.SGD(0.1))
+    model.fit(x, np.arange(4) % 2, verbose=0)
+    any_length = keras_bsd.applications.SpikingMLP((None, 3), 2, **options)
+    any_length.encoder.set_weights(model.encoder.get_weights())
+    np.testing.assert_allclose(model.predict(x, verbose=0), any_length.predict(x, verbose=0), atol=1e-6)
