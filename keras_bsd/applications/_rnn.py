@@ -37,8 +37,7 @@ def SpikingRNN(
         classes: int, at least 2. Required unless `weights` is a preset or a `.keras` file.
         units: positive ints, neurons of each stage.
         delays: positive int, number of past elements whose input synapses deliver, see
-            `keras_bsd.layers.SpikingRecurrent`. What happens within them is what learning that is local in time
-            can tell apart.
+            `keras_bsd.layers.SpikingRecurrent`. Learning that is local in time reaches as far.
         timesteps: positive int, time steps for which each element is held as a constant current.
         weights, neuron, name: see `SpikingForecaster`.
         **kwargs: further arguments of `keras_bsd.BSDSequenceClassifier`.

@@ -21,7 +21,7 @@ class SpikingCuBaLIFCell(SpikingLIFCell):
         i <- alpha i + I;    u <- beta u + i;    s = 1 if u >= v else 0;    hard: u <- (1 - s) u
 
     The membrane resets as that of `SpikingLIFCell`; refractory neurons ignore their synaptic current, which
-    goes on leaking and adding inputs.
+    leaks and adds inputs all the same.
 
     Args:
         units: int or tuple, see `SpikingCell`.

@@ -1,5 +1,7 @@
 """A mask of the frames after the last event."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -29,7 +31,7 @@ class FrameMasking(keras.layers.Layer):
     [[True, True, True, False]]
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 

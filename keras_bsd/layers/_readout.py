@@ -109,7 +109,8 @@ class SequenceReadout(Readout):
     Args:
         synapse, activation: see `Readout`.
         targets: what has an output: `"all"` elements, the `"last"` alone, or the `"mean"` of the firing rates
-            of all. In a `keras_bsd.StateScope` that mean goes on from call to call.
+            of all. In a `keras_bsd.StateScope` that mean
+            continues from call to call.
 
     Call arguments:
         inputs: spikes `(batch, elements, time, features)`. Returns `(batch, elements, ...)` or, for the last

@@ -18,10 +18,10 @@ from keras_bsd.models._streamer import Streamer
 class BSDSequenceClassifier(BSDModel):
     """A recurrent spiking encoder that decides on a sequence by all its elements, trained by distillation.
 
-    Every element of a sequence is compared as a sample of the sequence's class: what its `delays` deliver is
-    what an element can tell, and the readout decides by the mean over all elements, at any time by those so
-    far. The decoder, from a class to an element, recalls the mean element. Arguments, training and logs are
-    those of `BSDModel`. Elements that the encoder masks, such as padding, are no samples.
+    Every element of a sequence is compared as a sample of the sequence's class, by what `delays` deliver at it,
+    and the readout decides by the mean over all elements, at any time by those so far. The decoder, from a
+    class to an element, recalls the mean element. Arguments, training and logs are those of `BSDModel`.
+    Elements that the encoder masks, such as padding, are no samples.
 
     Args:
         encoder: built Keras model from sequences `(batch, elements, ...)` to class probabilities

@@ -103,7 +103,7 @@ def check_ends(encoder, decoder):
     ):
         if other not in shapes:
             raise ValueError(
-                f"The decoder does not match {name}. Received: {' or '.join(map(str, shapes))}, and {other}"
+                f"The decoder does not match {name}. Received: {' or '.join(map(str, shapes))} and {other}"
             )
 
 

@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 from keras_bsd import encoding
-from keras_bsd.layers import SkipConv2D, _kinds
+from keras_bsd.layers import FrameMasking, SkipConv2D, _kinds
 
 CASES = {
     layers.Dense: (lambda: layers.Dense(3), (4,)),
@@ -36,6 +36,7 @@ CASES = {
     layers.Dropout: (lambda: layers.Dropout(0.5), (3,)),
     layers.Concatenate: (lambda: layers.Concatenate(), (3,)),
     layers.UpSampling2D: (lambda: layers.UpSampling2D(2), (3, 2, 2)),
+    FrameMasking: (lambda: FrameMasking(), (3, 2)),
     encoding.DirectEncoder: (lambda: encoding.DirectEncoder(2), (3,)),
     encoding.OneHotEncoder: (lambda: encoding.OneHotEncoder(4), (3,)),
     layers.BatchNormalization: (lambda: layers.BatchNormalization(), (3,)),

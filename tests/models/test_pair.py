@@ -460,7 +460,7 @@ def test_recall_of_a_time_axis_is_checked():
         keras_bsd.mirror(held, recall="mean")
     with pytest.raises(ValueError, match=r"one known length. Received: recall='sequence' .* inputs .None, 8"):
         keras_bsd.mirror(_frames(None), timesteps=4, recall="sequence")
-    with pytest.raises(ValueError, match=r"the encoder's input. Received: \(5, 8, 6, 2\) or \(8, 6, 2\), and"):
+    with pytest.raises(ValueError, match=r"the encoder's input. Received: \(5, 8, 6, 2\) or \(8, 6, 2\) and"):
         keras_bsd.BSDModel(_frames(5), keras_bsd.mirror(_frames(4)))
 
 
