@@ -46,19 +46,16 @@ class BSDSequenceClassifier(BSDModel):
 
     def _check_ends(self):
         sequence, scores = self.encoder.input_shape, self.encoder.output_shape
-        shapes = {
-            self.decoder.input_shape: (None, scores[-1]),
-            self.decoder.output_shape: (None, *sequence[2:]),
-        }
+        ends = self.decoder.input_shape, self.decoder.output_shape
         targets = {
             *(stage.targets for stage in flatten_stages(self.encoder, SpikingRecurrent)),
             *(f"{readout.targets} of the readout" for readout in flatten_stages(self.encoder, SequenceReadout)),
         }
-        if len(scores) != 2 or scores[-1] == 1 or any(a != b for a, b in shapes.items()):
+        if len(scores) != 2 or scores[-1] == 1 or ends != ((None, scores[-1]), (None, *sequence[2:])):
             raise ValueError(
                 "A pair for whole sequences has an encoder (batch, elements, ...) -> (batch, classes), of at "
                 "least two classes, and a decoder (batch, classes) -> (batch, ...). Received: "
-                f"{sequence} -> {scores}, {self.decoder.input_shape} -> {self.decoder.output_shape}"
+                f"{sequence} -> {scores}, {ends[0]} -> {ends[1]}"
             )
         count = len(flatten_stages(self.encoder, SequenceReadout))
         if targets != {"all", "mean of the readout"} or count != 1:

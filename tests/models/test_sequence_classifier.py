@@ -128,8 +128,8 @@ def test_elements_of_any_shape_and_number():
     assert model.recall([0]).shape == (1, 4, 3, 2)
 
 
-def _encoder(targets="all", readout="mean", classes=2):
-    inputs = keras.Input((5, 4))
+def _encoder(targets="all", readout="mean", classes=2, features=4):
+    inputs = keras.Input((5, features))
     spikes = SpikingRecurrent(6, timesteps=2, targets=targets)(inputs)
     return keras.Model(inputs, SequenceReadout(keras.layers.Dense(classes), "softmax", targets=readout)(spikes))
 
@@ -146,6 +146,14 @@ def _decoder(features=4):
         (
             lambda: keras_bsd.BSDSequenceClassifier(_encoder(), _decoder(3)),
             r"Received: \(None, 5, 4\) -> .* 3\)",
+        ),
+        (
+            lambda: keras_bsd.BSDSequenceClassifier(_encoder(classes=3), _decoder(2)),
+            r"-> \(None, 3\), \(None, 2\) -> \(None, 2\)",
+        ),
+        (
+            lambda: keras_bsd.BSDSequenceClassifier(_encoder(classes=3, features=2), _decoder(2)),
+            r"-> \(None, 3\), \(None, 2\) -> \(None, 2\)",
         ),
         (lambda: keras_bsd.BSDSequenceClassifier(_encoder(readout="all"), _decoder()), "a decoder .* Received"),
         (
