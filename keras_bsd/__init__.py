@@ -2,6 +2,7 @@
 
 from keras_bsd import applications as applications
 from keras_bsd import audit as audit
+from keras_bsd import baselines as baselines
 from keras_bsd import callbacks as callbacks
 from keras_bsd import datasets as datasets
 from keras_bsd import encoding as encoding

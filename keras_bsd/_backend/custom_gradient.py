@@ -22,6 +22,12 @@ def custom_gradient(forward, backward):
     return function
 
 
+# Return `tensor`, and pass its gradient on to both.
+with_gradient_of_both = custom_gradient(
+    forward=lambda tensor, other: tensor,
+    backward=lambda upstream, tensor, other: (upstream, upstream),
+)
+
 # Return `value`, and pass its gradient on to `tensor`.
 with_value = custom_gradient(
     forward=lambda tensor, value: value,

@@ -12,7 +12,7 @@ _STATES = {2: _WEIGHTS, 3: _WEIGHTS + _METRICS, 4: _WEIGHTS + _OPTIMIZER + _METR
 
 
 class TrainStep:
-    """Mixin of `BSDModel` with its backend-specific methods."""
+    """Mixin of `SpikingModel` with its backend-specific methods."""
 
     def train_step(self, state, data):
         trainable, non_trainable, optimizer_variables, metrics = state
@@ -23,7 +23,7 @@ class TrainStep:
             values = [*trainable, *non_trainable, *optimizer_variables]
             state = zip(variables, values, strict=True)
             with keras.StatelessScope(state, collect_losses=True) as scope:
-                step = self.distil(x, y, sample_weight)
+                step = self.compute_step(x, y, sample_weight)
                 loss = self.optimizer.scale_loss(step.total)
             return loss, (step, _values(scope, self.non_trainable_variables, non_trainable))
 

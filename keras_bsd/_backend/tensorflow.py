@@ -4,11 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_bsd._rules import RULES, WITHOUT_RECORD
-
 
 class TrainStep:
-    """Mixin of `BSDModel` with its backend-specific methods."""
+    """Mixin of `SpikingModel` with its backend-specific methods."""
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -16,7 +14,7 @@ class TrainStep:
         # they would be updated once more at the end of an epoch, by a step that stops for lack of a batch.
         with tf.control_dependencies([x]):
             with tf.GradientTape() as tape:
-                step = self.distil(x, y, sample_weight)
+                step = self.compute_step(x, y, sample_weight)
                 loss = self.optimizer.scale_loss(step.total)
             variables = self.trainable_variables
             gradients = tape.gradient(loss, variables)
@@ -35,7 +33,7 @@ class TrainStep:
         """
         only_cpu = {device.device_type for device in tf.config.list_physical_devices()} == {"CPU"}
         may = not (self.run_eagerly or self.jit_compile or self._distribute_strategy)
-        return only_cpu and may and RULES[self.rule] in WITHOUT_RECORD
+        return only_cpu and may and self.learns_without_record
 
     def keep_state(self):
         """Return nothing: a step that fails has changed no weight."""

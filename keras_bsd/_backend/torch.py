@@ -5,11 +5,11 @@ import torch
 
 
 class TrainStep:
-    """Mixin of `BSDModel` with its backend-specific methods."""
+    """Mixin of `SpikingModel` with its backend-specific methods."""
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        step = self.distil(x, y, sample_weight)
+        step = self.compute_step(x, y, sample_weight)
         loss = self.optimizer.scale_loss(step.total)
         variables = self.trainable_variables
         values = [variable.value for variable in variables]

@@ -3,13 +3,14 @@
 Outside the scope a spiking stage passes gradients on, so that a network of stages learns by backpropagation
 through time like any Keras model. Inside a `LocalLearning` scope each stage stops the gradient at its input
 and records its *representation*, the firing rates of its neurons, in the scope. A loss on a representation
-then reaches the weights of that one stage and no other.
+then reaches the weights of that one stage and no other. Rules that do pass errors from stage to stage use a
+scope with `is_local=False`, which only records.
 """
 
 from __future__ import annotations
 
 import contextvars
-from typing import Any
+from typing import Any, Self
 
 from keras import ops
 
@@ -24,7 +25,8 @@ class LocalLearning:
     """Scope within which stages learn locally.
 
     Args:
-        rule: function `(stage, inputs, training) -> (spikes, representation)`, a value of `RULES`.
+        rule: function `(stage, inputs, training) -> (spikes, representation)`, such as a value of `RULES`.
+        is_local: bool, whether stages stop the gradient at their inputs.
 
     Attributes:
         representations: dict from each stage called within the scope to its firing rates `(batch, ...)`, in
@@ -32,12 +34,12 @@ class LocalLearning:
         masks: dict from each stage whose input is masked, readouts included, to its mask.
     """
 
-    def __init__(self, rule: Function) -> None:
-        self._rule = rule
+    def __init__(self, rule: Function, is_local: bool = True) -> None:
+        self._rule, self.is_local = rule, is_local
         self.representations: dict[Layer, Tensor] = {}
         self.masks: dict[Layer, Tensor] = {}
 
-    def __enter__(self) -> LocalLearning:
+    def __enter__(self) -> Self:
         self._token = _active.set(self)
         return self
 
@@ -58,6 +60,10 @@ class LocalLearning:
         """Return the mean over time of a readout's inputs `(batch, time, ...)`."""
         return readout.rates(inputs)
 
+    def apply_layer(self, layer: Layer, inputs: Tensor, **options: Any) -> Tensor:
+        """Return the output of a layer of a synapse."""
+        return layer(inputs, **options)
+
 
 def active_scope() -> LocalLearning | None:
     """Return the innermost `LocalLearning` scope, or None."""
@@ -72,5 +78,12 @@ def record_mask(stage: Layer, mask: Tensor) -> None:
 
 
 def cut_gradient(inputs: Tensor) -> Tensor:
-    """Return `inputs`, detached inside a `LocalLearning` scope: the boundary between stages."""
-    return inputs if active_scope() is None else ops.stop_gradient(inputs)
+    """Return `inputs`, detached inside a local scope: the boundary between stages."""
+    scope = active_scope()
+    return inputs if scope is None or not scope.is_local else ops.stop_gradient(inputs)
+
+
+def apply_layer(layer: Layer, inputs: Tensor, **options: Any) -> Tensor:
+    """Return the output of a layer of a synapse, which the innermost scope may compute in its own way."""
+    scope = active_scope()
+    return layer(inputs, **options) if scope is None else scope.apply_layer(layer, inputs, **options)

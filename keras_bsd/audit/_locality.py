@@ -7,8 +7,6 @@ import numpy as np
 
 from keras_bsd._backend import gradients
 from keras_bsd._observe import arrays
-from keras_bsd.layers import Readout, flatten_stages
-from keras_bsd.layers._stage import stage_names
 
 
 class Reach(NamedTuple):
@@ -17,23 +15,6 @@ class Reach(NamedTuple):
     loss: str
     own: float  # maximum over the weights that are to learn from the loss
     foreign: dict[str, float]  # path of every other weight with a gradient, and the maximum of that gradient
-
-
-def owners(model):
-    """Return each loss's name and the layers that are to learn from it, in the order of `losses`."""
-    names = stage_names(model.encoder)
-    readouts = [[readout] for readout in model.stage_readouts] or [[]] * len(model.encoder_stages)
-    pairs = zip(model.encoder_stages, model.decoder_stages, readouts, strict=True)
-    return [
-        ("task loss", flatten_stages(model.encoder, Readout)),
-        ("recall loss", flatten_stages(model.decoder, Readout)),
-        *((f"loss of stage '{names[stage]}'", [stage, teacher, *own]) for stage, teacher, own in pairs),
-    ]
-
-
-def losses(step):
-    """Return the losses of a `Distillation`, a list of scalars."""
-    return [step.task_loss, step.recall_loss, *step.stage_losses]
 
 
 def gradients_by_weights(function, weights):
@@ -59,8 +40,8 @@ def measure_reach(model, x, y):
     """
     weights = model.trainable_variables
     reaches, total = [], dict.fromkeys(map(id, weights), 0.0)
-    rows = gradients_by_weights(lambda: losses(model.distil(x, y)), weights)
-    for (name, layers), row in zip(owners(model), rows, strict=True):
+    rows = gradients_by_weights(lambda: model.compute_step(x, y).losses, weights)
+    for (name, layers), row in zip(model.owners(), rows, strict=True):
         own_weights = {id(weight) for layer in layers for weight in layer.trainable_weights}
         own, foreign = 0.0, {}
         for weight, gradient in zip(weights, arrays(row), strict=True):

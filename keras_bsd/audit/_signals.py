@@ -61,7 +61,7 @@ def record_signals(model, x, y, muted=None):
             return keras.tree.map_structure(ops.zeros_like, outputs) if is_muted else outputs
 
         with observe(labels_of, record), keras.StatelessScope():
-            model.distil(x, y)
+            model.compute_step(x, y)
         return tensors
 
     recorded = list(zip(labels, arrays(compiled(run)(x, y)), strict=True))

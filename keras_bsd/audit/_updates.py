@@ -9,7 +9,7 @@ from keras import ops
 from keras_bsd._backend import compiled, gradients
 from keras_bsd._observe import arrays, observe
 from keras_bsd._types import Array, Layer
-from keras_bsd.audit._locality import gradients_by_weights, losses, owners
+from keras_bsd.audit._locality import gradients_by_weights
 from keras_bsd.layers import Stage
 from keras_bsd.layers._stage import stage_names
 
@@ -43,7 +43,7 @@ def recompute_updates(model, x, y, gradient):
     Returns:
         A list of `Update`, one for each trainable layer with a kernel. The model does not change.
     """
-    stages = {layer: None for _, layers in owners(model) for layer in layers if isinstance(layer, Stage)}
+    stages = {layer: None for _, layers in model.owners() for layer in layers if isinstance(layer, Stage)}
     stage_of = {
         layer: stage
         for stage in stages
@@ -95,7 +95,7 @@ def _record_calls(model, x, y, stage_of, stages):
             return outputs
 
         with observe([*stage_of, *stages], record), keras.StatelessScope():
-            model.distil(x, y)
+            model.compute_step(x, y)
         return tensors, stage_inputs
 
     tensors, stage_inputs = compiled(run)(x, y)
@@ -115,11 +115,11 @@ def _local_errors(model, x, y, stage_of, calls):
             return outputs + next(remaining)
 
         with observe(stage_of, add_probe), keras.StatelessScope():
-            return losses(model.distil(x, y))
+            return model.compute_step(x, y).losses
 
     errors = [0.0] * len(calls)
     rows = gradients(with_probes, [call.zeros for call in calls])
-    for (_, stages), row in zip(owners(model), rows, strict=True):
+    for (_, stages), row in zip(model.owners(), rows, strict=True):
         for i, (call, error) in enumerate(zip(calls, arrays(row), strict=True)):
             if stage_of[call.layer] in stages:
                 errors[i] = error

@@ -31,7 +31,7 @@ def apply_layers(layers, inputs, training, rows=None):
         options = {"training": training}
         if rows is not None and isinstance(layer, keras.layers.BatchNormalization):
             options["mask"] = ops.broadcast_to(expand_like(rows, inputs[..., 0]), ops.shape(inputs)[:-1])
-        inputs = layer(inputs, **options)
+        inputs = _rules.apply_layer(layer, inputs, **options)
     return inputs
 
 

@@ -40,6 +40,7 @@ class SpikingNeurons(keras.layers.Layer):
             `SpikingCell.linearize`, which `initial_state` may hold too. No gradient then passes through the
             neurons.
         return_state: bool, in place of the argument of the layer.
+        cut_time: bool, let no gradient pass from one time step to the next.
             Returns spikes `(batch, time, ...)`, and the final state if `return_state`.
 
     Raises:
@@ -107,6 +108,7 @@ class SpikingNeurons(keras.layers.Layer):
         linearize: bool = False,
         return_state: bool | None = None,
         training: bool = False,
+        cut_time: bool = False,
     ) -> Tensor | tuple[Tensor, ...]:
         _checks.require_time_axis(self.__class__.__name__, currents.shape)
         if self.stateful:
@@ -125,7 +127,8 @@ class SpikingNeurons(keras.layers.Layer):
         states = self._initial_states(currents, initial_state)
         if linearize:
             states = [*states, *carried] if carried else self.cell.with_tangents(states)
-        spikes, states = self._run(currents, states, mask, self.cell.linearize if linearize else self.cell)
+        cell = self.cell.linearize if linearize else self._from_detached_state if cut_time else self.cell
+        spikes, states = self._run(currents, states, mask, cell)
         if self.stateful:
             for variable, state in zip(self.states, states[: len(self.states)], strict=True):
                 variable.assign(state)
@@ -155,6 +158,9 @@ class SpikingNeurons(keras.layers.Layer):
         message = "`initial_state` must have a row for each of the currents' rows."
         size = ops.shape(currents)[0]
         return [with_batch_size(ops.cast(state, currents.dtype), size, message) for state in states]
+
+    def _from_detached_state(self, currents, states):
+        return self.cell(currents, [ops.stop_gradient(state) for state in states])
 
     def _run(self, currents, states, mask, cell):
         def step(states, inputs):

@@ -84,15 +84,14 @@ class Readout(Stage):
     def call_local(self, inputs: Tensor, training: bool) -> Tensor:
         scope = _rules.active_scope()
         rates = self.rates(inputs) if scope is None else scope.rates(self, inputs)
-        return self._scores(rates, training)
+        return self.scores(rates, training)
 
     def rates(self, spikes: Tensor) -> Tensor:
         """Return the mean of spikes `(batch, time, ...)` over time."""
         return mean_over_time(spikes)
 
-    def _scores(self, rates, training, rows=None):
-        if rows is None:
-            return self.activation(self.synapse(rates, training=training))
+    def scores(self, rates: Tensor, training: bool = False, rows: Tensor | None = None) -> Tensor:
+        """Return the output for firing rates `(batch, ...)`; `rows` is false for padding."""
         return self.activation(apply_layers(self.synapse.layers, rates, training, rows))
 
     def backward_synapse(self, features: tuple[Any, ...] | None = None) -> list[Layer]:
@@ -163,11 +162,11 @@ class SequenceReadout(Readout):
     def call_local(self, inputs: Tensor, training: bool) -> Tensor:
         mask, shape = active_mask(), ops.shape(inputs)
         if self.targets == "mean":
-            return self._scores(self._mean_so_far(inputs, mask), training)
+            return self.scores(self._mean_so_far(inputs, mask), training)
         if self.targets == "last":
-            return self._scores(ops.mean(take_last(inputs, mask), axis=1), training)
+            return self.scores(ops.mean(take_last(inputs, mask), axis=1), training)
         rates = ops.mean(ops.reshape(inputs, (-1, *inputs.shape[2:])), axis=1)
-        outputs = self._scores(rates, training, None if mask is None else ops.reshape(mask, (-1,)))
+        outputs = self.scores(rates, training, None if mask is None else ops.reshape(mask, (-1,)))
         return ops.reshape(outputs, (-1, shape[1], *outputs.shape[1:]))
 
     def _mean_so_far(self, inputs, mask):

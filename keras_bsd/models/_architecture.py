@@ -33,16 +33,16 @@ _QUANTIZATION = {"encoder": "encoder.quantization", "decoder": "decoder.quantiza
 
 
 def settings(serialized: Config) -> Config:
-    """Return the settings of a serialised pair by their places, such as `encoder.0.timesteps`.
+    """Return the settings of a serialised pair, or encoder alone, by their places: `encoder.0.timesteps`.
 
     Raises:
-        ValueError: the object is not a pair.
+        ValueError: the object has no encoder.
     """
     config = serialized.get("config", {})
-    if not isinstance(config, dict) or not {"encoder", "decoder"} <= set(config):
+    if not isinstance(config, dict) or "encoder" not in config:
         raise ValueError(f"a pair has an encoder and a decoder, {serialized.get('class_name')} has not")
     found = {key: config[key] for key in _OF_PAIR if key in config}
-    for role in ("encoder", "decoder"):
+    for role in ("encoder", "decoder") if "decoder" in config else ("encoder",):
         layers = config[role]["config"]["layers"]
         front = next((i for i, layer in enumerate(layers) if _STAGE & set(layer["config"])), 0)
         found.update(_flatten(f"{role}.{INPUT}", layers[:front]))

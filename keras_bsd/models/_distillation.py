@@ -38,9 +38,19 @@ class Distillation(NamedTuple):
     firing_rates: list[Tensor]
 
     @property
+    def losses(self) -> list[Tensor]:
+        """All losses: those of the two readouts, then those of the stages."""
+        return [self.task_loss, self.recall_loss, *self.stage_losses]
+
+    @property
     def total(self) -> Tensor:
         """Sum of all losses."""
         return self.task_loss + self.recall_loss + sum(self.stage_losses)
+
+    @property
+    def monitored(self) -> list[Tensor]:
+        """What the logs have of each stage."""
+        return [*self.alignments, *self.firing_rates]
 
 
 def run_locally(network, inputs, rule):

@@ -47,15 +47,7 @@ class BSDForecastModel(BSDModel):
 
     def _decoder_views(self, x, y):
         targets = self._targets(y)
-        layers = [layer for layer in walk(self.encoder) if isinstance(layer, CausalStandardization)]
-        if not layers:
-            return x, targets
-        x = ops.cast(x, targets.dtype)
-        _, scale = layers[0](x)
-        level, scale = x[:, -1:], scale[:, -1:]
-        return tuple(
-            ops.clip((values - level) / scale, -MAX_DEVIATIONS, MAX_DEVIATIONS) for values in (x, targets)
-        )
+        return standardized_views(self.encoder, x, x, targets)
 
     def _weights_of_samples(self, sample_weight, masks, count):
         if masks and any(isinstance(layer, CausalStandardization) for layer in walk(self.encoder)):
@@ -73,3 +65,25 @@ class BSDForecastModel(BSDModel):
             streams: positive int, the number of parallel streams; `None` for one, without a stream axis.
         """
         return Streamer(self.encoder, streams)
+
+
+def standardized_views(encoder, x, *values):
+    """Return values `(batch, ..., variables)` as an encoder standardises its windows.
+
+    They are taken less the window's last element, in multiples of the window's deviation, and clipped. Without
+    `CausalStandardization` they are returned as they are.
+
+    Args:
+        encoder: Keras model.
+        x: windows `(batch, window, variables)`.
+        *values: tensors.
+    """
+    layers = [layer for layer in walk(encoder) if isinstance(layer, CausalStandardization)]
+    if not layers:
+        return values
+    x = ops.cast(x, "float32")
+    _, scale = layers[0](x)
+    level, scale = x[:, -1:], scale[:, -1:]
+    return tuple(
+        ops.clip((ops.cast(v, x.dtype) - level) / scale, -MAX_DEVIATIONS, MAX_DEVIATIONS) for v in values
+    )

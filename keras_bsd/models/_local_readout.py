@@ -23,12 +23,22 @@ class LocalReadout(keras.layers.Layer):
         classification: bool, whether targets are one-hot classes.
         depth: 1 or 2, the number of layers with weights.
         hidden_dtype: dtype of the hidden layer's products.
+        kernel_initializer: Keras initialiser of the kernel of the last layer.
     """
 
-    def __init__(self, neurons, target, classification, depth=1, hidden_dtype="float32", **kwargs):
+    def __init__(
+        self,
+        neurons,
+        target,
+        classification,
+        depth=1,
+        hidden_dtype="float32",
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
         super().__init__(dtype="float32", **kwargs)
         self._target, self._classification, self._depth = tuple(target), classification, depth
-        self._hidden_dtype = hidden_dtype
+        self._hidden_dtype, self._kernel_initializer = hidden_dtype, kernel_initializer
         self._enlargement = _enlargement(neurons, target)
         self.build((None, *neurons))
 
@@ -41,7 +51,7 @@ class LocalReadout(keras.layers.Layer):
         else:
             cells, outputs = pool_maps(keras.KerasTensor(input_shape), GRID).shape[1:], math.prod(self._target)
             kernel = (math.prod(cells), outputs)
-        self.kernel = self.add_weight(kernel, "glorot_uniform", name="kernel")
+        self.kernel = self.add_weight(kernel, self._kernel_initializer, name="kernel")
         self.bias = self.add_weight((outputs,), "zeros", name="bias")
 
     def _build_hidden(self, input_shape):

@@ -8,40 +8,32 @@ import numpy as np
 from keras import ops
 
 from keras_bsd import _checks, _rules
-from keras_bsd._backend import TrainStep
-from keras_bsd._observe import SpikeRecorder
 from keras_bsd._saving import rename_keys
-from keras_bsd._types import Array, ArrayLike, Config, Function, Model, Path, Shape, Tensor
+from keras_bsd._types import Array, ArrayLike, Config, Function, Layer, Model, Tensor
 from keras_bsd.layers._guided import GuidedStage
 from keras_bsd.layers._masks import masked, mean_over_time
-from keras_bsd.layers._stage import stage_names
+from keras_bsd.layers._readout import Readout
+from keras_bsd.layers._stage import flatten_stages
 from keras_bsd.losses._layer_loss import NEGATIVES, LayerLoss, Negatives, pair_samples, present_samples
 from keras_bsd.losses._present import mean_of_present
-from keras_bsd.models._batch_guard import BatchGuard
-from keras_bsd.models._data_checks import DataChecks
 from keras_bsd.models._distillation import Distillation, expand_weights, run_locally, weighted_mean
-from keras_bsd.models._guarded_model import GuardedModel
 from keras_bsd.models._identifiers import layer_loss_of, recall_loss_of
 from keras_bsd.models._local_readout import LocalReadout
-from keras_bsd.models._saved_pair import Application, SavedPair
-from keras_bsd.models._stage_monitor import StageMonitor
+from keras_bsd.models._saved_pair import Application
+from keras_bsd.models._spiking_model import SpikingModel, Task
 from keras_bsd.models._structure import (
     check_classifier,
     check_ends,
-    check_outputs_probabilities,
-    has_activation,
     paired_stages,
     takes_spikes,
 )
-from keras_bsd.models._windows import infer_in_windows, steps_to_split
 
-Task = Literal["classification", "regression"]
 Rule = Literal["rate", "surrogate"]
 TeacherSignal = Literal["current", "rate"]
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
-class BSDModel(TrainStep, SavedPair, GuardedModel):
+class BSDModel(SpikingModel):
     """A spiking encoder and decoder trained by bidirectional spike-based distillation.
 
     The encoder maps a stimulus to a concept, the decoder a concept to a stimulus. Both are Keras models of
@@ -110,7 +102,6 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
     arXiv 2509.20284.
     """
 
-    _takes_tokens = False  # whether stimuli are token ids
     _renamed_keys = {"local_readouts": "local_readout_weight"}  # since version 0.1
 
     def __init__(
@@ -130,8 +121,7 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         local_readout_depth: int = 1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.task = _checks.one_of("task", task, get_args(Task))
+        super().__init__(task, **kwargs)
         self.codebook = self._classifies if codebook is None else codebook
         if self.codebook and not self._classifies:
             raise ValueError(f"A codebook needs classes. Received: codebook={codebook}, task={task!r}")
@@ -156,18 +146,13 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
                 f"{local_readout_depth=}, {local_readout_weight=}. Set `local_readout_weight`, such as to 1.0."
             )
         self.stage_readouts = self._build_stage_readouts() if self.local_readout_weight else []
-        self._monitor = StageMonitor(self._stage_names)
-        checks = DataChecks(
-            encoder,
-            self._class_count,
-            has_activation(encoder, keras.activations.softmax),
+        self._finish(
             stimulus_range,
-            self._takes_tokens,
+            check_numerics,
+            ("alignment", "firing_rate"),
             targets_must_differ=not self.codebook,
             smallest_batch=max(self.layer_loss.smallest_batch, self.local_readout_depth),
         )
-        self._guard = BatchGuard(checks, check_numerics, self.local_values, self.stream_like)
-        self.build(encoder.input_shape)
 
     def _teacher_signal_of(self, signal):
         centring = getattr(self.layer_loss, "centring", "batch")
@@ -182,15 +167,6 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
                 'to "batch" or "sample", or `teacher_signal` to "rate".'
             )
         return signal
-
-    @property
-    def _classifies(self):
-        return self.task == "classification"
-
-    @property
-    def _class_count(self):
-        """The number of classes, two for one output, or None for continuous targets."""
-        return max(2, self.encoder.output_shape[-1]) if self._classifies else None
 
     @property
     def class_concepts(self) -> Array:
@@ -212,32 +188,23 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         ]
 
     @property
-    def _stage_names(self):
-        names = stage_names(self.encoder)
-        return [names[stage] for stage in self.encoder_stages]
+    def learns_without_record(self) -> bool:
+        return _rules.RULES[self.rule] in _rules.WITHOUT_RECORD
 
-    def build(self, input_shape: Shape) -> None:
-        self.built = True  # encoder and decoder are built before
+    def owners(self) -> list[tuple[str, list[Layer]]]:
+        readouts = [[readout] for readout in self.stage_readouts] or [[]] * len(self.encoder_stages)
+        pairs = zip(self.encoder_stages, self.decoder_stages, readouts, strict=True)
+        return [
+            ("task loss", flatten_stages(self.encoder, Readout)),
+            ("recall loss", flatten_stages(self.decoder, Readout)),
+            *(
+                (f"loss of stage '{name}'", [stage, teacher, *own])
+                for name, (stage, teacher, own) in zip(self._stage_names, pairs, strict=True)
+            ),
+        ]
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        steps = None if training else steps_to_split(self.encoder, inputs, training=False)
-        if steps is not None:
-            return infer_in_windows(self.encoder, inputs, steps)
-        return self.encoder(inputs, training=training)
-
-    def compile(
-        self,
-        optimizer: Any = "adamw",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """See `keras.Model.compile`; the defaults are AdamW, and cross-entropy or mean squared error."""
-        if loss is None and self._classifies:
-            check_outputs_probabilities(self.encoder)
-            loss = "crossentropy"
-        super().compile(optimizer, loss or "mse", loss_weights, metrics, **kwargs)
+    def compute_step(self, x: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Distillation:
+        return self.distil(x, y, sample_weight)
 
     def distil(self, x: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Distillation:
         """Run both networks on a batch and compare them, stage by stage.
@@ -301,50 +268,9 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         """Return stimuli and targets, one row per sample, as the decoder outputs and takes them."""
         return x, self._targets(y)
 
-    def _weights_of_samples(self, sample_weight, masks, count):
-        """Return the weights `(count,)` of the samples that stages compare, or None; `masks` are by stage."""
-        if sample_weight is None:
-            return None
-        if any(length != 1 for length in sample_weight.shape[1:]):
-            raise ValueError(
-                "`sample_weight` must have one weight for each sample, (batch,). "
-                f"Received: shape={tuple(sample_weight.shape)}"
-            )
-        return ops.reshape(sample_weight, (-1,))
-
-    def _targets(self, y):
-        """Return targets as stages compare them: one-hot classes, or values of the encoder's output shape."""
-        shape, classes = self.encoder.output_shape[1:], self._class_count
-        if classes and (len(y.shape) == 1 or y.shape[-1] != classes):
-            return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
-        return ops.reshape(ops.cast(y, "float32"), (-1, *shape))
-
     def _decoder_inputs(self, concepts):
         """Return one-hot classes or values as the decoder takes them: one output is the second class."""
         return concepts[:, -self.decoder.input_shape[-1] :] if self._classifies else concepts
-
-    def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Tensor:
-        weights = expand_weights(sample_weight, y_pred)
-        return super().compute_loss(x, _with_axes_of(y_pred, y), y_pred, weights, training)
-
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        return super().compute_metrics(x, _with_axes_of(y_pred, y), y_pred, sample_weight)
-
-    def training_logs(
-        self, x: Tensor, y: Tensor, step: Distillation, sample_weight: Tensor | None
-    ) -> dict[str, Tensor]:
-        """Update all metrics after a training step and return their values by name."""
-        for metric in self.metrics:
-            if metric.name == "loss":
-                metric.update_state(step.task_loss, sample_weight=ops.shape(step.scores)[0])
-        self._monitor.update_state(step.alignments, step.firing_rates)
-        return {**self.compute_metrics(x, y, step.scores, sample_weight), **self._monitor.result()}
-
-    def get_metrics_result(self) -> dict[str, Any]:
-        logs = super().get_metrics_result()  # evaluation runs the encoder alone and has no values for stages
-        return {name: value for name, value in logs.items() if name not in self._monitor.names}
 
     def recall(self, concepts: ArrayLike, batch_size: int = 32) -> Array:
         """Return the stimuli that the decoder recalls for concepts.
@@ -373,24 +299,6 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
                 f"Received: shape={vectors.shape}"
             )
         return self.decoder.predict(vectors.astype("float32"), batch_size=batch_size, verbose=0)
-
-    def spikes(self, x: Any) -> dict[str, Array]:
-        """Return the spikes of every stage of the encoder, NumPy arrays `(batch, time, ...)` by name."""
-        return SpikeRecorder(self.encoder).predict(self._guard.check_first(x), verbose=0)
-
-    def export(
-        self,
-        filepath: Path,
-        format: str = "tf_saved_model",
-        verbose: bool | None = None,
-        input_signature: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        """Export the encoder for inference; see `keras.Model.export`. The input is named `stimulus`."""
-        if input_signature is None:
-            (stimulus,) = self.encoder.inputs
-            input_signature = [keras.InputSpec(stimulus.dtype, stimulus.shape, name="stimulus")]
-        self.encoder.export(filepath, format, verbose, input_signature, **kwargs)
 
     def get_config(self) -> Config:
         serialize = keras.saving.serialize_keras_object
@@ -423,9 +331,3 @@ class BSDModel(TrainStep, SavedPair, GuardedModel):
         model = cls(**config)
         model._application = None if application is None else Application(**application)
         return model
-
-
-def _with_axes_of(outputs, targets):
-    """Return targets `(batch,)` of one output as `(batch, 1)`: Keras would average over the batch instead."""
-    is_column = targets is not None and len(outputs.shape) == 2 and outputs.shape[-1] == 1
-    return ops.expand_dims(targets, 1) if is_column and len(targets.shape) == 1 else targets

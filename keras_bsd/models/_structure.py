@@ -15,8 +15,8 @@ _UNBOUNDED = tuple(
 def paired_stages(encoder, decoder):
     """Return the encoder's spiking stages and the decoder's that mirror them, both in the encoder's order."""
     for model, role in ((encoder, "encoder"), (decoder, "decoder")):
-        _check_model(model, role)
-    _check_called_once(encoder, decoder)
+        check_network(model, role)
+    _check_apart(encoder, decoder)
     forward = flatten_stages(encoder, SpikingStage)
     backward = flatten_stages(decoder, SpikingStage)[::-1]
     if len(forward) != len(backward):
@@ -37,15 +37,8 @@ def paired_stages(encoder, decoder):
     return forward, backward
 
 
-def _check_called_once(encoder, decoder):
-    """Raise if a stage is called twice in one network, or belongs to both."""
-    for model, role in ((encoder, "encoder"), (decoder, "decoder")):
-        repeated = [stage.name for stage in repeated_stages(model)]
-        if repeated:
-            raise ValueError(
-                "Each stage must be called once, since it has one representation and one teacher. Received: "
-                f"several calls of {', '.join(repeated)} in the {role}. Make a stage for each call."
-            )
+def _check_apart(encoder, decoder):
+    """Raise if a stage belongs to both networks."""
     backward = set(flatten_stages(decoder))
     shared = [stage.name for stage in flatten_stages(encoder) if stage in backward]
     if shared:
@@ -64,7 +57,8 @@ def check_built(model, role):
         )
 
 
-def _check_model(model, role):
+def check_network(model, role):
+    """Raise unless a network is built, of stages that hold all weights and are called once."""
     check_built(model, role)
     stages = flatten_stages(model, Stage)
     if not any(isinstance(stage, SpikingStage) for stage in stages):
@@ -77,6 +71,12 @@ def _check_model(model, role):
             f"{', '.join(stray)}. Put those layers into a SpikingStage or Readout."
         )
     _check_weights_of_one_stage(model, role)
+    repeated = [stage.name for stage in repeated_stages(model)]
+    if repeated:
+        raise ValueError(
+            "Each stage must be called once, since it has one representation and one teacher. Received: "
+            f"several calls of {', '.join(repeated)} in the {role}. Make a stage for each call."
+        )
 
 
 def _check_weights_of_one_stage(model, role):
