@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_bsd import _checks, _rules
-from keras_bsd._types import Config, Layer, Model, Tensor
+from keras_bsd._types import Config, Function, Layer, Model, Tensor
 from keras_bsd.layers._readout import Readout, SequenceReadout
 from keras_bsd.layers._recurrent import SpikingRecurrent
 from keras_bsd.layers._stage import SpikingStage, flatten_stages
@@ -231,13 +231,17 @@ class LocalBaseline(Baseline):
             rule = "surrogate" if takes_spikes(encoder) else "rate"
         self.rule = _checks.one_of("rule", rule, tuple(_rules.RULES))
 
+    def _stage_rule(self) -> Function:
+        """Return the function by which a stage has its firing rates and their gradient, see `_rules`."""
+        return _rules.RULES[self.rule]
+
     def sample_losses(self, i: int, rates: Tensor, lesson: Lesson) -> Tensor:
         """Return the losses `(rows,)` of stage `i` for its firing rates `(rows, ...)`."""
         raise NotImplementedError(f"{self.__class__.__name__} must define `sample_losses`.")
 
     def compute_step(self, x: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> TrainingStep:
         self._guard.checks.check_axes(x, y)
-        scores, scope = run_locally(self.encoder, x, _rules.RULES[self.rule])
+        scores, scope = run_locally(self.encoder, x, self._stage_rule())
         lesson = self._lesson(x, y, scores, sample_weight, scope.masks)
         losses = [
             weighted_mean(self.sample_losses(i, scope.representations[stage], lesson), lesson.weights)
@@ -253,7 +257,7 @@ class LocalBaseline(Baseline):
 
     @property
     def learns_without_record(self) -> bool:
-        return _rules.RULES[self.rule] in _rules.WITHOUT_RECORD
+        return self._stage_rule() in _rules.WITHOUT_RECORD
 
 
 def _obstacle(rule, encoder, task):
