@@ -8,6 +8,7 @@ from keras_bsd.baselines._base import TrainingStep as TrainingStep
 from keras_bsd.baselines._class_codes import ClassCodes as ClassCodes
 from keras_bsd.baselines._decolle import DECOLLE as DECOLLE
 from keras_bsd.baselines._direct_feedback_alignment import DirectFeedbackAlignment as DirectFeedbackAlignment
+from keras_bsd.baselines._eprop import EProp as EProp
 from keras_bsd.baselines._feedback_alignment import FeedbackAlignment as FeedbackAlignment
 from keras_bsd.baselines._index import get as get
 from keras_bsd.baselines._index import list_methods as list_methods

@@ -6,6 +6,7 @@ from keras_bsd.baselines._base import Baseline
 from keras_bsd.baselines._class_codes import ClassCodes
 from keras_bsd.baselines._decolle import DECOLLE
 from keras_bsd.baselines._direct_feedback_alignment import DirectFeedbackAlignment
+from keras_bsd.baselines._eprop import EProp
 from keras_bsd.baselines._feedback_alignment import FeedbackAlignment
 from keras_bsd.baselines._local_readouts import LocalReadouts
 from keras_bsd.baselines._ottt import OTTT
@@ -20,6 +21,7 @@ RULES: dict[str, type[Baseline]] = {
     "decolle": DECOLLE,
     "local_readouts": LocalReadouts,
     "lls": ClassCodes,
+    "eprop": EProp,
 }
 
 
@@ -29,7 +31,7 @@ def list_methods() -> list[str]:
     Example:
 
     >>> keras_bsd.baselines.list_methods()
-    ['backprop', 'spatial', 'ottt', 'fa', 'dfa', 'decolle', 'local_readouts', 'lls']
+    ['backprop', 'spatial', 'ottt', 'fa', 'dfa', 'decolle', 'local_readouts', 'lls', 'eprop']
     """
     return list(RULES)
 
