@@ -107,7 +107,7 @@ class Baseline(SpikingModel):
     ) -> None:
         super().__init__(task, **kwargs)
         check_built(encoder, "encoder")
-        self._require_trainable(encoder)
+        require_trainable(type(self), encoder, task)
         check_network(encoder, "encoder")
         self.encoder = encoder
         if self._classifies and not self._has_class_of_each_element:
@@ -122,21 +122,6 @@ class Baseline(SpikingModel):
     def obstacle(cls, encoder: Model, task: Task) -> str | None:
         """Return why the rule cannot train an encoder, in words that name the stage, or None if it can."""
         return None
-
-    def _require_trainable(self, encoder):
-        from keras_bsd.baselines._index import RULES  # which imports every rule
-
-        obstacles = {name: _obstacle(rule, encoder, self.task) for name, rule in RULES.items()}
-        obstacle = _obstacle(type(self), encoder, self.task)
-        if obstacle is None:
-            return
-        name = next((name for name, rule in RULES.items() if rule is type(self)), type(self).__name__)
-        able = [repr(name) for name, obstacle in obstacles.items() if obstacle is None]
-        stages = ", ".join(stage.name for stage in flatten_stages(encoder))
-        raise ValueError(
-            f"Rule {name!r} cannot train this encoder: {obstacle}. Received: encoder '{encoder.name}' of "
-            f"stages {stages or 'none'}. Rules that can: {', '.join(able) or 'none'}."
-        )
 
     def build_rule(self) -> None:
         """Make what the rule has besides the encoder: the lists of layers `stage_readouts` and `feedback`."""
@@ -274,6 +259,22 @@ class LocalBaseline(Baseline):
     @property
     def learns_without_record(self) -> bool:
         return self._stage_rule() in _rules.WITHOUT_RECORD
+
+
+def require_trainable(rule: Any, encoder: Model, task: Task) -> None:
+    """Raise if a rule, a class with `obstacle`, cannot train an encoder; the error names rules that can."""
+    from keras_bsd.baselines._index import RULES  # which imports every rule
+
+    obstacle = _obstacle(rule, encoder, task)
+    if obstacle is None:
+        return
+    name = next((name for name, other in RULES.items() if other is rule), rule.__name__)
+    able = [repr(name) for name, other in RULES.items() if _obstacle(other, encoder, task) is None]
+    stages = ", ".join(stage.name for stage in flatten_stages(encoder))
+    raise ValueError(
+        f"Rule {name!r} cannot train this encoder: {obstacle}. Received: encoder '{encoder.name}' of "
+        f"stages {stages or 'none'}. Rules that can: {', '.join(able) or 'none'}."
+    )
 
 
 def _obstacle(rule, encoder, task):
