@@ -8,7 +8,8 @@ from keras_bsd.audit._costs import Costs, get_costs
 from keras_bsd.audit._counter import Counter
 from keras_bsd.audit._energy_report import EnergyReport
 from keras_bsd.audit._networks import checked_spiking_network
-from keras_bsd.audit._training_costs import count_training
+from keras_bsd.audit._training_costs import count_baseline, count_pair
+from keras_bsd.baselines import Baseline
 from keras_bsd.layers import SpikingRecurrent, flatten_stages
 from keras_bsd.models import BSDModel
 from keras_bsd.models._data_checks import checked_stimuli
@@ -27,12 +28,13 @@ def energy(
     a stimulus that is held as a current only once. Which samples share a batch changes nothing but the number
     of the decoder's runs in training. Operations that the costs do not price, such as multiplications by
     Loihi's, are reported as `unpriced`. The report also counts the equivalent network with ReLU and without
-    time. For a pair without recurrent stages it counts one training step, too: products of weights with signals
-    and errors, by backpropagation through time and by the rules of BSD, whose decoder processes the codebook
-    once for each batch.
+    time. Without recurrent stages it counts one training step, too: products of weights with signals and
+    errors, of a pair by backpropagation through time and by the rules of BSD, whose decoder processes the
+    codebook once for each batch, and of a model of `keras_bsd.baselines` by backpropagation and by its rule.
 
     Args:
-        model: a `keras_bsd.BSDModel`, whose encoder is counted, or a built Keras model of stages.
+        model: a pair or a model of `keras_bsd.baselines`, whose encoder is counted, or a built Keras model of
+            stages.
         x: stimuli `(samples, ...)`.
         costs: `"45nm"` for arithmetic, `"45nm-memory"` for accesses to memory besides, `"loihi"`, or your own
             `keras_bsd.audit.Costs`. The presets differ in hardware, in precision and in what they include:
@@ -70,7 +72,9 @@ def energy(
         concepts = model.class_concepts if model.codebook else outputs
         decoder.run(concepts, batch_size)
         runs = len(concepts) / batch_size if model.codebook else 1
-        training = count_training(encoder.layers(), decoder.layers(), runs)
+        training = count_pair(encoder.layers(), decoder.layers(), runs)
         if model.local_readout_weight:
             unknown = (*unknown, "training of the local readouts")
+    elif isinstance(model, Baseline) and not flatten_stages(network, SpikingRecurrent):
+        training, unknown = count_baseline(encoder.layers(), model), (*unknown, *model.uncounted)
     return EnergyReport(network.name, len(stimuli), prices, encoder.layers(), unknown, training)

@@ -26,8 +26,8 @@ class EnergyReport:
         costs: `Costs`.
         layers: tuple of `LayerCost`, in the network's order.
         unknown: descriptions of the operations that were not counted, a tuple of strings.
-        training: dict from `"backprop"`, `"rate"` and `"surrogate"` to `TrainingCost`; empty if the model is
-            not a pair, or has recurrent stages.
+        training: dict from `"backprop"`, and `"rate"` and `"surrogate"` of a pair, or the name of the rule of a
+            model of `keras_bsd.baselines`, to `TrainingCost`; empty for other models and recurrent stages.
     """
 
     model: str

@@ -17,11 +17,17 @@ class Reach(NamedTuple):
     foreign: dict[str, float]  # path of every other weight with a gradient, and the maximum of that gradient
 
 
-def gradients_by_weights(function, weights):
-    """Yield the gradients by Keras variables of each scalar that `function()` lists."""
+def gradients_by_weights(function, weights, others=()):
+    """Yield the gradients by Keras variables of each scalar that `function()` lists.
+
+    Args:
+        function: function without arguments.
+        weights: list of variables.
+        others: pairs of another variable and the value that it has while the function runs.
+    """
 
     def stateless(*values):
-        with keras.StatelessScope(zip(weights, values, strict=True)):
+        with keras.StatelessScope([*zip(weights, values, strict=True), *others]):
             return function()
 
     return gradients(stateless, [weight.value for weight in weights])
@@ -31,7 +37,7 @@ def measure_reach(model, x, y):
     """Measure which weights learn from each loss of a training step.
 
     Args:
-        model: `keras_bsd.BSDModel`, compiled.
+        model: `SpikingModel`, compiled.
         x, y: stimuli and targets, `(batch, ...)`.
 
     Returns:

@@ -27,9 +27,14 @@ def checked_spiking_network(model):
     return network
 
 
+def networks(model):
+    """Return a dict from `"encoder"`, and of a pair `"decoder"`, to that network."""
+    return {name: getattr(model, name) for name in ("encoder", "decoder") if hasattr(model, name)}
+
+
 def stages_by_network(model):
-    """Return a dict from `"encoder"` and `"decoder"` to a dict from that network's stages to their names."""
-    return {name: stage_names(getattr(model, name)) for name in ("encoder", "decoder")}
+    """Return a dict from the names of `networks` to a dict from that network's stages to their names."""
+    return {name: stage_names(network) for name, network in networks(model).items()}
 
 
 @contextlib.contextmanager

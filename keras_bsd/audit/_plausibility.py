@@ -4,27 +4,28 @@ from keras_bsd._types import ArrayLike
 from keras_bsd.audit._criteria import CRITERIA
 from keras_bsd.audit._evidence import gather_evidence
 from keras_bsd.audit._report import PlausibilityReport
-from keras_bsd.models import BSDModel
 from keras_bsd.models._data_checks import checked_samples
+from keras_bsd.models._spiking_model import SpikingModel
 
 
-def plausibility(model: BSDModel, x: ArrayLike, y: ArrayLike) -> PlausibilityReport:
-    """Measure the five criteria of biological plausibility on a pair.
+def plausibility(model: SpikingModel, x: ArrayLike, y: ArrayLike) -> PlausibilityReport:
+    """Measure the five criteria of biological plausibility on a pair, or on a rival rule.
 
     - **C1** The cosine of each feedforward weight and its backward twin, and after `fit` with
-      `keras_bsd.callbacks.LayerAlignment` its course; whether any variable belongs to both networks.
+      `keras_bsd.callbacks.LayerAlignment` its course; whether any variable belongs to both networks. Where
+      errors pass between stages, whether through the transposed feedforward weights.
     - **C2** The gradient of every loss by the weights of all other stages; whether each kernel's update
       is the product of presynaptic rates and the error of its own stage.
     - **C3** How often each stage runs in one training step; whether muting one network changes the signals of
-      the other.
-    - **C4** Whether all signals between stages are 0 or 1.
+      the other, and muting later stages of the encoder the update of a stage.
+    - **C4** Whether all signals between stages are 0 or 1, errors and those of feedback layers included.
     - **C5** Whether a negative signal, or a gradient, travels between stages.
 
     Whatever holds only in a narrow sense is a reservation: batch normalisation, comparison with other samples,
     losses of the readouts, an analogue stimulus.
 
     Args:
-        model: a compiled `keras_bsd.BSDModel`. It does not change.
+        model: a compiled `keras_bsd.BSDModel`, or a model of `keras_bsd.baselines`. It does not change.
         x: stimuli `(batch, ...)`, at least two; a few dozen are enough.
         y: targets, as for `fit`.
 
@@ -32,7 +33,7 @@ def plausibility(model: BSDModel, x: ArrayLike, y: ArrayLike) -> PlausibilityRep
         `PlausibilityReport`.
 
     Raises:
-        ValueError: the model is not a pair or not compiled, or the batch has another shape or fewer than two
+        ValueError: the model is neither or is not compiled, or the batch has another shape or fewer than two
             samples.
 
     Example:
@@ -54,10 +55,10 @@ def plausibility(model: BSDModel, x: ArrayLike, y: ArrayLike) -> PlausibilityRep
 
 
 def _checked(model, x, y):
-    if not isinstance(model, BSDModel):
+    if not isinstance(model, SpikingModel):
         raise ValueError(
-            "`model` must be a keras_bsd.BSDModel, a pair of networks: one network alone has no backward twin. "
-            f"Received: model={model!r}"
+            "`model` must be a keras_bsd.BSDModel or of keras_bsd.baselines, which define how it learns; a "
+            f'network alone is audited as keras_bsd.baselines.get("backprop")(model). Received: model={model!r}'
         )
     if not model.compiled:
         raise ValueError(

@@ -14,16 +14,17 @@ from keras_bsd.layers import SpikingStage
 
 
 class Signal(NamedTuple):
-    """An input of a stage, or the output of a spiking one."""
+    """An input of a stage, the output of a spiking one, or what a feedback layer sends to a stage."""
 
-    network: Literal["encoder", "decoder"]
+    network: Literal["encoder", "decoder", "feedback"]
     stage: str
     port: Literal["input", "output"]
     external: bool  # an input of the network, a stimulus or concept, and no output of another stage
     values: Array
 
     def __str__(self):
-        return f"the {self.port} of {self.network} stage '{self.stage}'"
+        kind = "layer" if self.network == "feedback" else "stage"
+        return f"the {self.port} of {self.network} {kind} '{self.stage}'"
 
     @property
     def is_binary(self):
@@ -31,12 +32,13 @@ class Signal(NamedTuple):
         return bool(((self.values == 0) | (self.values == 1)).all())
 
 
-def record_signals(model, x, y, muted=None):
-    """Record the signals between stages while a pair compares its two networks on a batch.
+def record_signals(model, x, y, feedback=(), muted=None):
+    """Record the signals between stages in a training step on a batch.
 
     Args:
-        model: `keras_bsd.BSDModel`, compiled.
+        model: `SpikingModel`, compiled.
         x, y: stimuli and targets, `(batch, ...)`.
+        feedback: layers of `model.feedback` whose outputs are signals, too.
         muted: `"encoder"` or `"decoder"`, whose stages output zeros; or None.
 
     Returns:
@@ -46,6 +48,7 @@ def record_signals(model, x, y, muted=None):
     labels_of = {
         stage: (network, name) for network, stages in by_network.items() for stage, name in stages.items()
     }
+    labels_of |= {layer: ("feedback", layer.name) for layer in feedback}
     labels = []
 
     def run(x, y):
@@ -53,6 +56,8 @@ def record_signals(model, x, y, muted=None):
 
         def record(stage, arguments, outputs):
             ports = {"input": arguments[0], "output": outputs if isinstance(stage, SpikingStage) else []}
+            if stage in feedback:
+                ports = {"output": outputs}
             for port, structure in ports.items():
                 for tensor in keras.tree.flatten(structure):
                     labels.append((*labels_of[stage], port))

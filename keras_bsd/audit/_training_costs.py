@@ -1,8 +1,10 @@
 """Products of weights with signals and errors in a training step, by rule."""
 
+import math
 from typing import NamedTuple
 
-TRAINING_RULES = ("backprop", "rate", "surrogate")
+BACKPROP = "backprop"
+TRAINING_RULES = (BACKPROP, "rate", "surrogate")
 
 
 class TrainingCost(NamedTuple):
@@ -19,15 +21,11 @@ class TrainingCost(NamedTuple):
     products: float
 
 
-def count_training(encoder, decoder, runs):
-    """Count the products of all synapses, forward and for the update, under each rule.
+def count_pair(encoder, decoder, runs):
+    """Count the products of all synapses of a pair, forward and for the update, under each rule.
 
-    With a forward pass of `T` units, backpropagation through time takes `T` for the gradient of the weights
-    and `T` for the gradient of the inputs, which the first layer does not need. The surrogate rule takes `T`
-    for the weights alone, the rate rule 1. Layers behind another one of the same stage need the gradient of
-    their inputs under every rule. Where the inputs are spikes, the forward product and the gradient of the
-    weights through time are sums over spikes. Neurons, normalisation, the optimiser and local readouts are not
-    counted.
+    Where the inputs are spikes, the forward product and the gradient of the weights through time are sums over
+    spikes. Neurons, normalisation, the optimiser and local readouts are not counted.
 
     Args:
         encoder, decoder: `LayerCost`s of the two networks, without recurrent stages.
@@ -36,27 +34,62 @@ def count_training(encoder, decoder, runs):
     Returns:
         Dict from `"backprop"` (of the encoder alone), `"rate"` and `"surrogate"` to `TrainingCost`.
     """
-    costs = {}
-    for rule in TRAINING_RULES:
-        totals = _count_network(encoder, rule)
-        if rule != "backprop":
-            backward = _count_network(decoder, rule)
-            totals = [a + runs * b for a, b in zip(totals, backward, strict=True)]
-        costs[rule] = TrainingCost(*totals)
+    costs = {BACKPROP: _count_network(encoder, passes_errors=True)}
+    for rule in TRAINING_RULES[1:]:
+        both = [_count_network(layers, at_mean=rule == "rate") for layers in (encoder, decoder)]
+        costs[rule] = TrainingCost(*(a + runs * b for a, b in zip(*both, strict=True)))
     return costs
 
 
-def _count_network(layers, rule):
+def count_baseline(layers, model):
+    """Count the products of a model of `keras_bsd.baselines`, as for a pair, and those beside the encoder.
+
+    A feedback layer through which signals reach a stage takes one product for each sample, a local readout one
+    for its output, one for the error back to the stage, and one for its own update if it learns.
+
+    Args:
+        layers: `LayerCost`s of the encoder, without recurrent stages.
+        model: `keras_bsd.baselines.Baseline`.
+
+    Returns:
+        Dict from `"backprop"` and the rule's name to `TrainingCost`.
+    """
+    passes_errors = len(model.owners()) == 1  # only the readout has a loss of its own
+    cost = _count_network(layers, model.learns_without_record, passes_errors, model.rows_per_sample)
+    beside = sum(_size(readout) * (3 if readout.trainable else 2) for readout in model.stage_readouts)
+    if not passes_errors:  # otherwise the feedback layers are in place of the transposed weights
+        beside += sum(map(_size, model.feedback))
+    with_beside = TrainingCost(cost.macs + beside, cost.acs, cost.products + beside)
+    return {BACKPROP: _count_network(layers, passes_errors=True), model.rule_name: with_beside}
+
+
+def _size(layer):
+    return sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
+
+
+def _count_network(layers, at_mean=False, passes_errors=False, rows=1):
+    """Return the `TrainingCost` of a network.
+
+    With a forward pass of `T` units the gradient of the weights takes `T`, or 1 at the mean over time, which is
+    not binary. The gradient of the inputs takes as many, where errors pass to the layer before: behind another
+    layer of the same stage under every rule, otherwise only where they pass between stages.
+
+    Args:
+        layers: `LayerCost`s.
+        at_mean: bool, whether updates are of means over time.
+        passes_errors: bool, whether errors pass from stage to stage.
+        rows: stimuli that the network processes for each sample.
+    """
     kernels = [layer for layer in layers if layer.synapses]
     macs = acs = products = 0
     for i, layer in enumerate(kernels):
         every = layer.synapses * layer.steps
         macs, acs, products = macs + layer.macs, acs + layer.synaptic_operations, products + every
-        if rule == "rate":  # the mean over time is not binary
+        if at_mean:
             macs, products = macs + layer.synapses, products + layer.synapses
         else:
             macs, acs, products = macs + layer.macs, acs + layer.synaptic_operations, products + every
-        if layer.is_inner or (rule == "backprop" and i > 0):
-            back = layer.synapses if rule == "rate" else every
+        if layer.is_inner or (passes_errors and i > 0):
+            back = layer.synapses if at_mean else every
             macs, products = macs + back, products + back
-    return macs, acs, products
+    return TrainingCost(rows * macs, rows * acs, rows * products)

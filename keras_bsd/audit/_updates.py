@@ -10,8 +10,8 @@ from keras_bsd._backend import compiled, gradients
 from keras_bsd._observe import arrays, observe
 from keras_bsd._types import Array, Layer
 from keras_bsd.audit._locality import gradients_by_weights
+from keras_bsd.audit._networks import stages_by_network
 from keras_bsd.layers import Stage
-from keras_bsd.layers._stage import stage_names
 
 
 class Update(NamedTuple):
@@ -36,7 +36,7 @@ def recompute_updates(model, x, y, gradient):
     update is its product with that layer's inputs, computed by that layer alone.
 
     Args:
-        model: `keras_bsd.BSDModel`, compiled.
+        model: `SpikingModel`, compiled.
         x, y: stimuli and targets, `(batch, ...)`.
         gradient: dict from the `id` of a weight to its gradient in the training step.
 
@@ -53,7 +53,8 @@ def recompute_updates(model, x, y, gradient):
     }
     calls, presynaptic = _record_calls(model, x, y, stage_of, stages)
     errors = _local_errors(model, x, y, stage_of, calls)
-    updates, names = [], stage_names(model.encoder) | stage_names(model.decoder)
+    updates = []
+    names = {stage: name for stages in stages_by_network(model).values() for stage, name in stages.items()}
     for layer, stage in stage_of.items():
         used = [
             (call.inputs, ops.convert_to_tensor(error))

@@ -95,6 +95,8 @@ class Baseline(SpikingModel):
     """
 
     title: ClassVar[str] = ""
+    rows_per_sample: ClassVar[int] = 1  # stimuli that the encoder processes in training for each sample
+    uncounted: ClassVar[tuple[str, ...]] = ()  # what an audit of training costs does not count
     _config_keys: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -114,7 +116,7 @@ class Baseline(SpikingModel):
             check_classifier(encoder)
         self.encoder_stages = flatten_stages(encoder, SpikingStage)
         self.stage_readouts: list[Layer] = []
-        self.feedback: list[Layer] = []
+        self.feedback = []
         self.build_rule()
         self._finish(stimulus_range, check_numerics, ("firing_rate",))
 
@@ -122,6 +124,11 @@ class Baseline(SpikingModel):
     def obstacle(cls, encoder: Model, task: Task) -> str | None:
         """Return why the rule cannot train an encoder, in words that name the stage, or None if it can."""
         return None
+
+    @property
+    def rule_name(self) -> str:
+        """The rule's name in `list_methods`, or that of a class which is not there."""
+        return rule_name(type(self))
 
     def build_rule(self) -> None:
         """Make what the rule has besides the encoder: the lists of layers `stage_readouts` and `feedback`."""
@@ -261,6 +268,13 @@ class LocalBaseline(Baseline):
         return self._stage_rule() in _rules.WITHOUT_RECORD
 
 
+def rule_name(rule: type) -> str:
+    """Return the name of a rule's class in `list_methods`, or that of a class which is not there."""
+    from keras_bsd.baselines._index import RULES  # which imports every rule
+
+    return next((name for name, other in RULES.items() if other is rule), rule.__name__)
+
+
 def require_trainable(rule: Any, encoder: Model, task: Task) -> None:
     """Raise if a rule, a class with `obstacle`, cannot train an encoder; the error names rules that can."""
     from keras_bsd.baselines._index import RULES  # which imports every rule
@@ -268,12 +282,11 @@ def require_trainable(rule: Any, encoder: Model, task: Task) -> None:
     obstacle = _obstacle(rule, encoder, task)
     if obstacle is None:
         return
-    name = next((name for name, other in RULES.items() if other is rule), rule.__name__)
     able = [repr(name) for name, other in RULES.items() if _obstacle(other, encoder, task) is None]
     stages = ", ".join(stage.name for stage in flatten_stages(encoder))
     raise ValueError(
-        f"Rule {name!r} cannot train this encoder: {obstacle}. Received: encoder '{encoder.name}' of "
-        f"stages {stages or 'none'}. Rules that can: {', '.join(able) or 'none'}."
+        f"Rule {rule_name(rule)!r} cannot train this encoder: {obstacle}. Received: encoder '{encoder.name}' "
+        f"of stages {stages or 'none'}. Rules that can: {', '.join(able) or 'none'}."
     )
 
 

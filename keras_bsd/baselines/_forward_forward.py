@@ -64,6 +64,7 @@ class ForwardForward(LocalBaseline):
     """
 
     title: ClassVar[str] = "forward-forward"
+    rows_per_sample: ClassVar[int] = 3
     _config_keys: ClassVar[tuple[str, ...]] = (
         *LocalBaseline._config_keys,
         "decision",
@@ -134,8 +135,9 @@ class ForwardForward(LocalBaseline):
         store["seed"] = self.seed_generator.state  # Keras saves none of a generator
 
     def load_own_variables(self, store: Any) -> None:
+        names = [name for name in store.keys() if name != "seed"]  # noqa: SIM118, it is no dict
         self.seed_generator.state.assign(store["seed"])
-        super().load_own_variables({key: store[key] for key in store.keys() if key != "seed"})
+        super().load_own_variables({name: store[name] for name in names})
 
     def _stage_losses(self, rates):
         """Return the losses `(batch,)` for firing rates `(3 batch, ...)`, with true, wrong and mean pattern."""

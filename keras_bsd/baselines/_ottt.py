@@ -41,6 +41,7 @@ class OTTT(SpatialBackprop):
     """
 
     title = "online training through time"
+    uncounted = (*SpatialBackprop.uncounted, "multiplication by traces in place of sums over spikes")
 
     @classmethod
     def obstacle(cls, encoder: Model, task: Task) -> str | None:

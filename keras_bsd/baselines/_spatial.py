@@ -1,5 +1,7 @@
 """Spatial backpropagation: gradients through the stages, at each time step by itself."""
 
+from typing import ClassVar
+
 import keras
 from keras import ops
 
@@ -38,6 +40,7 @@ class SpatialBackprop(Baseline):
     """
 
     title = "backpropagation through stages at each time step"
+    uncounted: ClassVar[tuple[str, ...]] = ("the readout at each time step",)
 
     @classmethod
     def obstacle(cls, encoder: Model, task: Task) -> str | None:

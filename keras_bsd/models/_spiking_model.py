@@ -1,5 +1,6 @@
 """The base class of models that train a spiking encoder by a rule of their own."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import keras
@@ -36,6 +37,7 @@ class SpikingModel(TrainStep, SavedPair, GuardedModel):
     encoder: Any
     encoder_stages: list[Layer]
     stage_readouts: list[Layer]
+    feedback: Sequence[Layer] = ()  # through which signals or errors reach stages
     _takes_tokens: Any = False  # whether stimuli are token ids
 
     def __init__(self, task: Task, **kwargs: Any) -> None:

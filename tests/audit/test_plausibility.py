@@ -17,8 +17,11 @@ FAULTS = {
         "C2": "the update of .* in stage .* is not presynaptic rate x local error: relative difference ",
     },
     broken.copied_weight: {"C1": r"'upper' and 'lower_back' hold the same weights \(cosine \+1.0000\)"},
-    broken.missing_stop_gradient: {
+    broken.missing_stop_gradient: {  # what is left is backpropagation
+        "C1": "errors of later stages reach 'lower' through the transposed feedforward weights",
         "C2": r"the loss of stage 'upper' reaches .*lower.* of another stage",
+        "C3": "the updates of encoder stages 'lower' depend on later stages: they wait for them",
+        "C4": "the errors that later stages send to 'lower' are analogue",
         "C5": "the loss of stage 'upper' sends a gradient to other stages",
     },
     broken.analogue_between_stages: {"C4": "the input of encoder stage 'upper' is not 0 or 1 only.* 0.5$"},

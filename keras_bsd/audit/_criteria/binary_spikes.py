@@ -13,6 +13,9 @@ def measure_binary_spikes(evidence):
         for signal in analogue
         if not signal.external
     ]
+    if evidence.crossed:
+        stages = ", ".join(f"'{name}'" for name in evidence.crossed)
+        faults.append(f"the errors that later stages send to {stages} are analogue")
     reservations = [
         f"{signal} is an analogue current from outside the network" for signal in analogue if signal.external
     ]

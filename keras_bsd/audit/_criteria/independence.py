@@ -8,10 +8,14 @@ LARGEST_CHANCE = 0.3  # unless random kernels of their size reach such cosines
 
 
 def measure_independence(evidence):
-    """Compare each feedforward weight with its backward twin, and search for shared variables."""
+    """Compare each feedforward weight with its backward twin, and search for shared variables.
+
+    Where errors pass between stages, the backward weights are those that they pass through: fixed ones of
+    feedback layers, or the transposed feedforward weights.
+    """
     model = evidence.model
-    pairs = compare(model)
-    backward = {id(weight) for weight in model.decoder.weights}
+    pairs = compare(model) if hasattr(model, "decoder") else []
+    backward = {id(weight) for network in _backward_networks(model) for weight in network.weights}
     shared = [weight.path for weight in model.encoder.weights if id(weight) in backward]
     faults = [f"{path} belongs to both networks" for path in shared]
     faults += [
@@ -20,15 +24,21 @@ def measure_independence(evidence):
         for cosine, chance in zip(pair.cosines, pair.chance, strict=True)
         if abs(cosine) > SAME and chance < LARGEST_CHANCE
     ]
+    transposed = [f"'{name}'" for name, by_transposed in evidence.crossed.items() if by_transposed]
+    if transposed:
+        faults.append(
+            f"errors of later stages reach {', '.join(transposed)} through the transposed feedforward weights"
+        )
     reservations = [
         f"some weights of '{pair.forward}' and '{pair.backward}' were not compared ({pair.unpaired})"
         for pair in pairs
         if pair.unpaired
     ]
     if model.stage_readouts:
+        besides = "besides its teacher " if pairs else ""
         reservations.append(
-            "besides its teacher each stage has a local readout, whose error reaches the stage through the "
-            "readout's own feedforward weights"
+            f"{besides}each stage has a local readout, whose error reaches the stage through the readout's own "
+            "feedforward weights"
         )
     history = getattr(getattr(model, "history", None), "history", {})
     logs = {pair.forward: history.get(f"{pair.forward}_{LOGGED_AS}") for pair in pairs}
@@ -42,8 +52,12 @@ def measure_independence(evidence):
             "twins": [pair._asdict() for pair in pairs],
             "cosines_over_training": over_training,
         },
-        _table(pairs, over_training),
+        _table(pairs, over_training) if pairs else (),
     )
+
+
+def _backward_networks(model):
+    return [model.decoder] if hasattr(model, "decoder") else model.feedback
 
 
 def _table(pairs, over_training):

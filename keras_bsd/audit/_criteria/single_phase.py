@@ -6,13 +6,13 @@ import numpy as np
 
 from keras_bsd._backend import run_train_step
 from keras_bsd._observe import observe
-from keras_bsd.audit._networks import stages_by_network, unchanged
+from keras_bsd.audit._networks import networks, stages_by_network, unchanged
 from keras_bsd.audit._report import Criterion
 from keras_bsd.audit._signals import record_signals
 
 
 def measure_single_phase(evidence):
-    """Count each stage's runs in a training step, and mute each network to see whether the other needs it."""
+    """Count each stage's runs in a training step, and mute networks and stages to see what depends on them."""
     model = evidence.model
     runs = _count_runs(model, evidence.x, evidence.y)
     faults = [
@@ -20,7 +20,11 @@ def measure_single_phase(evidence):
         for (network, stage), times in runs.items()
         if times != 1
     ]
-    for network, other in (("decoder", "encoder"), ("encoder", "decoder")):
+    if evidence.waiting:
+        stages = ", ".join(f"'{name}'" for name in evidence.waiting)
+        faults.append(f"the updates of encoder stages {stages} depend on later stages: they wait for them")
+    names = list(networks(model))
+    for network, other in zip(names[::-1], names, strict=True) if len(names) > 1 else ():
         alone = record_signals(model, evidence.x, evidence.y, muted=other)
         if not _are_equal(_values(network, evidence.signals), _values(network, alone)):
             faults.append(f"the {network}'s spikes depend on those of the {other}: it waits for them")

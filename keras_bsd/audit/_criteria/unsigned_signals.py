@@ -1,5 +1,6 @@
 """C5: no signed error signal travels."""
 
+from keras_bsd.audit._networks import networks
 from keras_bsd.audit._report import Criterion
 from keras_bsd.layers import Readout, flatten_stages
 
@@ -14,16 +15,18 @@ def measure_unsigned_signals(evidence):
     ]
     readouts = [
         f"'{readout.name}'"
-        for network in (model.encoder, model.decoder)
+        for network in networks(model).values()
         for readout in flatten_stages(network, Readout)
     ]
-    reservations = [
-        f"readouts {' and '.join(readouts)} learn from the signed difference of output and target, and each "
-        "stage from that of its own rates and its teacher's; neither leaves its stage"
-    ]
+    learning = f"readouts {' and '.join(readouts)} learn from the signed difference of output and target"
+    is_pair = hasattr(model, "decoder")
+    if is_pair:
+        learning += ", and each stage from that of its own rates and its teacher's; neither leaves its stage"
+    reservations = [learning]
     if model.stage_readouts:
+        also = "also " if is_pair else ""
         reservations.append(
-            "each stage also learns from the signed difference of its local readout and the target"
+            f"each stage {also}learns from the signed difference of its local readout and the target"
         )
     return Criterion(
         "no signed error signal travels",
