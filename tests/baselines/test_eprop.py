@@ -50,7 +50,7 @@ def of_stage(stage, x, errors, rule=eprop_rule, mask=None):
     def loss():
         with _rules.LocalLearning(rule) as scope:
             stage(x, mask=mask, training=True)
-        return ops.sum(scope.representations[stage] * errors)
+        return ops.sum(scope.representations[stage] * ops.convert_to_tensor(errors))
 
     return weight_gradients(loss, stage.trainable_variables)
 
@@ -238,7 +238,7 @@ def test_each_stage_has_the_feedback_of_the_error():
     step = model.compute_step(ops.convert_to_tensor(x), ops.convert_to_tensor(y))
     for loss, values, layer in zip(step.stage_losses, rates, model.feedback, strict=True):
         signal = (scores - np.eye(3)[y]) @ numpy(layer.kernel)
-        np.testing.assert_allclose(float(loss), np.mean(np.einsum("bnu,bu->bn", values, signal)), rtol=1e-4)
+        np.testing.assert_allclose(numpy(loss), np.mean(np.einsum("bnu,bu->bn", values, signal)), rtol=1e-4)
 
 
 def test_gradients_stay_within_a_stage():

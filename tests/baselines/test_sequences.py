@@ -13,6 +13,7 @@ from keras_bsd.layers._stage import flatten_stages
 
 RULES = ["backprop", "dfa", "decolle", "local_readouts", "lls", "eprop"]
 NOT_RECURRENT = ["spatial", "ottt", "fa"]
+EAGERLY = keras.backend.backend() != "jax"  # which compiles each operation then
 
 
 def generator(seed=0):
@@ -82,7 +83,7 @@ def _of_stages(model):
 def test_trains_evaluates_saves_and_loads(kind, rule, tmp_path):
     model, (x, y) = model_of(kind, rule), SAMPLES[kind]()
     metrics = ["mae"] if model.task == "regression" else ["accuracy"]
-    model.compile(keras.optimizers.Adam(1e-2), metrics=metrics, run_eagerly=True)
+    model.compile(keras.optimizers.Adam(1e-2), metrics=metrics, run_eagerly=EAGERLY)
     before = stage_weights(model)
     history = model.fit(x, y, batch_size=4, verbose=0).history
     assert np.isfinite(history["loss"]).all()
@@ -107,7 +108,7 @@ def test_trains_evaluates_saves_and_loads(kind, rule, tmp_path):
 
 def stepped(model, x, y, sample_weight=None):
     """Return the weights after a step of gradient descent, and the logs."""
-    model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+    model.compile(keras.optimizers.SGD(0.1), run_eagerly=EAGERLY)
     before = model.get_weights()
     logs = model.train_on_batch(x, y, sample_weight=sample_weight, return_dict=True)
     after = model.get_weights()
@@ -169,7 +170,7 @@ def test_masked_elements_change_nothing(readout, targets, rule):
 def test_one_hot_targets_and_probabilities_of_one_output(rule):
     model, (x, y) = model_of("characters", rule), characters()
     sparse, _ = stepped(model, x, y)
-    model.compile(keras.optimizers.SGD(0.1), loss="categorical_crossentropy", run_eagerly=True)
+    model.compile(keras.optimizers.SGD(0.1), loss="categorical_crossentropy", run_eagerly=EAGERLY)
     model.train_on_batch(x, np.eye(3, dtype="float32")[y])
     for one, other in zip(model.get_weights(), sparse, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
@@ -224,7 +225,7 @@ def test_local_rules_refuse_padded_windows_that_are_standardised(rule):
     multiples = SequenceReadout(synapse, targets="last")(spikes)
     encoder = keras.Model(window, Destandardize()([multiples, padded, deviations]))
     model = model_of(encoder, rule)
-    model.compile(run_eagerly=True)
+    model.compile(run_eagerly=EAGERLY)
     with pytest.raises(ValueError, match=r"takes whole windows.* an encoder that masks elements"):
         model.train_on_batch(*windows())
 
