@@ -83,10 +83,10 @@ def _not_mirrored(encoder):
     for stage in (*spiking, *readouts):
         if type(stage).backward_synapse is Stage.backward_synapse:
             return f"stage '{stage.name}' has no `backward_synapse`, by which a decoder would mirror it"
-    held = [stage.name for stage in spiking[1:] if stage.timesteps is not None]
-    return (
-        f"stage '{held[0]}' holds its input, and a decoder mirrors only a first one that does" if held else None
-    )
+    for stage in spiking[1:]:
+        if stage.timesteps is not None:
+            return f"stage '{stage.name}' holds its input, and a decoder mirrors only a first one that does"
+    return None
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
