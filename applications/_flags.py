@@ -23,6 +23,17 @@ class Method(NamedTuple):
     learning_rate: float  # AdamW's best
 
 
+def baseline_methods(learning_rate, exclude) -> dict:
+    """Return the rules of `keras_bsd.baselines` by name, as `Method`.
+
+    Args:
+        learning_rate: float, the default of all of them.
+        exclude: names of rules that are methods of the recipe already.
+    """
+    rules = {name: keras_bsd.baselines.get(name) for name in keras_bsd.baselines.list_methods()}
+    return {name: Method(rule.title, learning_rate) for name, rule in rules.items() if name not in exclude}
+
+
 def define_image_flags():
     """Define where training images come from."""
     flags.DEFINE_string(
