@@ -34,8 +34,8 @@ NEUROTRAIN = (
     "Published: NeuroTrain, Caviglia et al., arXiv 2605.15058, current results of its repository. The sizes of "
     "the network are the same{exception}, all else differs: neurons of snnTorch with a leak of 0.9 by default "
     "and no normalisation, stimuli coded by rates over 25 time steps by default, readouts of spiking neurons, "
-    "20 epochs, and of 10 settings that Optuna proposes the one with the best accuracy on the test images, which "
-    "are so not held out from the choice."
+    "20 epochs, and of 10 settings that Optuna proposes the one with the best accuracy on the test images, "
+    "which are so not held out from the choice."
 )
 RECURRENT = ", except for `eprop`, which trains a recurrent 784-256-10"
 SHAPES = {"small": (256,), "wide": (800,), "deep": (512,) * 5}
