@@ -1,6 +1,7 @@
 """Train a spiking forecaster or character model by BSD, and the same network by other methods to compare.
 
     python applications/train_regression.py
+    python applications/train_regression.py --method=bsd,dfa,decolle,eprop,backprop
     python applications/train_regression.py --dataset=etth1 --data_dir=DIR --window=96 --horizon=24
     python applications/train_regression.py --task=text --dataset=tiny_shakespeare --epochs=5
 
@@ -24,13 +25,16 @@ import keras_bsd
 from keras_bsd import plots
 
 METHODS = {
+    "bsd": Method("BSD, the builder's defaults", 1.2e-2),
     "rate": Method("BSD", 1.2e-2),
     "readouts": Method("BSD with local readouts", 1.2e-2),
     "surrogate": Method("BSD, surrogate rule", 1.2e-2),
     "backprop": Method("backpropagation through time", 3e-3),
     "frozen": Method("frozen stages, trained readout", 1.2e-2),
 }
-BSD = ("rate", "readouts", "surrogate")
+NOT_RECURRENT = ("spatial", "ottt", "fa")  # rules that cannot train these networks
+METHODS |= _flags.baseline_methods(6e-3, exclude={*METHODS, *NOT_RECURRENT})
+BSD = ("bsd", "rate", "readouts", "surrogate")
 TASKS = {"forecast": Forecast, "text": Text}
 
 FLAGS = flags.FLAGS
@@ -86,18 +90,22 @@ def network_arguments(task) -> dict:
 
 
 def build(method, task):
-    """Return the model that a method trains, a pair or its encoder; always with the same initial weights."""
+    """Return the model that a method trains; its encoder always has the same initial weights."""
     keras.utils.set_random_seed(FLAGS.seed)
     builder = getattr(keras_bsd.applications, task.application)
+    rules = {"rate": "rate", "readouts": "rate", "surrogate": "surrogate"}
+    options = {"rule": rules[method]} if method in rules else {}
     pair = builder(
-        **network_arguments(task),
-        rule="surrogate" if method == "surrogate" else "rate",
-        **_flags.local_readouts(method, task.local_readout_weight),
+        **network_arguments(task), **options, **_flags.local_readouts(method, task.local_readout_weight)
     )
     if method == "frozen":
         for stage in pair.encoder_stages:
             stage.trainable = False
-    return pair if method in BSD else pair.encoder
+    if method in BSD:
+        return pair
+    if method in ("backprop", "frozen"):
+        return pair.encoder
+    return keras_bsd.baselines.get(method)(pair.encoder, task=pair.task)
 
 
 def train(method, task, run) -> dict:
@@ -140,7 +148,8 @@ def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
     task = load_task()
     folder = _run.expand(FLAGS.output_dir or f"runs/{pathlib.Path(dataset()).stem}")
-    build(FLAGS.method[0], task)  # raises before the files of an earlier run are removed
+    for method in FLAGS.method:
+        build(method, task)  # raises before the files of an earlier run are removed
     with _run.Run(folder, METHODS) as run:
         results = {
             method: run.result(method, functools.partial(train, method, task, run)) for method in FLAGS.method

@@ -37,7 +37,8 @@ class Backprop(Baseline):
         with self._scope(_rules.surrogate_rule) as scope:
             scores = self.encoder(x, training=True)
         task_loss = self.compute_loss(x, y, scores, sample_weight, training=True)
-        return TrainingStep(scores, task_loss, [], self._firing_rates(scope))
+        weights = self._row_weights(x, sample_weight, scope.masks)
+        return TrainingStep(scores, task_loss, [], self._firing_rates(scope, weights))
 
     def _scope(self, rule: Function) -> _rules.LocalLearning:
         """Return a scope in which gradients pass from stage to stage."""

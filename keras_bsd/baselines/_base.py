@@ -6,13 +6,14 @@ import keras
 from keras import ops
 
 from keras_bsd import _checks, _rules
-from keras_bsd._types import Config, Layer, Model, Tensor
+from keras_bsd._types import Config, Function, Layer, Model, Tensor
 from keras_bsd.layers._readout import Readout, SequenceReadout
 from keras_bsd.layers._recurrent import SpikingRecurrent
 from keras_bsd.layers._stage import SpikingStage, flatten_stages
 from keras_bsd.losses._layer_loss import present_samples
+from keras_bsd.losses._present import mean_of_present
 from keras_bsd.models._distillation import run_locally, weighted_mean
-from keras_bsd.models._forecast import standardized_views
+from keras_bsd.models._forecast import check_whole_windows, standardized_views
 from keras_bsd.models._pair import Rule
 from keras_bsd.models._sequence import weights_of_elements
 from keras_bsd.models._spiking_model import SpikingModel, Task
@@ -106,7 +107,7 @@ class Baseline(SpikingModel):
     ) -> None:
         super().__init__(task, **kwargs)
         check_built(encoder, "encoder")
-        self._require_trainable(encoder)
+        require_trainable(type(self), encoder, task)
         check_network(encoder, "encoder")
         self.encoder = encoder
         if self._classifies and not self._has_class_of_each_element:
@@ -122,21 +123,6 @@ class Baseline(SpikingModel):
         """Return why the rule cannot train an encoder, in words that name the stage, or None if it can."""
         return None
 
-    def _require_trainable(self, encoder):
-        from keras_bsd.baselines._index import RULES  # which imports every rule
-
-        obstacles = {name: _obstacle(rule, encoder, self.task) for name, rule in RULES.items()}
-        obstacle = _obstacle(type(self), encoder, self.task)
-        if obstacle is None:
-            return
-        name = next((name for name, rule in RULES.items() if rule is type(self)), type(self).__name__)
-        able = [repr(name) for name, obstacle in obstacles.items() if obstacle is None]
-        stages = ", ".join(stage.name for stage in flatten_stages(encoder))
-        raise ValueError(
-            f"Rule {name!r} cannot train this encoder: {obstacle}. Received: encoder '{encoder.name}' of "
-            f"stages {stages or 'none'}. Rules that can: {', '.join(able) or 'none'}."
-        )
-
     def build_rule(self) -> None:
         """Make what the rule has besides the encoder: the lists of layers `stage_readouts` and `feedback`."""
 
@@ -146,7 +132,9 @@ class Baseline(SpikingModel):
 
     @property
     def _has_class_of_each_element(self):
-        return self._classifies and len(self.encoder.output_shape) == 3
+        readout = flatten_stages(self.encoder)[-1]
+        of_elements = isinstance(readout, SequenceReadout) and readout.targets == "all"
+        return self._classifies and of_elements and len(self.encoder.output_shape) == 3
 
     def _targets(self, y):
         classes = self._class_count
@@ -167,25 +155,38 @@ class Baseline(SpikingModel):
         """Return the `Lesson` of a batch."""
         targets, predictions = self._targets(y), self._predictions(scores)
         if not self._classifies:
+            check_whole_windows(self.encoder, masks)
             targets, predictions = standardized_views(self.encoder, x, targets, predictions)
-        weights = self._weights_of_samples(sample_weight, masks, None)
-        stage = self.encoder_stages[-1]
-        if stage.takes_elements and stage.targets == "all" and not self._has_class_of_each_element:
-            elements = ops.shape(x)[1]  # a row for each of them
-            targets, predictions = (ops.repeat(v, elements, axis=0) for v in (targets, predictions))
-            weights = None if weights is None else ops.repeat(weights, elements, axis=0)
-        if stage.takes_elements and stage.targets == "all":
-            weights = weights_of_elements(masks.get(flatten_stages(self.encoder, SequenceReadout)[-1]), weights)
+        targets, predictions = (self._by_row(values, x) for values in (targets, predictions))
+        weights = self._row_weights(x, sample_weight, masks)
         return Lesson(targets, predictions, weights, present_samples(weights))
+
+    def _row_weights(self, x, sample_weight, masks):
+        """Return the weights `(rows,)` of the rows of representations, or None."""
+        weights, stage = self._weights_of_samples(sample_weight, masks, None), self.encoder_stages[-1]
+        if not _has_row_for_each_element(stage):
+            return weights
+        return weights_of_elements(masks.get(stage), None if weights is None else self._by_row(weights, x))
+
+    def _by_row(self, values, x):
+        """Return values `(samples, ...)` for each row of representations: those of a sequence, by element."""
+        of_sequences = (
+            _has_row_for_each_element(self.encoder_stages[-1]) and not self._has_class_of_each_element
+        )
+        return ops.repeat(values, ops.shape(x)[1], axis=0) if of_sequences else values
 
     def _weights_of_samples(self, sample_weight, masks, count):
         if sample_weight is None or not self._has_class_of_each_element:
             return super()._weights_of_samples(sample_weight, masks, count)
         return ops.reshape(sample_weight, (-1,))
 
-    def _firing_rates(self, scope):
-        """Return the mean firing rates of the stages, a list of scalars, after a run in a scope."""
-        return [ops.stop_gradient(ops.mean(scope.representations[stage])) for stage in self.encoder_stages]
+    def _firing_rates(self, scope, weights=None):
+        """Return the mean firing rates of the stages, a list of scalars, after a run in a scope.
+
+        Rows whose weight `(rows,)` is 0 are in no mean.
+        """
+        representations = [ops.stop_gradient(scope.representations[stage]) for stage in self.encoder_stages]
+        return [ops.mean(mean_of_present(rates, present_samples(weights))) for rates in representations]
 
     def owners(self) -> list[tuple[str, list[Layer]]]:
         return [("task loss", flatten_stages(self.encoder, Readout))]
@@ -231,20 +232,24 @@ class LocalBaseline(Baseline):
             rule = "surrogate" if takes_spikes(encoder) else "rate"
         self.rule = _checks.one_of("rule", rule, tuple(_rules.RULES))
 
+    def _stage_rule(self) -> Function:
+        """Return the function by which a stage has its firing rates and their gradient, see `_rules`."""
+        return _rules.RULES[self.rule]
+
     def sample_losses(self, i: int, rates: Tensor, lesson: Lesson) -> Tensor:
         """Return the losses `(rows,)` of stage `i` for its firing rates `(rows, ...)`."""
         raise NotImplementedError(f"{self.__class__.__name__} must define `sample_losses`.")
 
     def compute_step(self, x: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> TrainingStep:
         self._guard.checks.check_axes(x, y)
-        scores, scope = run_locally(self.encoder, x, _rules.RULES[self.rule])
+        scores, scope = run_locally(self.encoder, x, self._stage_rule())
         lesson = self._lesson(x, y, scores, sample_weight, scope.masks)
         losses = [
             weighted_mean(self.sample_losses(i, scope.representations[stage], lesson), lesson.weights)
             for i, stage in enumerate(self.encoder_stages)
         ]
         task_loss = self.compute_loss(x, y, scores, sample_weight, training=True)
-        return TrainingStep(scores, task_loss, losses, self._firing_rates(scope))
+        return TrainingStep(scores, task_loss, losses, self._firing_rates(scope, lesson.weights))
 
     def owners(self) -> list[tuple[str, list[Layer]]]:
         readouts = [[readout] for readout in self.stage_readouts] or [[]] * len(self.encoder_stages)
@@ -253,13 +258,33 @@ class LocalBaseline(Baseline):
 
     @property
     def learns_without_record(self) -> bool:
-        return _rules.RULES[self.rule] in _rules.WITHOUT_RECORD
+        return self._stage_rule() in _rules.WITHOUT_RECORD
+
+
+def require_trainable(rule: Any, encoder: Model, task: Task) -> None:
+    """Raise if a rule, a class with `obstacle`, cannot train an encoder; the error names rules that can."""
+    from keras_bsd.baselines._index import RULES  # which imports every rule
+
+    obstacle = _obstacle(rule, encoder, task)
+    if obstacle is None:
+        return
+    name = next((name for name, other in RULES.items() if other is rule), rule.__name__)
+    able = [repr(name) for name, other in RULES.items() if _obstacle(other, encoder, task) is None]
+    stages = ", ".join(stage.name for stage in flatten_stages(encoder))
+    raise ValueError(
+        f"Rule {name!r} cannot train this encoder: {obstacle}. Received: encoder '{encoder.name}' of "
+        f"stages {stages or 'none'}. Rules that can: {', '.join(able) or 'none'}."
+    )
 
 
 def _obstacle(rule, encoder, task):
     if not flatten_stages(encoder, SpikingStage):
         return f"'{encoder.name}' has no spiking stage"
     return rule.obstacle(encoder, task)
+
+
+def _has_row_for_each_element(stage):
+    return stage.takes_elements and stage.targets == "all"
 
 
 def first_recurrent(encoder: Model) -> str | None:

@@ -4,14 +4,19 @@ from keras_bsd import _checks
 from keras_bsd.baselines._backprop import Backprop
 from keras_bsd.baselines._base import Baseline
 from keras_bsd.baselines._class_codes import ClassCodes
+from keras_bsd.baselines._counter_current import CounterCurrent
 from keras_bsd.baselines._decolle import DECOLLE
 from keras_bsd.baselines._direct_feedback_alignment import DirectFeedbackAlignment
+from keras_bsd.baselines._eprop import EProp
 from keras_bsd.baselines._feedback_alignment import FeedbackAlignment
+from keras_bsd.baselines._forward_forward import ForwardForward
 from keras_bsd.baselines._local_readouts import LocalReadouts
 from keras_bsd.baselines._ottt import OTTT
 from keras_bsd.baselines._spatial import SpatialBackprop
 
-RULES: dict[str, type[Baseline]] = {
+Rule = type[Baseline] | type[CounterCurrent]
+
+RULES: dict[str, Rule] = {
     "backprop": Backprop,
     "spatial": SpatialBackprop,
     "ottt": OTTT,
@@ -20,6 +25,9 @@ RULES: dict[str, type[Baseline]] = {
     "decolle": DECOLLE,
     "local_readouts": LocalReadouts,
     "lls": ClassCodes,
+    "forward_forward": ForwardForward,
+    "ccl": CounterCurrent,
+    "eprop": EProp,
 }
 
 
@@ -28,13 +36,13 @@ def list_methods() -> list[str]:
 
     Example:
 
-    >>> keras_bsd.baselines.list_methods()
-    ['backprop', 'spatial', 'ottt', 'fa', 'dfa', 'decolle', 'local_readouts', 'lls']
+    >>> keras_bsd.baselines.list_methods()[:5]
+    ['backprop', 'spatial', 'ottt', 'fa', 'dfa']
     """
     return list(RULES)
 
 
-def get(name: str) -> type[Baseline]:
+def get(name: str) -> Rule:
     """Return the class of a rule by its name; `get(name)(encoder)` is a model with its defaults.
 
     Raises:

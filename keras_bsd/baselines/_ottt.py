@@ -7,8 +7,7 @@ from keras import ops
 from keras_bsd._backend.custom_gradient import custom_gradient, with_gradient_of_both
 from keras_bsd._types import Function, Model
 from keras_bsd.baselines._spatial import SpatialBackprop
-from keras_bsd.layers._lif_cell import SpikingIFCell, SpikingLIFCell
-from keras_bsd.layers._stage import SpikingStage, flatten_stages
+from keras_bsd.baselines._traces import constant_leak, without_constant_leak
 from keras_bsd.layers._time_loop import hold
 from keras_bsd.models._spiking_model import Task
 
@@ -45,10 +44,7 @@ class OTTT(SpatialBackprop):
 
     @classmethod
     def obstacle(cls, encoder: Model, task: Task) -> str | None:
-        for stage in flatten_stages(encoder, SpikingStage):
-            if _leak(stage) is None:
-                return f"the neurons of stage '{stage.name}' have no single constant leak for a trace"
-        return super().obstacle(encoder, task)
+        return without_constant_leak(encoder) or super().obstacle(encoder, task)
 
     def _rule(self) -> Function:
         return ottt_rule
@@ -72,18 +68,12 @@ def ottt_rule(stage, inputs, training):
     return spikes, stage.firing_rates(spikes)
 
 
-def _leak(stage):
-    """Return the leak of a stage's neurons, or None unless it is one constant."""
-    cell = stage.neuron.cell
-    if type(cell) is SpikingIFCell:
-        return 1.0
-    return cell.leak if type(cell) is SpikingLIFCell and isinstance(cell.leak, float) else None
-
-
 def _kernel(stage, steps):
     """Return the share of each time step in each trace, `(steps, steps)`."""
     later, earlier = np.indices((steps, steps))
-    return np.where(earlier <= later, _leak(stage) ** np.maximum(later - earlier, 0.0), 0.0).astype("float32")
+    return np.where(earlier <= later, constant_leak(stage) ** np.maximum(later - earlier, 0.0), 0.0).astype(
+        "float32"
+    )
 
 
 def _scale_gradient(values, factors):

@@ -55,6 +55,11 @@ def gather(values, indices):
     return ops.take_along_axis(values, indices, axis=1)
 
 
+def count_elements(mask):
+    """Return the number of elements of each sample, `(batch, 1)`."""
+    return ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
+
+
 def unmasked_first(mask):
     """Return indices `(batch, elements)` that put the elements of the mask first, all in their order."""
     position = ops.arange(ops.shape(mask)[1], dtype="int32")[None]

@@ -1,6 +1,6 @@
 """The recurrent stage: sequences of elements, and a state that is carried from one element to the next."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import keras
 from keras import ops
@@ -10,7 +10,16 @@ from keras_bsd._backend.custom_gradient import with_value
 from keras_bsd._saving import rename_keys
 from keras_bsd._types import Config, Shape, Tensor
 from keras_bsd.layers._base import Stage, Targets
-from keras_bsd.layers._masks import active_mask, expand_like, gather, mask_of, take_last, unmasked_first
+from keras_bsd.layers._element_trace import ElementTrace
+from keras_bsd.layers._masks import (
+    active_mask,
+    count_elements,
+    expand_like,
+    gather,
+    mask_of,
+    take_last,
+    unmasked_first,
+)
 from keras_bsd.layers._neurons import Neuron
 from keras_bsd.layers._stage import ConfiguredStage
 from keras_bsd.layers._time_loop import is_at_once, scan_over_time
@@ -155,29 +164,51 @@ class SpikingRecurrent(ConfiguredStage):
         return trace.in_place(trace.spikes)
 
     def linearized(self, inputs: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
-        trace = self._carried_loop(inputs, training, linearize=True)
-        before = ops.concatenate([trace.rates_before, trace.rates[:, :-1]], axis=1)
-        inputs, *values = map(
-            ops.stop_gradient, (trace.inputs, before, trace.affine, trace.feedback, *trace.slopes)
-        )
-        if self.targets == "last":
-            mask = active_mask()
-            if mask is None:
-                inputs = inputs[:, -self.delays :]
-                values = [tensor[:, -1:] for tensor in values]
-            else:
-                last = ops.maximum(_count(mask) - 1, 0)
-                inputs = gather(inputs, last + ops.arange(self.delays, dtype="int32")[None])
-                values = [gather(tensor, last) for tensor in values]
-        before, affine, feedback, *slopes = values
-        current = with_value(self._apply_affine(inputs, training), affine)
-        current = current + with_value(self.recurrent(before), feedback)
-        current = self._apply_remaining(current, training)
-        response = self.neuron.cell.response(current, slopes, self._steps)
-        spikes = ops.stop_gradient(trace.in_place(self._spikes_or_rates(trace)))
-        if self.targets != "last":
-            current, response = trace.in_place(current), trace.in_place(response)
-        return spikes, self._samples(current), self._samples(response)
+        cell = self.neuron.cell
+        spikes, trace = self.trace_elements(inputs, training, cell)
+        current = self.current_at_targets(trace, trace.inputs, trace.before, training)
+        response = cell.response(current, [trace.at_targets(slope) for slope in trace.slopes], self._steps)
+        return spikes, trace.as_samples(current), trace.as_samples(response)
+
+    def trace_elements(self, inputs: Tensor, training: bool, linearizer: Any) -> tuple[Tensor, ElementTrace]:
+        """Return detached spikes, or without a record of them rates, and the trace of a loop over all elements.
+
+        Args:
+            inputs: see `call`.
+            training: bool.
+            linearizer: object with `directions`, `with_tangents` and `linearize` as those of the neurons' cell,
+                such as that cell. What it carries beside the neurons' states starts anew at each element.
+        """
+        trace = self._carried_loop(inputs, training, linearizer)
+        return ops.stop_gradient(trace.in_place(self._spikes_or_rates(trace))), trace
+
+    def current_at_targets(
+        self,
+        trace: ElementTrace,
+        inputs: Tensor,
+        before: Tensor,
+        training: bool,
+        constant: Tensor | None = None,
+    ) -> Tensor:
+        """Return the currents of elements with targets; a weight's gradient is that of presynaptic signals.
+
+        Args:
+            trace: result of `trace_elements`, which has the value of the currents.
+            inputs: signals before the synapse, `(batch, delays - 1 + elements, features)`.
+            before: signals before the feedback weights, `(batch, elements, units)`.
+            training: bool.
+            constant: `(batch, elements, 1)`, positive, the signal before the bias if it is not 1. All signals
+                are divided by it.
+        """
+        affine = self._apply_affine(trace.at_targets(inputs, self.delays - 1), training)
+        feedback = self.recurrent(trace.at_targets(before))
+        if constant is not None:
+            constant = ops.cast(trace.at_targets(constant), affine.dtype)
+            bias = self._apply_affine(ops.zeros((1, self.delays, *self.input_features), affine.dtype), training)
+            affine, feedback = (affine - bias) / constant + bias, feedback / constant
+        current = with_value(affine, trace.at_targets(trace.affine))
+        current = current + with_value(feedback, trace.at_targets(trace.feedback))
+        return self._apply_remaining(current, training)
 
     def _spikes_or_rates(self, trace):
         """Return the spikes, or without a record of them an element's rates at each of its time steps.
@@ -191,35 +222,31 @@ class SpikingRecurrent(ConfiguredStage):
 
     def firing_rates(self, spikes: Tensor) -> Tensor:
         spikes = take_last(spikes, active_mask())[:, None] if self.targets == "last" else spikes
-        return self._samples(ops.mean(ops.cast(spikes, "float32"), axis=2))
-
-    def _samples(self, values):
-        """Return the values of all elements, `(batch * elements, units)`."""
-        return ops.reshape(values, (-1, self.units))
+        return ops.reshape(ops.mean(ops.cast(spikes, "float32"), axis=2), (-1, self.units))
 
     def _call_single_step(self, inputs, training):
         return self.call_local(inputs, training)  # in any scope, an element takes all its time steps
 
-    def _carried_loop(self, inputs, training, linearize=False):
+    def _carried_loop(self, inputs, training, linearizer=None):
         """Run over all elements, from the state of the active `StateScope` if there is one, or from rest."""
         states = _state_scope.initial_state(self, ops.shape(inputs)[0])
-        trace, states = self._loop(inputs, states, training, linearize)
+        trace, states = self._loop(inputs, states, training, linearizer)
         _state_scope.store_state(self, states)
         return trace
 
-    def _loop(self, inputs, states, training, linearize=False):
-        """Return the `_Trace` of a loop over all elements, and the state after it.
+    def _loop(self, inputs, states, training, linearizer=None):
+        """Return the `ElementTrace` of a loop over all elements, and the state after it.
 
         Spikes are recorded unless only the update needs the loop, which takes rates.
         """
-        records = not linearize or is_at_once()
+        records = linearizer is None or is_at_once()
         past, *membranes, initial_rates = states
         cell = self.neuron.cell
-        step = cell.linearize if linearize else cell
+        step = cell if linearizer is None else linearizer.linearize
         resting = len(cell.state_size)
         carried = membranes
-        if linearize:  # at each element anew: no derivative goes beyond it
-            carried = [*membranes, *cell.with_tangents(membranes)[-len(cell.directions) :]]
+        if linearizer is not None:  # at each element anew: no derivative goes beyond it
+            carried = [*membranes, *linearizer.with_tangents(membranes)[-len(linearizer.directions) :]]
         states = [*carried, initial_rates]
         if records:  # as a state, since outputs must have the shapes of states
             states.append(ops.zeros((ops.shape(initial_rates)[0], self._steps, self.units), self.compute_dtype))
@@ -236,12 +263,12 @@ class SpikingRecurrent(ConfiguredStage):
             membranes, before = states[:resting], states
             feedback = self.recurrent(states[len(carried)])
             current = self._apply_remaining(inputs[0] + feedback, training)
-            traced = cell.with_tangents(membranes) if linearize else membranes
+            traced = membranes if linearizer is None else linearizer.with_tangents(membranes)
             steps = []
             for _ in range(self._steps):
                 spikes, traced = step(current, traced)
                 steps.append(spikes)
-            sums = traced[-len(cell.directions) :] if linearize else []
+            sums = [] if linearizer is None else traced[-len(linearizer.directions) :]
             spikes = ops.stack(steps, axis=1)
             after = [*traced[:resting], *sums, ops.mean(spikes, axis=1), *[spikes] * records]
             outputs = [feedback, *after[1:]]
@@ -258,10 +285,12 @@ class SpikingRecurrent(ConfiguredStage):
         (feedback, *outputs), final = scan_over_time(element, states, sequences, unroll=1)
         past = inputs[:, ops.shape(inputs)[1] - self.delays + 1 :]
         if mask is not None and self.delays > 1:
-            past = gather(inputs, _count(mask) + ops.arange(self.delays - 1, dtype="int32")[None])
+            past = gather(inputs, count_elements(mask) + ops.arange(self.delays - 1, dtype="int32")[None])
         slopes, (rates, *spikes) = outputs[resting - 1 : len(carried) - 1], outputs[len(carried) - 1 :]
-        before = initial_rates[:, None]
-        trace = _Trace(inputs, affine, feedback, rates, before, spikes[0] if spikes else None, slopes, order)
+        before, recorded = initial_rates[:, None], spikes[0] if spikes else None
+        trace = ElementTrace(
+            inputs, affine, feedback, rates, before, recorded, slopes, mask, order, self.targets, self._steps
+        )
         return trace, [past, *final[:resting], final[len(carried)]]
 
     def _inner_layers(self):
@@ -270,25 +299,3 @@ class SpikingRecurrent(ConfiguredStage):
     @classmethod
     def from_config(cls, config: Config) -> Stage:
         return super().from_config(rename_keys(config, {"learns_from": "targets"}))  # named so in version 0.1
-
-
-def _count(mask):
-    """Return the number of elements of each sample, `(batch, 1)`."""
-    return ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
-
-
-class _Trace(NamedTuple):
-    """Inputs, currents and spikes of a loop over the elements of a sequence."""
-
-    inputs: Tensor  # rates, those before the sequence first, (batch, delays - 1 + elements, features)
-    affine: Tensor  # the inputs' share of the currents before normalisation, (batch, elements, units)
-    feedback: Tensor  # the recurrent share, (batch, elements, units)
-    rates: Tensor  # (batch, elements, units)
-    rates_before: Tensor  # of the element before the sequence, (batch, 1, units)
-    spikes: Tensor | None  # (batch, elements, time, units), where they are recorded
-    slopes: list[Tensor]  # sums of slopes over each element, (batch, elements, units); none unless linearized
-    order: Tensor | None  # indices of the elements, those that are skipped last; None without a mask
-
-    def in_place(self, values):
-        """Return values `(batch, elements, ...)` in the order of the inputs."""
-        return values if self.order is None else gather(values, ops.argsort(self.order, axis=1))

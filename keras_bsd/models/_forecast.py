@@ -50,12 +50,7 @@ class BSDForecastModel(BSDModel):
         return standardized_views(self.encoder, x, x, targets)
 
     def _weights_of_samples(self, sample_weight, masks, count):
-        if masks and any(isinstance(layer, CausalStandardization) for layer in walk(self.encoder)):
-            raise ValueError(
-                "A pair for forecasts takes whole windows, which its decoder recalls as standardised by the "
-                "encoder. Received: an encoder that masks elements. Pass windows without padding, or train the "
-                "encoder alone, by encoder.fit(...)."
-            )
+        check_whole_windows(self.encoder, masks)
         return super()._weights_of_samples(sample_weight, masks, count)
 
     def streamer(self, streams: int | None = None) -> Streamer:
@@ -65,6 +60,16 @@ class BSDForecastModel(BSDModel):
             streams: positive int, the number of parallel streams; `None` for one, without a stream axis.
         """
         return Streamer(self.encoder, streams)
+
+
+def check_whole_windows(encoder, masks):
+    """Raise if an encoder that standardises windows has masked elements; `masks` are by stage."""
+    if masks and any(isinstance(layer, CausalStandardization) for layer in walk(encoder)):
+        raise ValueError(
+            "A model for forecasts takes whole windows, by which its encoder standardises and targets are "
+            "compared. Received: an encoder that masks elements. Pass windows without padding, or train the "
+            "encoder alone, by encoder.fit(...)."
+        )
 
 
 def standardized_views(encoder, x, *values):

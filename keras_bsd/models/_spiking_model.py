@@ -164,11 +164,15 @@ class SpikingModel(TrainStep, SavedPair, GuardedModel):
         input_signature: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Export the encoder for inference; see `keras.Model.export`. The input is named `stimulus`."""
+        """Export the network for inference; see `keras.Model.export`. The input is named `stimulus`."""
         if input_signature is None:
             (stimulus,) = self.encoder.inputs
             input_signature = [keras.InputSpec(stimulus.dtype, stimulus.shape, name="stimulus")]
-        self.encoder.export(filepath, format, verbose, input_signature, **kwargs)
+        self._inference_model().export(filepath, format, verbose, input_signature, **kwargs)
+
+    def _inference_model(self):
+        """Return the Keras model that `call` runs at inference."""
+        return self.encoder
 
 
 def _with_axes_of(outputs, targets):

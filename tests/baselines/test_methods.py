@@ -92,6 +92,8 @@ def test_a_sample_of_weight_zero_changes_no_update_beside_statistics(name):
     changed = x.copy()
     changed[-1] += 1
     weights = np.array([1, 1, 1, 1, 1, 0], "float32")
+    if baselines.get(name).obstacle(encoder, "classification"):
+        pytest.skip("its own test has an encoder that it can train")
     model = compiled(name, encoder)
     keras.utils.set_random_seed(0)
     rows = []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_bsd
-from tests.recipes.running import run
+from tests.recipes.running import loaded, run
 
 SMALL = ["--units=8", "--delays=3", "--timesteps=2", "--batch_size=32"]
 
@@ -171,12 +171,54 @@ def test_trains_and_evaluates_a_character_model(tmp_path):
     assert evaluated["rate"]["accuracy"] == pytest.approx(found["rate"]["accuracy"], abs=1e-6)
 
 
+def test_rules_start_from_the_weights_of_the_pair(tmp_path):
+    with loaded("train_regression", *SMALL, "--window=8", "--horizon=2") as recipe:
+        task = recipe.load_task()
+        names = set(keras_bsd.baselines.list_methods()) - {"spatial", "ottt", "fa"}
+        assert names <= set(recipe.METHODS)
+        assert recipe.METHODS["eprop"].title == "e-prop with random feedback"
+        pair, *rules = (recipe.build(method, task) for method in ("bsd", "dfa", "decolle", "eprop"))
+    assert type(pair) is keras_bsd.BSDForecastModel
+    assert (pair.rule, pair.local_readout_weight) == ("rate", 0)
+    expected = ["DirectFeedbackAlignment", "DECOLLE", "EProp"]
+    assert [type(rule).__name__ for rule in rules] == expected
+    for rule in rules:
+        for first, second in zip(pair.encoder.weights, rule.encoder.weights, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.slow
+def test_trains_by_rules(tmp_path):
+    methods = ["bsd", "dfa", "eprop"]
+    trained = train(",".join(methods), tmp_path)
+    found = scores(tmp_path)
+    assert list(found) == [*methods, "persistence", "ridge"]
+    _, _, (x, y) = trained.windows()
+    for method in methods:
+        errors = keras.saving.load_model(tmp_path / f"{method}.keras").predict(x, verbose=0) - y
+        assert found[method]["mse"] == pytest.approx(np.mean(errors**2), rel=1e-4)
+    assert "e-prop with random feedback: MSE" in trained.output
+    assert len({result["parameters"] for result in metrics(tmp_path)["methods"].values()}) == 1
+
+
+@pytest.mark.slow
+def test_trains_a_character_model_by_a_rule(tmp_path):
+    text = tmp_path / "play.txt"
+    text.write_text("to be or not to be. " * 60, encoding="utf-8")
+    flags = [*SMALL, "--task=text", f"--dataset={text}", "--window=8", "--epochs=1", "--batch_size=8"]
+    done = run("train_regression", *flags, "--method=lls", f"--output_dir={tmp_path / 'run'}")
+    assert done.returncode == 0, done.stderr
+    assert 0 < scores(tmp_path / "run")["lls"]["accuracy"] < 1
+    assert not (tmp_path / "run" / "sample.txt").exists()  # only pairs generate
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (["--dataset=missing.csv"], "must be one of 'mackey_glass'"),
         (["--horizon=0"], "--horizon"),
-        (["--method=bsd"], "of rate, readouts, surrogate, backprop, frozen"),
+        (["--method=fa"], "of bsd, rate, readouts, surrogate, backprop, frozen, dfa, decolle, local_readouts"),
+        (["--method=rate,lls"], "Rule 'lls' cannot train this encoder: the rule needs classes"),
         (["--window=4000"], "Choose a shorter window or horizon"),
         (["--units=0"], "Received: units=0"),
         (["--method=readouts", "--local_readout_weight=0"], "method rate is the same without local readouts"),
