@@ -4,6 +4,7 @@
     python applications/train_recognition.py --dataset=mnist --units=512,512,512,512,512 --epochs=10
     python applications/train_recognition.py --dataset=cifar10 --network=conv --method=rate --flip --shift=0.1
     KERAS_BACKEND=jax python applications/train_recognition.py --dataset=cifar10.npz --network=conv --on_device
+    python applications/train_recognition.py --method=bsd,dfa,decolle,backprop
     python applications/train_recognition.py --dataset=events:digits --bins=20
     python applications/train_recognition.py --dataset=events:sweeps --network=rnn --method=rate,backprop
 
@@ -26,6 +27,7 @@ from tasks.recognition import Recognition
 import keras_bsd
 
 METHODS = {
+    "bsd": Method("BSD, the builder's defaults", 6e-3),
     "rate": Method("BSD", 6e-3),
     "readouts": Method("BSD, local readouts", 6e-3),
     "surrogate": Method("BSD, surrogate rule", 6e-3),
@@ -33,7 +35,8 @@ METHODS = {
     "backprop": Method("backpropagation through time", 3e-3),
     "ann": Method("ANN", 3e-3),
 }
-BSD = ("rate", "readouts", "surrogate", "paper")
+METHODS |= _flags.baseline_methods(3e-3, exclude=METHODS)
+BSD = ("bsd", "rate", "readouts", "surrogate", "paper")
 NETWORKS = {  # the builder's name, and its arguments that are flags, with their defaults
     "mlp": ("SpikingMLP", {"units": (256, 256, 256)}),
     "conv": ("SpikingConvNet", {"filters": (32, 64, 128, 128, 128), "pool_sizes": (1, 2, 2, 2, 1)}),
@@ -208,7 +211,7 @@ def network_arguments(task) -> dict:
 
 
 def build(method, task):
-    """Return the model that a method trains, a pair or its encoder; always with the same initial weights."""
+    """Return the model that a method trains; its encoder always has the same initial weights."""
     keras.utils.set_random_seed(FLAGS.seed)
     builder = getattr(keras_bsd.applications, NETWORKS[FLAGS.network][0])
     options = {"layer_loss": FLAGS.layer_loss} if FLAGS.layer_loss else {}
@@ -218,10 +221,14 @@ def build(method, task):
     pair = functools.partial(builder, **network_arguments(task), weights=FLAGS.weights, **options)
     if method == "paper":
         return pair(**keras_bsd.paper_configuration())
+    if method == "bsd":
+        return pair()
     if method in BSD:
         return pair(rule="surrogate" if method == "surrogate" else "rate", **_flags.local_readouts(method))
-    encoder = pair().encoder
-    return encoder if method == "backprop" else as_ann(encoder)
+    model = pair()
+    if method in ("backprop", "ann"):
+        return model.encoder if method == "backprop" else as_ann(model.encoder)
+    return keras_bsd.baselines.get(method)(model.encoder, stimulus_range=model.stimulus_range)
 
 
 def as_ann(encoder):
@@ -301,7 +308,8 @@ def main(_):
     folder = _run.expand(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem.replace(':', '_')}")
     task = load_task()
     _flags.check_weights(folder)
-    build(FLAGS.method[0], task)  # raises before the files of an earlier run are removed
+    for method in FLAGS.method:
+        build(method, task)  # raises before the files of an earlier run are removed
     with _run.Run(folder, METHODS) as run:
         results = {
             method: run.result(method, functools.partial(train, method, task, run)) for method in FLAGS.method

@@ -22,7 +22,8 @@ def command():
     """Return the command that runs the script again with the same flags, from the project's root."""
     backend = os.environ.get("KERAS_BACKEND")
     prefix = [f"KERAS_BACKEND={backend}"] if backend else []
-    module = f"benchmarks.{pathlib.Path(sys.argv[0]).stem}"
+    script = pathlib.Path(sys.argv[0])
+    module = f"benchmarks.{script.parent.name if script.stem == '__main__' else script.stem}"
     arguments = [_serialize(flag) for flag in _key_flags() if flag.present and flag.name not in OUTPUTS]
     return shlex.join([*prefix, ".venv/bin/python", "-m", module, *arguments])
 

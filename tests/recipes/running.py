@@ -23,7 +23,7 @@ def run(recipe, *flags, input=None):
     """Run a recipe in this process to its end, as if from the project's root.
 
     Args:
-        recipe: name of the script.
+        recipe: name of the script, or of a package of scripts.
         flags: command-line arguments.
         input: str, what the recipe reads from its standard input.
 
@@ -69,7 +69,8 @@ def start(recipe, *flags):
 
 
 def _path(recipe):
-    (path,) = (path for path in ROOT.glob(f"*/{recipe}.py") if path.parent.name != "tests")
+    paths = [*ROOT.glob(f"*/{recipe}.py"), *ROOT.glob(f"*/{recipe}/__main__.py")]
+    (path,) = (path for path in paths if path.parent.name != "tests")
     return path
 
 

@@ -36,6 +36,19 @@ def test_an_interrupted_training_ends_as_a_whole_one(tmp_path):
             np.testing.assert_array_equal(first[name], second[name])
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX")
+def test_trains_by_a_rule(tmp_path):
+    flags = ["--method=ottt", "--units=24", "--timesteps=2", "--epochs=6", "--on_device"]
+    command = [sys.executable, "applications/train_recognition.py", *flags, f"--output_dir={tmp_path}"]
+    settings = {"KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads((tmp_path / "metrics.json").read_text())["methods"].values()
+    assert result["scores"]["accuracy"] > 0.5
+    assert len(result["history"]["loss"]) == 6
+
+
 @pytest.mark.skipif(keras.config.backend() == "jax", reason="the error of other backends")
 def test_another_backend_is_named(tmp_path):
     done = run("train_recognition", "--on_device", f"--output_dir={tmp_path}")

@@ -13,6 +13,7 @@ from tests.recipes.conftest import DIGITS_FLAGS
 from tests.recipes.running import loaded, run, start
 
 TITLES = {
+    "bsd": "BSD, the builder's defaults",
     "rate": "BSD",
     "readouts": "BSD, local readouts",
     "surrogate": "BSD, surrogate rule",
@@ -58,6 +59,37 @@ def test_trains_draws_and_saves(digits_run, digits):
 def test_default_methods():
     with loaded("train_recognition") as recipe:
         assert recipe.FLAGS.method == ["rate", "backprop"]
+
+
+def test_rules_are_methods_and_start_from_the_weights_of_the_pair():
+    with loaded("train_recognition", *SMALL) as recipe:
+        assert set(keras_bsd.baselines.list_methods()) <= set(recipe.METHODS)
+        task = recipe.load_task()
+        pair, rule = recipe.build("bsd", task), recipe.build("dfa", task)
+        assert recipe.METHODS["dfa"].title == "direct feedback alignment"
+        assert recipe._flags.baseline_methods(0.5, exclude={"dfa"}).keys() & {"dfa", "fa"} == {"fa"}
+        assert recipe._flags.baseline_methods(0.5, exclude=())["fa"] == ("feedback alignment", 0.5)
+    assert type(pair) is keras_bsd.BSDModel
+    assert type(rule) is keras_bsd.baselines.DirectFeedbackAlignment
+    assert rule.stimulus_range == pair.stimulus_range == (0, 1)
+    for first, second in zip(pair.encoder.weights, rule.encoder.weights, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.slow
+def test_trains_by_rules(tmp_path, digits):
+    methods = ["bsd", "dfa", "ottt"]
+    flags = [*SMALL, "--epochs=2", "--samples=200", f"--method={','.join(methods)}"]
+    done = run("train_recognition", *flags, f"--output_dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert list(scores(tmp_path)) == methods
+    for method, values in scores(tmp_path).items():
+        model = keras.saving.load_model(tmp_path / f"{method}.keras")
+        measured = model.evaluate(*digits[1], verbose=0, return_dict=True)["accuracy"]
+        assert measured == pytest.approx(values["accuracy"])
+    parameters = {result["parameters"] for result in metrics(tmp_path)["methods"].values()}
+    assert len(parameters) == 1  # those of the encoder
+    assert "online training through time: " in done.stdout
 
 
 @pytest.mark.slow
@@ -188,12 +220,15 @@ def test_fine_tunes_from_weights(tmp_path):
         ("--weights={folder}/rate.keras", "give another --output_dir than that of --weights"),
         ("--weights=mnist_dens", "mnist_dense"),
         ("--units=0", "Received: units=0"),
+        # the second of two methods
+        ("--network=rnn --dataset=events:sweeps --samples=8 --method=rate,fa", "Rule 'fa' cannot train this"),
     ],
 )
 def test_bad_flags_cost_no_earlier_result(flag, message, digits_run, tmp_path):
     folder = shutil.copytree(digits_run.folder, tmp_path / "run")
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    flags = ["--method=rate", *DIGITS_FLAGS[1:], flag.format(folder=folder), f"--output_dir={folder}"]
+    flags = flag.format(folder=folder).split(" ")
+    flags = ["--method=rate", *DIGITS_FLAGS[1:], *flags, f"--output_dir={folder}"]
     done = run("train_recognition", *flags)
     assert done.returncode
     assert message in done.stderr
