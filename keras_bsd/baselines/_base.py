@@ -27,8 +27,8 @@ class TrainingStep(NamedTuple):
         scores: the encoder's output, `(batch, ...)`.
         task_loss: scalar, the compiled loss of the encoder's readout.
         stage_losses: list of scalars, one for each stage whose update is the gradient of a loss of its own;
-            empty for rules that pass errors from stage to stage. Of rules that send errors to stages directly
-            the gradient has a meaning, but not the value.
+            empty for rules that pass errors from stage to stage. The value of a loss has no meaning, only its
+            gradient, where a rule sends errors to stages directly.
         firing_rates: list of scalars, the mean firing rate of the encoder's neurons, by stage.
     """
 
