@@ -1,5 +1,6 @@
 """The base classes of rival learning rules: what they share, and what a rule has to define."""
 
+import copy
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -214,6 +215,7 @@ class Baseline(SpikingModel):
 
     @classmethod
     def from_config(cls, config: Config, custom_objects: dict[str, Any] | None = None) -> "Baseline":
+        config = copy.deepcopy(config)  # Keras empties configs of networks
         encoder = keras.saving.deserialize_keras_object(config["encoder"], custom_objects)
         return cls(**{**config, "encoder": encoder})
 
