@@ -18,7 +18,13 @@ from keras_bsd.models._forecast import check_whole_windows, standardized_views
 from keras_bsd.models._pair import Rule
 from keras_bsd.models._sequence import weights_of_elements
 from keras_bsd.models._spiking_model import SpikingModel, Task
-from keras_bsd.models._structure import check_built, check_classifier, check_network, takes_spikes
+from keras_bsd.models._structure import (
+    check_built,
+    check_classifier,
+    check_network,
+    outputs_logits,
+    takes_spikes,
+)
 
 
 class TrainingStep(NamedTuple):
@@ -116,10 +122,17 @@ class Baseline(SpikingModel):
         if self._classifies and not self._has_class_of_each_element:
             check_classifier(encoder)
         self.encoder_stages = flatten_stages(encoder, SpikingStage)
+        _check_rows(self.encoder_stages)
         self.stage_readouts: list[Layer] = []
         self.feedback = []
         self.build_rule()
-        self._finish(stimulus_range, check_numerics, ("firing_rate",))
+        smallest = self.smallest_batch
+        self._finish(stimulus_range, check_numerics, ("firing_rate",), smallest_batch=smallest)
+
+    @property
+    def smallest_batch(self) -> int:
+        """The number of samples that a batch needs for the stages to learn from it."""
+        return 1
 
     @classmethod
     def obstacle(cls, encoder: Model, task: Task) -> str | None:
@@ -153,10 +166,12 @@ class Baseline(SpikingModel):
         return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
 
     def _predictions(self, scores):
-        """Return the encoder's outputs in the form of targets."""
+        """Return the encoder's outputs in the form of targets: of classes, probabilities."""
         if not self._classifies:
             return scores
         scores = ops.reshape(scores, (-1, scores.shape[-1]))
+        if outputs_logits(self.encoder):
+            scores = ops.sigmoid(scores) if scores.shape[-1] == 1 else ops.softmax(scores, axis=-1)
         return ops.concatenate([1 - scores, scores], axis=-1) if scores.shape[-1] == 1 else scores
 
     def _lesson(self, x, y, scores, sample_weight, masks):
@@ -295,7 +310,20 @@ def require_trainable(rule: Any, encoder: Model, task: Task) -> None:
 def _obstacle(rule, encoder, task):
     if not flatten_stages(encoder, SpikingStage):
         return f"'{encoder.name}' has no spiking stage"
+    if not flatten_stages(encoder, Readout) or len(encoder.inputs) != 1:
+        return f"'{encoder.name}' has not one input and a Readout"
     return rule.obstacle(encoder, task)
+
+
+def _check_rows(stages):
+    """Raise unless the representations of recurrent stages have a row for the same elements."""
+    targets = {stage.name: stage.targets for stage in stages if stage.takes_elements}
+    if len({*targets.values()}) > 1:
+        listed = ", ".join(f"'{name}' {target!r}" for name, target in targets.items())
+        raise ValueError(
+            "Recurrent stages must have the same `targets`, since all learn from the same rows. "
+            f"Received: {listed}"
+        )
 
 
 def _has_row_for_each_element(stage):

@@ -11,6 +11,8 @@ from keras_bsd import _checks
 from keras_bsd._types import Config, Model
 from keras_bsd.baselines._base import without_classes
 from keras_bsd.baselines._decolle import DECOLLE
+from keras_bsd.baselines._direct_feedback_alignment import cell_count
+from keras_bsd.layers._stage import SpikingStage, flatten_stages
 from keras_bsd.models._spiking_model import Task
 
 
@@ -58,10 +60,27 @@ class ClassCodes(DECOLLE):
 
     @classmethod
     def obstacle(cls, encoder: Model, task: Task) -> str | None:
-        return without_classes(encoder, task)
+        without = without_classes(encoder, task)
+        if without or len(flatten_stages(encoder, SpikingStage)) == 0:
+            return without
+        classes = max(2, encoder.output_shape[-1])
+        for stage in flatten_stages(encoder, SpikingStage):
+            cells = cell_count(stage.output_features)
+            if len(np.unique(_square_waves(cells, classes), axis=1).T) < classes:
+                return (
+                    f"codes of {classes} classes do not differ over the {cells} neurons of stage '{stage.name}'"
+                )
+        return None
 
     def _kernel_initializer(self) -> Any:
         return SquareWaves(self.temperature)
+
+
+def _square_waves(inputs, classes):
+    """Return the codes `(inputs, classes)`."""
+    frequencies = np.linspace(1, max(inputs / 4, 1), classes)
+    phases = 2 * math.pi * np.outer((np.arange(inputs) + 0.5) / inputs, frequencies)
+    return np.where(np.sin(phases) >= 0, 1.0, -1.0)
 
 
 @keras.saving.register_keras_serializable("keras_bsd")
@@ -73,10 +92,7 @@ class SquareWaves(keras.initializers.Initializer):
 
     def __call__(self, shape: tuple[int, int], dtype: Any = None) -> Any:
         inputs, classes = shape
-        frequencies = np.linspace(1, max(inputs / 4, 1), classes)
-        phases = 2 * math.pi * np.outer((np.arange(inputs) + 0.5) / inputs, frequencies)
-        waves = np.where(np.sin(phases) >= 0, 1.0, -1.0)
-        return ops.convert_to_tensor(waves / (inputs * self.temperature), dtype)
+        return ops.convert_to_tensor(_square_waves(inputs, classes) / (inputs * self.temperature), dtype)
 
     def get_config(self) -> Config:
         return {"temperature": self.temperature}

@@ -26,7 +26,7 @@ class DirectFeedbackAlignment(LocalBaseline):
         encoder, task, rule, stimulus_range, check_numerics, **kwargs: see `LocalBaseline`.
 
     Attributes:
-        feedback: list of `keras.layers.Dense`, the `B_i` by stage.
+        feedback: list of layers whose kernels are the `B_i`, by stage.
 
     Example:
 
@@ -43,7 +43,7 @@ class DirectFeedbackAlignment(LocalBaseline):
     def build_rule(self) -> None:
         values = self._class_count or math.prod(self.encoder.output_shape[1:])
         self.feedback = [
-            _random_projection(values, _cells(stage.output_features), f"{name}_feedback")
+            _Projection(values, cell_count(stage.output_features), name=f"{name}_feedback")
             for stage, name in zip(self.encoder_stages, self._stage_names, strict=True)
         ]
 
@@ -53,12 +53,18 @@ class DirectFeedbackAlignment(LocalBaseline):
         return ops.sum(cells * ops.stop_gradient(signal), axis=-1)
 
 
-def _cells(features):
-    """Return the number of values of a stage's representation, maps by cells."""
+def cell_count(features):
+    """Return the number of values of a stage's representation `features`, maps by cells."""
     return math.prod(pool_maps(keras.KerasTensor((None, *features)), GRID).shape[1:])
 
 
-def _random_projection(inputs, outputs, name):
-    layer = keras.layers.Dense(outputs, use_bias=False, trainable=False, dtype="float32", name=name)
-    layer.build((None, inputs))
-    return layer
+class _Projection(keras.layers.Layer):
+    """Product with fixed random weights, which Keras does not quantise with the encoder."""
+
+    def __init__(self, inputs, outputs, **kwargs):
+        super().__init__(trainable=False, dtype="float32", **kwargs)
+        self.kernel = self.add_weight((inputs, outputs), "glorot_uniform", name="kernel")
+        self.built = True
+
+    def call(self, inputs):
+        return ops.matmul(inputs, self.kernel)

@@ -8,10 +8,9 @@ from keras import ops
 from keras_bsd._backend.custom_gradient import with_value
 from keras_bsd._types import Function, Model
 from keras_bsd.baselines._direct_feedback_alignment import DirectFeedbackAlignment
-from keras_bsd.baselines._traces import constant_leak, leaky_sums, without_constant_leak
-from keras_bsd.layers._masks import active_mask, expand_like
+from keras_bsd.baselines._traces import constant_leak, leaky_sums, traced_currents, without_traces
+from keras_bsd.layers._masks import active_mask
 from keras_bsd.layers._recurrent import SpikingRecurrent
-from keras_bsd.layers._time_loop import hold
 from keras_bsd.models._spiking_model import Task
 
 
@@ -38,7 +37,7 @@ class EProp(DirectFeedbackAlignment):
             integrate-and-fire or without a leak; those of a stage share one leak, which is not learned.
 
     Attributes:
-        feedback: list of `keras.layers.Dense`, the `B` by stage.
+        feedback: list of layers whose kernels are the `B`, by stage.
 
     Example:
 
@@ -56,11 +55,12 @@ class EProp(DirectFeedbackAlignment):
     _config_keys = ()
 
     def __init__(self, encoder: Model, task: Task = "classification", **kwargs: Any) -> None:
-        super().__init__(encoder, task, None, **kwargs)
+        super().__init__(encoder, task, **kwargs)
+        self.rule: Any = None  # it has one of its own
 
     @classmethod
     def obstacle(cls, encoder: Model, task: Task) -> str | None:
-        return without_constant_leak(encoder) or super().obstacle(encoder, task)
+        return without_traces(encoder) or super().obstacle(encoder, task)
 
     def _stage_rule(self) -> Function:
         return eprop_rule
@@ -75,38 +75,9 @@ def eprop_rule(stage, inputs, training):
     if isinstance(stage, SpikingRecurrent):
         return _over_elements(stage, inputs, training)
     held = stage.timesteps is not None
-    currents = _of_held(stage, inputs, training) if held else _over_time(stage, inputs, training)
     options = {} if held or active_mask() is None else {"mask": active_mask()}
-    spikes = stage.neuron(currents, cut_time=True, **options)
+    spikes = stage.neuron(traced_currents(stage, inputs, training), cut_time=True, **options)
     return spikes, stage.firing_rates(spikes)
-
-
-def _of_held(stage, inputs, training):
-    """Return currents `(batch, time, ...)` with the gradient of the traces of a held stimulus."""
-    currents = hold(stage.currents(inputs, training), stage.timesteps)
-    return _scale_gradient(currents, leaky_sums(ops.ones((1, currents.shape[1])), constant_leak(stage)))
-
-
-def _over_time(stage, inputs, training):
-    """Return currents `(batch, time, ...)` with the gradient of the traces of spikes."""
-    mask, leak = active_mask(), constant_leak(stage)
-    affine = ops.stop_gradient(stage.affine_part(inputs, training))
-    ones = ops.ones((1 if mask is None else ops.shape(mask)[0], ops.shape(affine)[1]))
-    constant = ops.maximum(leaky_sums(ones, leak, mask), 1)  # the trace before a bias
-
-    def mean_trace(spikes):  # of which a bias is no other input
-        sums = leaky_sums(spikes, leak, mask)
-        return sums / ops.cast(expand_like(constant, sums), sums.dtype)
-
-    variables = [variable for network in stage.connections() for variable in network.variables]
-    with keras.StatelessScope([(variable, variable.value) for variable in variables]):  # no regulariser twice
-        traced = stage.affine_part(stage.map_spikes(mean_trace, inputs), training)
-    return _scale_gradient(stage.remaining_part(with_value(traced, affine), training), constant)
-
-
-def _scale_gradient(values, factors):
-    """Return values `(batch, time, ...)` whose gradient is multiplied by a factor for each time step."""
-    return with_value(values * ops.cast(expand_like(factors, values), values.dtype), ops.stop_gradient(values))
 
 
 def _over_elements(stage, inputs, training):

@@ -10,6 +10,7 @@ from keras_bsd._backend.custom_gradient import with_gradient_of_both
 from keras_bsd._types import Layer, Model, Tensor
 from keras_bsd.baselines._backprop import Backprop
 from keras_bsd.baselines._base import first_recurrent
+from keras_bsd.baselines._traces import has_kernel
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import flatten_stages
 from keras_bsd.models._spiking_model import Task
@@ -54,7 +55,7 @@ class FeedbackAlignment(Backprop):
         """The layers whose inputs get their errors through `feedback`."""
         stages = [*self.encoder_stages[1:], *flatten_stages(self.encoder, Readout)]
         layers = (layer for stage in stages for network in stage.connections() for layer in network.layers)
-        return [layer for layer in layers if _has_kernel(layer)]
+        return [layer for layer in layers if has_kernel(layer)]
 
     @classmethod
     def obstacle(cls, encoder: Model, task: Task) -> str | None:
@@ -78,14 +79,13 @@ class _Aligned(_rules.LocalLearning):
         return with_gradient_of_both(outputs, self._feedback[layer](inputs, **options))
 
 
-def _has_kernel(layer):
-    return any(len(weight.shape) > 1 for weight in layer.weights)
-
-
 def _twin(layer):
     """Return a layer of the same class and shape whose weights are drawn anew and do not learn."""
     config = layer.get_config()
     twin = layer.__class__.from_config({**config, "name": f"{config['name']}_feedback"})
     twin.build_from_config(layer.get_build_config())
     twin.trainable = False
+    for weight in twin.weights:  # whatever the layer's own initialiser, which may be a constant or have a seed
+        if len(weight.shape) > 1:
+            weight.assign(keras.initializers.GlorotUniform()(weight.shape))
     return twin

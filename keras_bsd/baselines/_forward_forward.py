@@ -6,13 +6,13 @@ import keras
 from keras import ops
 
 from keras_bsd import _checks, _rules
-from keras_bsd._types import Model, Tensor
+from keras_bsd._types import Array, Model, Tensor
 from keras_bsd.baselines._base import LocalBaseline, TrainingStep, first_recurrent, without_classes
 from keras_bsd.layers._readout import Readout
 from keras_bsd.layers._stage import flatten_stages
 from keras_bsd.models._distillation import run_locally, weighted_mean
 from keras_bsd.models._spiking_model import Task
-from keras_bsd.models._structure import takes_spikes
+from keras_bsd.models._structure import outputs_logits, takes_spikes
 
 Decision = Literal["goodness", "readout"]
 
@@ -90,7 +90,7 @@ class ForwardForward(LocalBaseline):
     def obstacle(cls, encoder: Model, task: Task) -> str | None:
         (stimulus,), readout = encoder.inputs, flatten_stages(encoder, Readout)[-1].name
         if not keras.backend.is_float_dtype(stimulus.dtype):
-            return f"to the token ids of input '{stimulus.name}' no pattern of a class can be added"
+            return f"to the integers of input '{stimulus.name}' no pattern of a class can be added"
         if len(encoder.output_shape) != 2:
             return f"readout '{readout}' has not one class for each stimulus"
         if None in _pattern_shape(encoder):
@@ -124,7 +124,12 @@ class ForwardForward(LocalBaseline):
             for stage in self.encoder_stages
         ]
         task_loss = self.compute_loss(x, y, scores, sample_weight, training=True)
-        return TrainingStep(scores, task_loss, losses, self._firing_rates(scope))
+        tiled = None if weights is None else ops.tile(weights, (3,))
+        return TrainingStep(scores, task_loss, losses, self._firing_rates(scope, tiled))
+
+    def spikes(self, x: Any) -> dict[str, Array]:
+        """See `keras_bsd.BSDModel.spikes`; the stimuli have the mean of all patterns."""
+        return super().spikes(ops.convert_to_numpy(self._add_mean_pattern(x)))
 
     def _inference_model(self):
         stimulus = keras.Input(self.encoder.input_shape[1:], dtype=self.encoder.inputs[0].dtype)
@@ -176,8 +181,11 @@ class ForwardForward(LocalBaseline):
         return ops.reshape(sum(by_stage) / len(by_stage), (-1, self._class_count))
 
     def _probabilities(self, goodness):
-        """Return the outputs, of the encoder's output shape: of one output, that of the second class."""
-        return ops.softmax(self.sharpness * goodness, axis=-1)[:, -self.encoder.output_shape[-1] :]
+        """Return the outputs in the form of the encoder's: probabilities or logits, for two classes of one."""
+        logits = self.sharpness * goodness
+        if not outputs_logits(self.encoder):
+            return ops.softmax(logits, axis=-1)[:, -self.encoder.output_shape[-1] :]
+        return logits[:, 1:] - logits[:, :1] if self.encoder.output_shape[-1] == 1 else logits
 
 
 def _goodness(rates):

@@ -50,6 +50,11 @@ class LocalReadouts(LocalBaseline):
             for stage, name in zip(self.encoder_stages, self._stage_names, strict=True)
         ]
 
+    @property
+    def smallest_batch(self) -> int:
+        """Two for regression, whose losses are divided by the variance of the targets."""
+        return 1 if self._classifies else 2
+
     def _kernel_initializer(self) -> Any:
         return "glorot_uniform"
 

@@ -1,13 +1,12 @@
 """Online training through time: spatial backpropagation with traces of presynaptic spikes."""
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_bsd._backend.custom_gradient import custom_gradient, with_gradient_of_both
+from keras_bsd._backend.custom_gradient import with_gradient_of_both
 from keras_bsd._types import Function, Model
 from keras_bsd.baselines._spatial import SpatialBackprop
-from keras_bsd.baselines._traces import constant_leak, without_constant_leak
+from keras_bsd.baselines._traces import traced_currents, without_traces
 from keras_bsd.layers._time_loop import hold
 from keras_bsd.models._spiking_model import Task
 
@@ -45,7 +44,7 @@ class OTTT(SpatialBackprop):
 
     @classmethod
     def obstacle(cls, encoder: Model, task: Task) -> str | None:
-        return without_constant_leak(encoder) or super().obstacle(encoder, task)
+        return without_traces(encoder) or super().obstacle(encoder, task)
 
     def _rule(self) -> Function:
         return ottt_rule
@@ -53,32 +52,11 @@ class OTTT(SpatialBackprop):
 
 def ottt_rule(stage, inputs, training):
     """Return spikes and firing rates; a weight's gradient is that of the traces of its inputs."""
-    if stage.timesteps is not None:  # what is held has the same current at every step
-        currents = hold(stage.currents(inputs, training), stage.timesteps)
-        currents = _scale_gradient(currents, _kernel(stage, stage.timesteps).sum(axis=1))
-    else:
-        steps = inputs.shape[1]
-        traces = ops.tensordot(ops.cast(_kernel(stage, steps), inputs.dtype), inputs, axes=(1, 1))
-        traces = ops.stop_gradient(ops.moveaxis(traces, 0, 1))
-        variables = stage.synapse.variables
-        with keras.StatelessScope([(variable, ops.stop_gradient(variable.value)) for variable in variables]):
-            affine = stage.affine_part(inputs, training)
-        affine = with_gradient_of_both(affine, stage.affine_part(traces, training))
-        currents = stage.remaining_part(affine, training)
-    spikes = stage.neuron(currents, cut_time=True)
+    traced = traced_currents(stage, keras.tree.map_structure(ops.stop_gradient, inputs), training)
+    variables = stage.synapse.variables
+    with keras.StatelessScope([(variable, ops.stop_gradient(variable.value)) for variable in variables]):
+        currents = stage.currents(inputs, training)  # through which errors pass to the stage before
+    if stage.timesteps is not None:
+        currents = hold(currents, stage.timesteps)
+    spikes = stage.neuron(with_gradient_of_both(currents, traced), cut_time=True)
     return spikes, stage.firing_rates(spikes)
-
-
-def _kernel(stage, steps):
-    """Return the share of each time step in each trace, `(steps, steps)`."""
-    later, earlier = np.indices((steps, steps))
-    return np.where(earlier <= later, constant_leak(stage) ** np.maximum(later - earlier, 0.0), 0.0).astype(
-        "float32"
-    )
-
-
-def _scale_gradient(values, factors):
-    """Return `values` `(batch, time, ...)` whose gradient is multiplied by a factor for each time step."""
-    factors = factors.reshape(1, -1, *[1] * (len(values.shape) - 2))
-    scale = custom_gradient(lambda x: x, lambda upstream, x: upstream * ops.cast(factors, upstream.dtype))
-    return scale(values)

@@ -60,7 +60,8 @@ class SpatialBackprop(Baseline):
             None if values is None else ops.repeat(values, scope.steps, axis=0) for values in (y, sample_weight)
         )
         task_loss = self.compute_loss(x, targets, by_step, weights, training=True)
-        return TrainingStep(scores, task_loss, [], self._firing_rates(scope))
+        rates = self._firing_rates(scope, self._row_weights(x, sample_weight, scope.masks))
+        return TrainingStep(scores, task_loss, [], rates)
 
     def _rule(self) -> Function:
         return spatial_rule
@@ -84,6 +85,6 @@ class _EachStep(_rules.LocalLearning):
                 f"Readout '{readout.name}' has a loss at each time step, and masked ones have none. Received: "
                 'a mask. Train with rule "backprop" or a local rule, or on stimuli without padding.'
             )
-        self.steps = inputs.shape[1]
+        self.steps = ops.shape(inputs)[1]
         self.mean_rates = ops.stop_gradient(readout.rates(inputs))
         return ops.reshape(inputs, (-1, *inputs.shape[2:]))

@@ -8,6 +8,7 @@ from keras_bsd._types import Config
 
 # Of a pair, besides its two networks.
 _OF_PAIR = ("task", "latent", "concepts", "components", "alphabet")
+_OF_RULE = ("temperature", "pattern_scale")
 # What does not change what a network computes, or follows from the rest.
 _IGNORED = {
     "activity_regularizer",
@@ -42,6 +43,9 @@ def settings(serialized: Config) -> Config:
     if not isinstance(config, dict) or "encoder" not in config:
         raise ValueError(f"a pair has an encoder and a decoder, {serialized.get('class_name')} has not")
     found = {key: config[key] for key in _OF_PAIR if key in config}
+    if "decoder" not in config:  # a rival rule, whose other weights have another meaning
+        found[f"rule.{_KIND}"] = serialized.get("registered_name")
+        found |= {f"rule.{key}": config[key] for key in _OF_RULE if key in config}
     for role in ("encoder", "decoder") if "decoder" in config else ("encoder",):
         layers = config[role]["config"]["layers"]
         front = next((i for i, layer in enumerate(layers) if _STAGE & set(layer["config"])), 0)
@@ -110,8 +114,8 @@ def differences(saved: Config, present: Config) -> list[str]:
 
 
 def _is_layer(place):
-    *_, position, key = place.split(".")
-    return key == _KIND and position.isdigit()
+    position, _, key = place.rpartition(".")
+    return key == _KIND and position.rpartition(".")[-1].isdigit()
 
 
 def _equal(place, first, second):

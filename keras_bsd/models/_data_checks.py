@@ -138,7 +138,7 @@ class DataChecks:
         if batch < self._smallest_batch:
             raise ValueError(
                 f"A training batch must have at least {self._smallest_batch} samples whose weight is not 0, "
-                "because the layer loss compares each with the mean of its batch: from fewer the stages learn "
+                "because the stages compare each with the mean of its batch: from fewer the stages learn "
                 f"nothing. Received: {batch}"
             )
         ends_differ = len(y) < 2 or not np.array_equal(y[0], y[-1])  # which spares most arrays the whole look

@@ -130,13 +130,18 @@ def check_classifier(encoder):
 
 def check_outputs_probabilities(encoder):
     """Raise if the activation of the encoder's last layer does not give probabilities."""
-    if has_activation(encoder, *_UNBOUNDED):
+    if outputs_logits(encoder):
         last = _last(encoder)
         raise ValueError(
             f"The default loss takes probabilities, but the encoder's last layer '{last.name}' is "
             f'{last.activation.__name__}. End the encoder in Readout(..., activation="softmax"), or "sigmoid" '
             "for one output, or compile with a loss of `from_logits=True`."
         )
+
+
+def outputs_logits(encoder):
+    """Return whether the activation of the encoder's last layer cannot give probabilities."""
+    return has_activation(encoder, *_UNBOUNDED)
 
 
 def has_activation(encoder, *activations):

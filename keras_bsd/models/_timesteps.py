@@ -71,7 +71,8 @@ def _copy_weights(source, target):
 
 
 def _pair_with_timesteps(pair, timesteps):
-    networks = {role: with_timesteps(getattr(pair, role), timesteps) for role in ("encoder", "decoder")}
+    roles = [role for role in ("encoder", "decoder") if hasattr(pair, role)]
+    networks = {role: with_timesteps(getattr(pair, role), timesteps) for role in roles}
     serialized = {role: keras.saving.serialize_keras_object(network) for role, network in networks.items()}
     copied = pair.__class__.from_config({**pair.get_config(), **serialized})
     _copy_weights(pair, copied)

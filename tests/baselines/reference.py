@@ -12,11 +12,11 @@ STEPS, BETA, THRESHOLD, BATCH = 4, 0.5, 0.6, 6
 
 
 def small_encoder():
-    """Return four inputs, stages of five and seven neurons without normalisation, and three classes."""
+    """Return four inputs, stages of six and seven neurons without normalisation, and three classes."""
     return keras.Sequential(
         [
             keras.Input((4,)),
-            SpikingStage(keras.layers.Dense(5), timesteps=STEPS, name="lower"),
+            SpikingStage(keras.layers.Dense(6), timesteps=STEPS, name="lower"),
             SpikingStage(keras.layers.Dense(7), name="upper"),
             Readout(keras.layers.Dense(3), "softmax", name="scores"),
         ]

@@ -1,11 +1,14 @@
 """Rules that pass errors from stage to stage, against NumPy."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from keras_bsd import baselines
+from keras_bsd.layers import Readout, SpikingLIF, SpikingStage
 from tests.baselines import reference
+from tests.gradients import weight_gradients
 
 
 def close(updates, expected):
@@ -65,3 +68,57 @@ def test_feedback_weights_do_not_learn():
         np.testing.assert_array_equal(ops.convert_to_numpy(layer.kernel), kernel)
     for weight, value in zip(model.encoder.trainable_weights, forward, strict=True):
         assert not np.array_equal(ops.convert_to_numpy(weight), value)
+
+
+def test_biases_have_traces_of_a_constant_input_in_every_stage():
+    encoder = reference.small_encoder()
+    forward = reference.Forward(encoder)
+    errors = (forward.probabilities_by_step - forward.onehot[:, None]) / (reference.BATCH * reference.STEPS)
+    upper = forward.at_each_step(1, errors @ forward.kernels[2].T)
+    lower = forward.at_each_step(0, upper @ forward.kernels[1].T)
+    constant = traces_of(np.ones((1, reference.STEPS, 1)))
+    expected = [(constant * by_currents).sum(axis=(0, 1)) for by_currents in (lower, upper)]
+    model = baselines.OTTT(encoder)
+    model.compile(loss="sparse_categorical_crossentropy")
+    x, y = map(ops.convert_to_tensor, reference.small_batch())
+    biases = [stage.synapse.layers[0].bias for stage in model.encoder_stages]
+    close(weight_gradients(lambda: model.compute_step(x, y).total, biases), expected)
+
+
+def test_feedback_is_drawn_whatever_the_layers_initialiser():
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            SpikingStage(keras.layers.Dense(5), timesteps=2),
+            SpikingStage(keras.layers.Dense(5, kernel_initializer=keras.initializers.GlorotUniform(seed=3))),
+            Readout(keras.layers.Dense(3, kernel_initializer="zeros"), "softmax"),
+        ]
+    )
+    model = baselines.FeedbackAlignment(encoder)
+    for layer, feedback in zip(encoder.layers[1:], model.feedback, strict=True):
+        kernel, drawn = (ops.convert_to_numpy(x.kernel) for x in (layer.synapse.layers[0], feedback))
+        assert drawn.shape == kernel.shape
+        assert np.abs(drawn - kernel).max() > 0.1
+        assert drawn.std() > 0.1
+
+
+def test_errors_that_pass_a_held_stage_have_no_trace_of_it():
+    """With a leak of zero in the lower stage its update is that of each time step by itself."""
+    updates = []
+    for rule in (baselines.SpatialBackprop, baselines.OTTT):
+        keras.utils.set_random_seed(0)
+        encoder = keras.Sequential(
+            [
+                keras.Input((4,)),
+                SpikingStage(keras.layers.Dense(5), neuron=SpikingLIF(beta=0.0), timesteps=3),
+                keras.layers.GlobalAveragePooling1D(),
+                SpikingStage(keras.layers.Dense(6), neuron=SpikingLIF(beta=0.9), timesteps=3),
+                Readout(keras.layers.Dense(3), "softmax"),
+            ]
+        )
+        model = rule(encoder)
+        model.compile(loss="sparse_categorical_crossentropy")
+        x, y = map(ops.convert_to_tensor, reference.small_batch())
+        kernel = model.encoder_stages[0].synapse.layers[0].kernel
+        updates += weight_gradients(lambda model=model, x=x, y=y: model.compute_step(x, y).total, [kernel])
+    np.testing.assert_allclose(*updates, rtol=1e-4, atol=1e-6)

@@ -68,7 +68,7 @@ def test_class_codes_are_square_waves_from_one_period_to_a_quarter_of_the_neuron
     codes = baselines.ClassCodes(reference.small_encoder()).stage_readouts
     waves = np.sign(ops.convert_to_numpy(baselines._class_codes.SquareWaves(0.5)((8, 2))))
     np.testing.assert_array_equal(waves.T, [[1, 1, 1, 1, -1, -1, -1, -1], [1, 1, -1, -1, 1, 1, -1, -1]])
-    assert [tuple(code.kernel.shape) for code in codes] == [(5, 3), (7, 3)]
+    assert [tuple(code.kernel.shape) for code in codes] == [(6, 3), (7, 3)]
 
 
 def test_maps_get_direct_feedback_by_cells():

@@ -8,7 +8,7 @@ from keras import ops
 import keras_bsd
 from keras_bsd import baselines
 from keras_bsd.baselines import _index
-from keras_bsd.layers import Readout, SpikingALIFCell, SpikingDense
+from keras_bsd.layers import Readout, SpikingALIFCell, SpikingDense, SpikingStage
 from keras_bsd.layers._stage import flatten_stages
 from tests.baselines import reference
 from tests.gradients import weight_gradients_of_each
@@ -249,3 +249,146 @@ def test_training_data_is_checked_before_a_weight_changes(name):
         model.fit(np.nan_to_num(x), y + 1, verbose=0)
     for weight, value in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", METHODS)
+def test_a_quantised_model_loads_from_its_file(name, tmp_path):
+    model, (x, y) = compiled(name, run_eagerly=True), reference.small_batch()
+    model.fit(x, y, verbose=0)
+    model.quantize("int8")
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "arguments"),
+    [
+        ("decolle", "lls", {}),
+        ("local_readouts", "decolle", {}),
+        ("lls", "lls", {"temperature": 1.0}),
+        ("forward_forward", "forward_forward", {"pattern_scale": 1.0}),
+    ],
+)
+def test_weights_of_another_rule_are_refused(source, target, arguments, tmp_path):
+    baselines.get(source)(dense_encoder()).save_weights(tmp_path / "model.weights.h5")
+    model = baselines.get(target)(dense_encoder(), **arguments)
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"rule\.\w+ is .* in the file and .* in the model"):
+        model.load_weights(tmp_path / "model.weights.h5")
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+@pytest.mark.parametrize("name", ["dfa", "forward_forward"])
+def test_a_readout_of_logits_teaches_as_one_of_probabilities(name):
+    losses, (x, y) = [], reference.small_batch()
+    for activation in ("softmax", None):
+        keras.utils.set_random_seed(0)
+        encoder = keras.Sequential(
+            [
+                keras.Input((4,)),
+                SpikingDense(9, timesteps=3, name="lower"),
+                Readout(keras.layers.Dense(3), activation, name="scores"),
+            ]
+        )
+        model = baselines.get(name)(encoder)
+        model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=activation is None))
+        step = model.compute_step(ops.convert_to_tensor(x), ops.convert_to_tensor(y))
+        outputs = ops.convert_to_tensor(model.predict(x, verbose=0))
+        probabilities = outputs if activation else ops.softmax(outputs)
+        losses.append(
+            [float(ops.convert_to_numpy(step.stage_losses[0])), *ops.convert_to_numpy(probabilities).ravel()]
+        )
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "ccl"])
+def test_rows_of_weight_zero_are_in_no_firing_rate(name):
+    encoder = reference.small_encoder()
+    x, y = reference.small_batch()
+    weights = np.array([1, 1, 1, 1, 1, 0], "float32")
+    model, rates = compiled(name, encoder), []
+    for last in (x[-1], 5 * x[0]):
+        stimuli = np.concatenate([x[:-1], last[None]])
+        with keras.StatelessScope([(v, v.value) for v in model.non_trainable_variables]):
+            step = model.compute_step(*map(ops.convert_to_tensor, (stimuli, y, weights)))
+        rates.append([float(ops.convert_to_numpy(rate)) for rate in step.firing_rates])
+    np.testing.assert_allclose(rates[0], rates[1], rtol=1e-5)
+
+
+def test_another_number_of_timesteps_keeps_the_rule():
+    model = baselines.DirectFeedbackAlignment(dense_encoder())
+    faster = keras_bsd.with_timesteps(model, 2)
+    assert type(faster) is type(model)
+    assert faster.encoder_stages[0].timesteps == 2
+    for weight, value in zip(faster.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_regression_by_local_readouts_needs_two_samples():
+    model = baselines.LocalReadouts(regression_encoder(), task="regression")
+    model.compile(run_eagerly=True)
+    x, _ = reference.small_batch()
+    with pytest.raises(ValueError, match=r"at least 2 samples.*Received: 1"):
+        model.fit(x, x[:, :2], batch_size=1, verbose=0)
+
+
+def test_codes_must_differ():
+    with pytest.raises(
+        ValueError, match=r"Rule 'lls'.*stage 'dense_1' has too few neurons, 6, for codes of 10"
+    ):
+        baselines.ClassCodes(keras_bsd.applications.SpikingMLP((4,), 10, units=(6,)).encoder)
+
+
+def test_traces_need_a_kernel_that_comes_first():
+    synapse = [keras.layers.Dropout(0.1), keras.layers.Dense(6, name="behind")]
+    encoder = keras.Sequential(
+        [
+            keras.Input((4,)),
+            SpikingDense(9, timesteps=3),
+            SpikingStage(synapse, name="upper"),
+            Readout(keras.layers.Dense(3), "softmax"),
+        ]
+    )
+    with pytest.raises(
+        ValueError, match=r"kernel 'behind' of stage 'upper' is behind a layer that is not affine"
+    ):
+        baselines.OTTT(encoder)
+
+
+def test_an_encoder_needs_a_readout():
+    encoder = keras.Sequential([keras.Input((4,)), SpikingDense(9, timesteps=3)], name="headless")
+    with pytest.raises(ValueError, match=r"Rule 'spatial' cannot.*'headless' has not one input and a Readout"):
+        baselines.SpatialBackprop(encoder)
+
+
+def test_recurrent_stages_have_the_same_targets():
+    layers = [keras_bsd.layers.SpikingRecurrent(6, timesteps=2, name="one"), None]
+    layers[1] = keras_bsd.layers.SpikingRecurrent(5, targets="last", name="two")
+    readout = keras_bsd.layers.SequenceReadout(keras.layers.Dense(3), "softmax", targets="last")
+    encoder = keras.Sequential([keras.Input((5, 4)), *layers, readout])
+    with pytest.raises(ValueError, match=r"the same `targets`.*Received: 'one' 'all', 'two' 'last'"):
+        baselines.DECOLLE(encoder)
+
+
+@pytest.mark.parametrize("name", ["spatial", "ottt"])
+def test_sequences_of_unknown_length_train(name):
+    encoder = keras.Sequential(
+        [keras.Input((None, 4)), SpikingDense(6), SpikingDense(5), Readout(keras.layers.Dense(3), "softmax")]
+    )
+    model = compiled(name, encoder)
+    x = np.random.default_rng(0).integers(0, 2, (6, 5, 4)).astype("float32")
+    assert np.isfinite(model.fit(x, np.arange(6) % 3, verbose=0).history["loss"]).all()
+
+
+def test_what_forward_forward_adds_is_in_no_exported_encoder(tmp_path):
+    model = baselines.ForwardForward(dense_encoder())
+    with pytest.raises(ValueError, match=r"those of its encoder. Received: a ForwardForward.*model.export"):
+        keras_bsd.export.export_onnx(model, tmp_path / "model.onnx")
+    x, _ = reference.small_batch()
+    patterns = ops.convert_to_numpy(model.patterns).mean(axis=0)
+    expected = keras_bsd.audit.spikes(model.encoder, x + patterns)
+    for stage, spikes in model.spikes(x).items():
+        np.testing.assert_array_equal(spikes, expected[stage])
