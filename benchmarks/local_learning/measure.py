@@ -24,29 +24,48 @@ import keras_bsd
 from benchmarks.local_learning.tables import HORIZON, TABLES, WINDOW
 from benchmarks.measure_case import RSS_UNIT
 
+AUDITED = 32  # samples
 HELD_OUT = 0.1  # fraction of the training samples, the last, on which learning rates are chosen
 
 
 def prepare(case):
     """Write training and test data to `case["data"]`, and return what is known of each method and the samples.
 
-    The methods are a dict from a name to its title, whether each stage learns from a loss of its own, and why
-    the method cannot train the network, or None.
+    The methods are a dict from a name to its title, whether each stage learns from a loss of its own, why the
+    method cannot train the network, or None, and unless there is a reason what an audit measures.
     """
     table = TABLES[case["table"]]
     arrays = _load(table, case["data_dir"])
     samples = slice(case["samples"])
     arrays = {name: values[samples] if "train" in name else values for name, values in arrays.items()}
     np.savez(case["data"], **arrays)
-    methods = {"bsd": {"title": "BSD", "local": True, "obstacle": None}}
     pair = _pair(table, arrays)
+    methods = {"bsd": {"title": "BSD", "local": True, "obstacle": None, **_audit("bsd", table, arrays)}}
     for name in keras_bsd.baselines.list_methods():
         rule = keras_bsd.baselines.get(name)
         obstacle = rule.obstacle(pair.encoder, pair.task)
         local = obstacle is None and len(rule(pair.encoder, task=pair.task).owners()) > 1
-        methods[name] = {"title": rule.title, "local": local, "obstacle": obstacle}
+        audited = _audit(name, table, arrays) if obstacle is None else {}
+        methods[name] = {"title": rule.title, "local": local, "obstacle": obstacle, **audited}
     counts = {name: len(arrays[f"x_{name}"]) for name in ("train", "test")}
     return {"methods": methods, "samples": counts, "environment": _run.environment()}
+
+
+def _audit(method, table, arrays):
+    """Return the verdicts on the criteria of plausibility, and operations relative to backpropagation's.
+
+    Verdicts do not depend on sizes, and are those of a network with few neurons. Operations are products of
+    weights in a training step of the network itself, on test data.
+    """
+    few = {name: values[:AUDITED] for name, values in arrays.items()} | {"y_test": arrays["y_test"]}
+    small = build(method, table._replace(arguments=_with_sizes(table.arguments, 6)), few, seed=0)
+    small.compile()
+    report = keras_bsd.audit.plausibility(small, few["x_train"], few["y_train"])
+    verdicts = {name: criterion.verdict for name, criterion in report.criteria.items()}
+    training = keras_bsd.audit.energy(build(method, table, arrays, seed=0), few["x_test"]).training
+    rule = training.get("rate" if method in ("bsd", "ccl") else method)  # the default of pairs
+    operations = None if rule is None else rule.products / training["backprop"].products
+    return {"criteria": verdicts, "operations": operations}
 
 
 def _load(table, data_dir):
@@ -144,15 +163,16 @@ def _score(model, x, y, table):
 def _train_briefly(table, arrays):
     """Train a small network: what Keras loads at first use must not count as the network's memory."""
     few = {name: values[:2] for name, values in arrays.items()}
-    pair = _pair(table._replace(arguments=_smallest(table.arguments)), few | {"y_test": arrays["y_test"]})
+    pair = _pair(table._replace(arguments=_with_sizes(table.arguments, 1)), few | {"y_test": arrays["y_test"]})
     pair.compile()
     pair.fit(few["x_train"], few["y_train"], batch_size=2, verbose=0)
 
 
-def _smallest(arguments):
-    """Return the arguments with sizes of one; the number of stages, which shapes depend on, stays."""
+def _with_sizes(arguments, size):
+    """Return the arguments with stages of one size; their number, which shapes depend on, stays."""
     return {
-        name: (1,) * len(value) if name in ("units", "filters") else value for name, value in arguments.items()
+        name: (size,) * len(value) if name in ("units", "filters") else value
+        for name, value in arguments.items()
     }
 
 

@@ -13,14 +13,23 @@ scores best on the last tenth of the training samples, with seed 0. Networks are
 samples at that rate, and tested. ± is the standard deviation over seeds.
 
 - *local*: each stage learns from a loss of its own. Other rules pass errors from stage to stage.
+- *C1* to *C5*: `keras_bsd.audit.plausibility` on a network of the same kind with few neurons: independent weights,
+  updates from signals at the neuron, no separate backward phase, binary spikes only, no signed errors. ✓ holds,
+  (✓) holds with reservations, ✗ fails.
+- *operations*: products of weights in a training step, by `keras_bsd.audit.energy`, of backpropagation's.
 - *s/epoch*: median of the epochs after the first, which compiles, and over seeds.
 - *memory*: peak of the process beyond what it holds once the model is built, compiling included; of one seed.
 - Times and memory are those of this library's rules on one machine; its load is given with each table."""
 
 
+VERDICTS = {"holds": "✓", "holds with reservations": "(✓)", "fails": "✗"}
+
+
 def audit_columns(method):
-    """Return further columns of a method, a dict from a heading to a cell."""
-    return {}
+    """Return the columns of what an audit has measured, a dict from a heading to a cell."""
+    verdicts = {name: VERDICTS[verdict] for name, verdict in method["criteria"].items()}
+    operations = method["operations"]
+    return {**verdicts, "operations": "" if operations is None else f"{operations:.2f}"}
 
 
 def summarize(method):
@@ -99,7 +108,7 @@ def _table(table, measured):
             score: _with_spread(method["scores"], table.forecasts),
             "s/epoch": f"{statistics.median(method['seconds']):.2f}",
             "memory, MB": f"{statistics.median(method['memory']) / 1e6:.0f}",
-            **audit_columns(name),
+            **audit_columns(method),
         }
         if table.published:
             published = table.published.get(name)

@@ -28,6 +28,7 @@ def _method(*scores, rate=0.003, local=True, **others):
     ]
     validation = {0.001: 0.1, 0.003: 0.9, 0.006: 0.2}
     known = {"title": "a rule", "local": local, "obstacle": None, "learning_rate": rate}
+    known |= {"criteria": {"C1": "holds", "C2": "holds with reservations", "C3": "fails"}, "operations": 0.456}
     return {**known, "validation": validation, "tests": tests, **others}
 
 
@@ -99,6 +100,9 @@ def test_a_table_of_accuracies():
 def test_a_table_of_errors():
     text = report.section("mackey_glass", _entry(bsd=_method(0.25), eprop=_method(0.125)))
     assert _row(text, "bsd")[3] == "0.25000"
+    assert _row(text, "bsd")[-4:] == ["✓", "(✓)", "✗", "0.46"]
+    without = report.section("mackey_glass", _entry(bsd=_method(0.25, operations=None)))
+    assert _row(without, "bsd")[-1] == ""
     assert "by one seed, which is no claim**: an MSE 0.12500 above `eprop`" in text
 
 
@@ -219,6 +223,8 @@ def test_prepares_data_and_methods(tmp_path):
     local = {name for name, method in known["methods"].items() if method["local"]}
     assert {"bsd", "dfa", "decolle"} <= local
     assert "backprop" not in local
+    assert set(known["methods"]["backprop"]["criteria"].values()) == {"fails"}
+    assert "fails" not in known["methods"]["bsd"]["criteria"].values()
     with np.load(tmp_path / "data.npz") as file:
         assert file["x_train"].shape == (30, tables.WINDOW, 1)
     assert known["samples"]["train"] == 30
