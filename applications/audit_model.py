@@ -1,4 +1,6 @@
-"""Audit a trained pair: which criteria of biological plausibility it meets, and what it costs.
+"""Audit a trained pair or a trained model of `keras_bsd.baselines`.
+
+The audit measures which criteria of biological plausibility the model meets, and what it costs.
 
     python applications/audit_model.py --model=runs/digits/rate.keras
     python applications/audit_model.py --model=mnist_dense --dataset=mnist --data_dir=DIR --costs=loihi
@@ -30,14 +32,17 @@ def load_compiled(name):
 
 
 def draw(model, x, y, energy) -> Figure:
-    """Draw spikes and membranes of one sample, the affinities of the top stage, and the energy."""
+    """Draw spikes and membranes of one sample, of a pair the affinities of the top stage, and the energy."""
     figure = Figure(figsize=(13, 9), layout="constrained")
-    axes = figure.subplot_mosaic([["raster", "membranes"], ["affinity", "energy"]])
+    is_pair = isinstance(model, keras_bsd.BSDModel)
+    lower = ["affinity" if is_pair else "energy", "energy"]
+    axes = figure.subplot_mosaic([["raster", "membranes"], lower])
     spikes = audit.spikes(model.encoder, x)
     plots.spike_raster({name: trains[0] for name, trains in spikes.items()}, axis=axes["raster"])
     axes["raster"].set_title("spikes of one test sample")
     draw_membranes(model, spikes, x[:1], axes["membranes"])
-    draw_affinity(model, spikes, y, axes["affinity"])
+    if is_pair:
+        draw_affinity(model, spikes, y, axes["affinity"])
     plots.energy({model.name: energy}, axis=axes["energy"])
     axes["energy"].set_title("energy")
     return figure

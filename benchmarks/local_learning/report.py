@@ -13,9 +13,9 @@ scores best on the last tenth of the training samples, with seed 0. Networks are
 samples at that rate, and tested. ± is the standard deviation over seeds.
 
 - *local*: each stage learns from a loss of its own. Other rules pass errors from stage to stage.
-- *C1* to *C5*: `keras_bsd.audit.plausibility` on a network of the same kind with few neurons: independent weights,
-  updates from signals at the neuron, no separate backward phase, binary spikes only, no signed errors. ✓ holds,
-  (✓) holds with reservations, ✗ fails.
+- *C1* to *C5*: `keras_bsd.audit.plausibility` on a network of the same kind with few neurons: independent
+  weights, updates from signals at the neuron, no separate backward phase, binary spikes only, no signed errors.
+  ✓ holds, (✓) holds with reservations, ✗ fails.
 - *operations*: products of weights in a training step, by `keras_bsd.audit.energy`, of backpropagation's.
 - *s/epoch*: median of the epochs after the first, which compiles, and over seeds.
 - *memory*: peak of the process beyond what it holds once the model is built, compiling included; of one seed.

@@ -1,5 +1,6 @@
 """The base classes of rival learning rules: what they share, and what a rule has to define."""
 
+import copy
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -27,8 +28,8 @@ class TrainingStep(NamedTuple):
         scores: the encoder's output, `(batch, ...)`.
         task_loss: scalar, the compiled loss of the encoder's readout.
         stage_losses: list of scalars, one for each stage whose update is the gradient of a loss of its own;
-            empty for rules that pass errors from stage to stage. Of rules that send errors to stages directly
-            the gradient has a meaning, but not the value.
+            empty for rules that pass errors from stage to stage. The value of a loss has no meaning, only its
+            gradient, where a rule sends errors to stages directly.
         firing_rates: list of scalars, the mean firing rate of the encoder's neurons, by stage.
     """
 
@@ -214,6 +215,7 @@ class Baseline(SpikingModel):
 
     @classmethod
     def from_config(cls, config: Config, custom_objects: dict[str, Any] | None = None) -> "Baseline":
+        config = copy.deepcopy(config)  # Keras empties configs of networks
         encoder = keras.saving.deserialize_keras_object(config["encoder"], custom_objects)
         return cls(**{**config, "encoder": encoder})
 

@@ -26,10 +26,10 @@ class ForwardForward(LocalBaseline):
 
         softplus(sharpness (g_wrong - g_true))
 
-    for the stimulus with the pattern of its class and with that of another one, drawn anew for each sample. In
-    Hinton's loss each of the two is compared with a threshold; a threshold that fits all stages would depend on
-    their normalisation, their neurons and the number of time steps. There is no decoder, and no error or target
-    reaches a stage but by its input and the sign of its update.
+    for the stimulus with the pattern of its class and with that of another one, a random one for each sample.
+    In Hinton's loss each of the two is compared with a threshold; a threshold that fits all stages would depend
+    on their normalisation, their neurons and the number of time steps. There is no decoder, and no error or
+    target reaches a stage but by its input and the sign of its update.
 
     The model's prediction is by goodness: the softmax over classes of the goodness with the pattern of each,
     averaged over stages, for which the encoder runs on as many stimuli as there are classes. The readout of the

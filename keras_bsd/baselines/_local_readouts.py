@@ -14,7 +14,7 @@ class LocalReadouts(LocalBaseline):
     """Each stage learns by a linear readout of its firing rates that predicts the target, and learns too.
 
     With the readout `V_i` of stage `i`, the update is the gradient of the loss `l(V_i r_i, y)`: cross-entropy
-    with softmax for classes, otherwise the squared error divided by the targets' variance. Maps are averaged to
+    with softmax for classes, otherwise the squared error divided by the targets' variance. Maps are pooled to
     4x4 cells first. Errors stay within a stage, but reach its weights through those of its readout.
 
     Args:

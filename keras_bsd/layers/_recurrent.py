@@ -177,7 +177,7 @@ class SpikingRecurrent(ConfiguredStage):
             inputs: see `call`.
             training: bool.
             linearizer: object with `directions`, `with_tangents` and `linearize` as those of the neurons' cell,
-                such as that cell. What it carries beside the neurons' states starts anew at each element.
+                such as that cell. What it carries beside the neurons' states starts from zero at each element.
         """
         trace = self._carried_loop(inputs, training, linearizer)
         return ops.stop_gradient(trace.in_place(self._spikes_or_rates(trace))), trace

@@ -22,6 +22,7 @@ class GuardedModel(keras.Model):
     test_function: Any
     predict_function: Any
     _chooses_xla = False  # whether `compile` leaves the choice
+    _has_chosen_xla = False  # for training alone: predictions must be those of the saved model, bit by bit
 
     @property
     def stimulus_range(self) -> tuple[float, float] | None:
@@ -37,6 +38,7 @@ class GuardedModel(keras.Model):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         given = _COMPILE.bind(self, *args, **kwargs).arguments
         self._chooses_xla = given.get("jit_compile", "auto") == "auto"
+        self._has_chosen_xla = False
         super().compile(*args, **kwargs)
 
     def get_compile_config(self) -> Config:
@@ -64,12 +66,15 @@ class GuardedModel(keras.Model):
         return history
 
     def _choose_xla(self, x, **lengths):
-        """Compile with XLA, if `compile` left the choice and Keras has left it out, and it pays."""
+        """Compile training with XLA, if `compile` left the choice and Keras has left it out, and it pays."""
         if self._chooses_xla and self.xla_left_out() and xla_pays(self.encoder_stages, x, **lengths):
-            with warnings.catch_warnings():  # of layers for which Keras rejects it
-                warnings.simplefilter("ignore")
-                self.jit_compile = True
-            self.train_function = self.test_function = self.predict_function = None
+            self._set_xla(True)
+            self._has_chosen_xla, self.train_function = True, None
+
+    def _set_xla(self, compiles):
+        with warnings.catch_warnings():  # of layers for which Keras rejects it
+            warnings.simplefilter("ignore")
+            self.jit_compile = compiles
 
     @wraps(keras.Model.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -108,10 +113,19 @@ class GuardedModel(keras.Model):
         self._make("train", super().make_train_function, force)
 
     def make_test_function(self, force: bool = False) -> None:
-        self._make("test", super().make_test_function, force)
+        self._make("test", self._without_chosen_xla(super().make_test_function), force)
 
     def make_predict_function(self, force: bool = False) -> None:
-        self._make("predict", super().make_predict_function, force)
+        self._make("predict", self._without_chosen_xla(super().make_predict_function), force)
+
+    def _without_chosen_xla(self, make):
+        def make_without(force):
+            compiles = self.jit_compile
+            self._set_xla(compiles and not self._has_chosen_xla)
+            make(force=force)
+            self._set_xla(compiles)
+
+        return make_without
 
     def _make(self, way, make, force):
         """Make a step function that checks batches, unless there is one and no layer was quantised since."""

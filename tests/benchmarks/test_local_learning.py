@@ -88,7 +88,8 @@ def test_a_table_of_accuracies():
     text = report.section("mnist_small", _entry(bsd=_method(0.8, 0.9, 1.0), decolle=_method(0.5, 0.5, 0.6)))
     assert "## MNIST, 784-256-10" in text
     assert "```sh\npython -m something\n```" in text
-    cells = ["`bsd`, a rule", "yes", "0.003", "90.00 ± 10.00", "2.50", "5", ""]
+    audited = ["✓", "(✓)", "✗", "0.46"]
+    cells = ["`bsd`, a rule", "yes", "0.003", "90.00 ± 10.00", "2.50", "5", *audited, ""]
     assert _row(text, "bsd") == cells
     assert _row(text, "decolle")[-1] == "95.7"  # published
     assert "- choice of learning rates: the first 50 samples, 2 epochs" in text
