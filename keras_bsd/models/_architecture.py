@@ -8,7 +8,7 @@ from keras_bsd._types import Config
 
 # Of a pair, besides its two networks.
 _OF_PAIR = ("task", "latent", "concepts", "components", "alphabet")
-_OF_RULE = ("temperature", "pattern_scale")
+_OF_RULE = ("temperature",)  # what its other weights follow from
 # What does not change what a network computes, or follows from the rest.
 _IGNORED = {
     "activity_regularizer",

@@ -20,7 +20,7 @@ def small_decoder():
         [
             keras.Input((3,)),
             SpikingStage(keras.layers.Dense(7), timesteps=reference.STEPS, name="upper_mirror"),
-            SpikingStage(keras.layers.Dense(5), name="lower_mirror"),
+            SpikingStage(keras.layers.Dense(6), name="lower_mirror"),
             Readout(keras.layers.Dense(4), name="stimulus"),
         ]
     )

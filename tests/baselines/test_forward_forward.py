@@ -222,7 +222,7 @@ def test_arguments_out_of_range_are_refused(arguments, message):
 
 def test_stimuli_that_no_pattern_can_be_added_to_are_refused():
     tokens = keras_bsd.applications.SpikingCharRNN("abc", units=(6,)).encoder
-    with pytest.raises(ValueError, match=r"Rule 'forward_forward' cannot.*token ids of input 'characters' no"):
+    with pytest.raises(ValueError, match=r"Rule 'forward_forward' cannot.*integers of input 'characters' no"):
         baselines.ForwardForward(tokens)
     stimulus = keras.Input((None, 4, 1), name="images")
     pooled = keras.layers.GlobalAveragePooling2D()(stimulus)
