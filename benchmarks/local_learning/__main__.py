@@ -6,7 +6,7 @@
 For every method, networks are trained at each learning rate of the grid, without the last tenth of the training
 samples, on which they are scored. At the best rate, networks are then trained on all of them and tested. Both
 are processes of their own. The result of each training is a JSON file in `--output_dir`/TABLE, and the same
-command goes on where it was cut off: it trains what has no result with these settings.
+command resumes an interrupted run: it trains what has no result with these settings.
 
 The table replaces that of an earlier run in `--output`, a page, and in the JSON record beside it; other tables
 remain.

@@ -58,7 +58,7 @@ def _audit(method, table, arrays):
     weights in a training step of the network itself, on test data.
     """
     few = {name: values[:AUDITED] for name, values in arrays.items()} | {"y_test": arrays["y_test"]}
-    small = build(method, table._replace(arguments=_with_sizes(table.arguments, 6)), few, seed=0)
+    small = build(method, table._replace(arguments=_with_sizes(table.arguments, 24)), few, seed=0)
     small.compile()
     report = keras_bsd.audit.plausibility(small, few["x_train"], few["y_train"])
     verdicts = {name: criterion.verdict for name, criterion in report.criteria.items()}
