@@ -252,6 +252,7 @@ def test_training_data_is_checked_before_a_weight_changes(name):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
 @pytest.mark.parametrize("name", METHODS)
 def test_a_quantised_model_loads_from_its_file(name, tmp_path):
     model, (x, y) = compiled(name, run_eagerly=True), reference.small_batch()
