@@ -16,7 +16,7 @@ from keras_bsd.losses._present import mean_of_present
 from keras_bsd.models._distillation import run_locally, weighted_mean
 from keras_bsd.models._forecast import check_whole_windows, standardized_views
 from keras_bsd.models._pair import Rule
-from keras_bsd.models._sequence import weights_of_elements
+from keras_bsd.models._sequence import one_hot_elements, weights_of_elements
 from keras_bsd.models._spiking_model import SpikingModel, Task
 from keras_bsd.models._structure import (
     check_built,
@@ -158,12 +158,9 @@ class Baseline(SpikingModel):
         return self._classifies and of_elements and len(self.encoder.output_shape) == 3
 
     def _targets(self, y):
-        classes = self._class_count
-        if not self._has_class_of_each_element:
-            return super()._targets(y)
-        if len(y.shape) == 3 and y.shape[-1] == classes:
-            return ops.reshape(ops.cast(y, "float32"), (-1, classes))
-        return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
+        if self._has_class_of_each_element:
+            return one_hot_elements(y, self._class_count)
+        return super()._targets(y)
 
     def _predictions(self, scores):
         """Return the encoder's outputs in the form of targets: of classes, probabilities."""
@@ -276,9 +273,7 @@ class LocalBaseline(Baseline):
         return TrainingStep(scores, task_loss, losses, self._firing_rates(scope, lesson.weights))
 
     def owners(self) -> list[tuple[str, list[Layer]]]:
-        readouts = [[readout] for readout in self.stage_readouts] or [[]] * len(self.encoder_stages)
-        stages = zip(self._stage_names, self.encoder_stages, readouts, strict=True)
-        return [*super().owners(), *((f"loss of stage '{name}'", [stage, *own]) for name, stage, own in stages)]
+        return [*super().owners(), *self._owners_of_stages()]
 
     @property
     def learns_without_record(self) -> bool:

@@ -192,15 +192,10 @@ class BSDModel(SpikingModel):
         return _rules.RULES[self.rule] in _rules.WITHOUT_RECORD
 
     def owners(self) -> list[tuple[str, list[Layer]]]:
-        readouts = [[readout] for readout in self.stage_readouts] or [[]] * len(self.encoder_stages)
-        pairs = zip(self.encoder_stages, self.decoder_stages, readouts, strict=True)
         return [
             ("task loss", flatten_stages(self.encoder, Readout)),
             ("recall loss", flatten_stages(self.decoder, Readout)),
-            *(
-                (f"loss of stage '{name}'", [stage, teacher, *own])
-                for name, (stage, teacher, own) in zip(self._stage_names, pairs, strict=True)
-            ),
+            *self._owners_of_stages(self.decoder_stages),
         ]
 
     def compute_step(self, x: Tensor, y: Tensor, sample_weight: Tensor | None = None) -> Distillation:

@@ -65,14 +65,18 @@ class BSDSequenceModel(BSDModel):
         return self._targets(x), self._targets(y)
 
     def _targets(self, y):
-        classes = self.encoder.output_shape[-1]
-        if len(y.shape) == 3 and y.shape[-1] == classes:
-            return ops.reshape(ops.cast(y, "float32"), (-1, classes))
-        return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
+        return one_hot_elements(y, self.encoder.output_shape[-1])
 
     def _weights_of_samples(self, sample_weight, masks, count):
         weights = None if sample_weight is None else ops.reshape(sample_weight, (-1,))
         return weights_of_elements(masks.get(flatten_stages(self.encoder, SequenceReadout)[-1]), weights)
+
+
+def one_hot_elements(y, classes):
+    """Return the classes of elements, `(batch, elements)` or one-hot, as `(batch * elements, classes)`."""
+    if len(y.shape) == 3 and y.shape[-1] == classes:
+        return ops.reshape(ops.cast(y, "float32"), (-1, classes))
+    return ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), classes)
 
 
 def weights_of_elements(mask, weights):

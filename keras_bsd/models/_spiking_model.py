@@ -110,6 +110,16 @@ class SpikingModel(TrainStep, SavedPair, GuardedModel):
         """Return the name of each loss of a step and the layers that are to learn from it."""
         raise NotImplementedError(f"{self.__class__.__name__} must define `owners`.")
 
+    def _owners_of_stages(self, *others):
+        """Return the part of `owners` that has the stages' losses.
+
+        Args:
+            *others: lists of layers that learn with the stages, such as their teachers.
+        """
+        readouts = [[readout] for readout in self.stage_readouts] or [[]] * len(self.encoder_stages)
+        stages = zip(self._stage_names, readouts, self.encoder_stages, *others, strict=True)
+        return [(f"loss of stage '{name}'", [*layers, *readout]) for name, readout, *layers in stages]
+
     @property
     def learns_without_record(self) -> bool:
         """Whether no gradient passes through time."""

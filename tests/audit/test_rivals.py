@@ -34,7 +34,7 @@ VERDICTS = {
 
 
 def compiled(rule):
-    encoder = keras_bsd.applications.SpikingMLP((4,), 3, 3, units=(6, 5)).encoder
+    encoder = keras_bsd.applications.SpikingMLP((4,), 3, 3, units=(6, 7)).encoder
     model = (baselines.get(rule) if isinstance(rule, str) else rule)(encoder)
     model.compile(loss="sparse_categorical_crossentropy")
     return model
@@ -102,18 +102,18 @@ def test_a_network_alone_is_refused_with_the_remedy():
         audit.plausibility(encoder, *batch())
 
 
-# Two stages of 6 and 5 neurons, T = 3 timesteps: 24, 30 and 15 synapses. The stimulus is held, so that the
+# Two stages of 6 and 7 neurons, T = 3 timesteps: 24, 42 and 21 synapses. The stimulus is held, so that the
 # first kernel takes one product, and the readout is applied to rates.
-FORWARD = 24 + 3 * 30 + 15
-MEANS = 24 + 30 + 15  # one product for each weight
+FORWARD = 24 + 3 * 42 + 21
+MEANS = 24 + 42 + 21  # one product for each weight
 TRAINING = {
-    "backprop": FORWARD + FORWARD + 3 * 30 + 15,
-    "fa": FORWARD + FORWARD + 3 * 30 + 15,
-    "spatial": FORWARD + FORWARD + 3 * 30 + 15,
-    "dfa": FORWARD + MEANS + 3 * (6 + 5),
-    "decolle": FORWARD + MEANS + 2 * 3 * (6 + 5),
-    "lls": FORWARD + MEANS + 2 * 3 * (6 + 5),
-    "local_readouts": FORWARD + MEANS + 3 * 3 * (6 + 5),
+    "backprop": FORWARD + FORWARD + 3 * 42 + 21,
+    "fa": FORWARD + FORWARD + 3 * 42 + 21,
+    "spatial": FORWARD + FORWARD + 3 * 42 + 21,
+    "dfa": FORWARD + MEANS + 3 * (6 + 7),
+    "decolle": FORWARD + MEANS + 2 * 3 * (6 + 7),
+    "lls": FORWARD + MEANS + 2 * 3 * (6 + 7),
+    "local_readouts": FORWARD + MEANS + 3 * 3 * (6 + 7),
     "forward_forward": 3 * (FORWARD + MEANS),
 }
 
