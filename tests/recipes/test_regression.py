@@ -206,7 +206,8 @@ def test_trains_a_character_model_by_a_rule(tmp_path):
     text = tmp_path / "play.txt"
     text.write_text("to be or not to be. " * 60, encoding="utf-8")
     flags = [*SMALL, "--task=text", f"--dataset={text}", "--window=8", "--epochs=1", "--batch_size=8"]
-    done = run("train_regression", *flags, "--method=lls", f"--output_dir={tmp_path / 'run'}")
+    flags += ["--units=24", "--method=lls"]  # codes of all characters differ over 24 neurons
+    done = run("train_regression", *flags, f"--output_dir={tmp_path / 'run'}")
     assert done.returncode == 0, done.stderr
     assert 0 < scores(tmp_path / "run")["lls"]["accuracy"] < 1
     assert not (tmp_path / "run" / "sample.txt").exists()  # only pairs generate
