@@ -20,7 +20,7 @@ import numpy as np
 from absl import flags
 
 # TensorFlow writes these lines at any log level.
-NOISE = ("before absl::InitializeLog()", "cudart_stub.cc")
+NOISE = ("before absl::InitializeLog()", "cudart_stub.cc", "port.cc")
 
 
 @contextlib.contextmanager

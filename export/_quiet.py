@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 
-NOISE = ("before absl::InitializeLog()", "cudart_stub.cc")
+NOISE = ("before absl::InitializeLog()", "cudart_stub.cc", "port.cc")
 
 
 @contextlib.contextmanager

@@ -11,8 +11,15 @@ from keras_bsd.layers import SpikingStage, Stage
 from keras_bsd.layers._stage import flatten_stages, stage_names
 
 
+def backward_networks(model):
+    """Return the networks and layers that send a stage what it learns from: the decoder, or feedback layers."""
+    return [model.decoder] if hasattr(model, "decoder") else list(model.feedback)
+
+
 def waiting_stages(model, x, y):
     """Return the names of the encoder's spiking stages whose update depends on the activity of later stages.
+
+    A later stage's layer that the decoder has too goes on being active: the decoder does not wait for it.
 
     Args:
         model: `SpikingModel`, compiled.
@@ -21,12 +28,13 @@ def waiting_stages(model, x, y):
     names, stages = stage_names(model.encoder), flatten_stages(model.encoder, Stage)
     spiking = [stage for stage in stages if isinstance(stage, SpikingStage)]
     weights = [weight for stage in spiking for weight in stage.trainable_weights]
+    backward = {id(layer) for network in backward_networks(model) for layer in network._flatten_layers()}
 
     def totals(*values):
         """Return the sum of all losses as it is, and with the stages behind each one muted."""
         results = []
         for muted in ([], *(stages[stages.index(stage) + 1 :] for stage in spiking)):
-            layers = [layer for stage in muted for layer in _parts(stage)]
+            layers = [layer for stage in muted for layer in _parts(stage) if id(layer) not in backward]
             with keras.StatelessScope(zip(weights, values, strict=True)), observe(layers, _mute):
                 results.append(model.compute_step(x, y).total)
         return results

@@ -306,7 +306,7 @@ def test_a_batch_of_one_teaches_nothing_that_is_centred_on_the_batch():
     model = pairs.small_pair()
     model.compile(run_eagerly=True)
     x, y = pairs.samples(model)
-    message = r"must have at least 2 samples whose weight is not 0, because the layer loss .* Received: 1"
+    message = r"must have at least 2 samples whose weight is not 0, because the stages compare .* Received: 1"
     for call in (
         lambda: model.fit(x[:1], y[:1], verbose=0),
         lambda: model.fit(x, y, batch_size=1, verbose=0),

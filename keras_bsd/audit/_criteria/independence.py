@@ -1,5 +1,6 @@
 """C1: independent feedforward and backward weights."""
 
+from keras_bsd.audit._dependence import backward_networks
 from keras_bsd.audit._report import Criterion
 from keras_bsd.audit._twins import LOGGED_AS, compare
 
@@ -15,7 +16,7 @@ def measure_independence(evidence):
     """
     model = evidence.model
     pairs = compare(model) if hasattr(model, "decoder") else []
-    backward = {id(weight) for network in _backward_networks(model) for weight in network.weights}
+    backward = {id(weight) for network in backward_networks(model) for weight in network.weights}
     shared = [weight.path for weight in model.encoder.weights if id(weight) in backward]
     faults = [f"{path} belongs to both networks" for path in shared]
     faults += [
@@ -54,10 +55,6 @@ def measure_independence(evidence):
         },
         _table(pairs, over_training) if pairs else (),
     )
-
-
-def _backward_networks(model):
-    return [model.decoder] if hasattr(model, "decoder") else model.feedback
 
 
 def _table(pairs, over_training):
