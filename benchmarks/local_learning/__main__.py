@@ -31,7 +31,9 @@ flags.DEFINE_integer("epochs", 5, "Epochs.", lower_bound=1)
 flags.DEFINE_integer("seeds", 3, "Networks that are trained at the chosen rate.", lower_bound=1)
 flags.DEFINE_integer("batch_size", 128, "Samples per batch.", lower_bound=1)
 flags.DEFINE_list(
-    "learning_rates", ["0.001", "0.003", "0.006", "0.012", "0.024"], "AdamW's rates to choose from."
+    "learning_rates",
+    ["0.001", "0.003", "0.006", "0.012", "0.024", "0.048"],
+    "AdamW's rates to choose from.",
 )
 flags.DEFINE_integer(
     "selection_samples",

@@ -72,6 +72,17 @@ TABLES = {
         "SpikingConvNet",
         {"filters": (32, 64, 128, 128, 128), "pool_sizes": (1, 2, 2, 2, 1), "timesteps": 4},
     ),
+    "cifar10_skips": Table(
+        "CIFAR-10, five convolutional stages with dense skips",
+        "cifar10",
+        "SpikingConvNet",
+        {
+            "filters": (32, 64, 128, 256, 256),
+            "pool_sizes": (1, 2, 2, 2, 1),
+            "skips": "dense",
+            "timesteps": 4,
+        },
+    ),
     "mackey_glass": _forecast("Mackey-Glass series, 48 elements to 6, recurrent 2x128", "mackey_glass"),
     "etth1": _forecast("ETTh1, 48 elements to 6, recurrent 2x128", "etth1"),
 }
