@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 
 import keras_bsd
-from benchmarks.local_learning.tables import HORIZON, TABLES, WINDOW
+from benchmarks.local_learning.tables import HORIZON, PAIRS, TABLES, WINDOW
 from benchmarks.measure_case import RSS_UNIT
 
 AUDITED = 32  # samples
@@ -40,7 +40,10 @@ def prepare(case):
     arrays = {name: values[samples] if "train" in name else values for name, values in arrays.items()}
     np.savez(case["data"], **arrays)
     pair = _pair(table, arrays)
-    methods = {"bsd": {"title": "BSD", "local": True, "obstacle": None, **_audit("bsd", table, arrays)}}
+    methods = {
+        name: {"title": title, "local": True, "obstacle": None, **_audit(name, table, arrays)}
+        for name, (title, _) in PAIRS.items()
+    }
     for name in keras_bsd.baselines.list_methods():
         rule = keras_bsd.baselines.get(name)
         obstacle = rule.obstacle(pair.encoder, pair.task)
@@ -63,7 +66,7 @@ def _audit(method, table, arrays):
     report = keras_bsd.audit.plausibility(small, few["x_train"], few["y_train"])
     verdicts = {name: criterion.verdict for name, criterion in report.criteria.items()}
     training = keras_bsd.audit.energy(build(method, table, arrays, seed=0), few["x_test"]).training
-    rule = training.get("rate" if method in ("bsd", "ccl") else method)  # the default of pairs
+    rule = training.get("rate" if method in (*PAIRS, "ccl") else method)  # the default of pairs
     operations = None if rule is None else rule.products / training["backprop"].products
     return {"criteria": verdicts, "operations": operations}
 
@@ -78,21 +81,21 @@ def _load(table, data_dir):
     return dict(zip(("x_train", "y_train", "x_test", "y_test"), (*train, *test), strict=True))
 
 
-def _pair(table, arrays):
-    """Return the untrained pair."""
+def _pair(table, arrays, **arguments):
+    """Return the untrained pair; further arguments are those of the builder."""
     shape = arrays["x_train"].shape[1:]
     of_data = {"input_shape": shape, "classes": int(arrays["y_test"].max()) + 1}
     if table.forecasts:
         of_data = {"window": shape[0], "horizon": HORIZON, "variables": shape[1]}
-    return getattr(keras_bsd.applications, table.builder)(**of_data, **table.arguments)
+    return getattr(keras_bsd.applications, table.builder)(**of_data, **table.arguments, **arguments)
 
 
 def build(method, table, arrays, seed):
     """Return the model that a method trains; its encoder has the same initial weights for every method."""
     keras.utils.set_random_seed(seed)
+    if method in PAIRS:
+        return _pair(table, arrays, **PAIRS[method][1])
     pair = _pair(table, arrays)
-    if method == "bsd":
-        return pair
     rule = keras_bsd.baselines.get(method)
     return rule(pair.encoder, task=pair.task, stimulus_range=pair.stimulus_range)
 

@@ -5,7 +5,7 @@ import statistics
 
 from applications import _run
 from benchmarks import _results
-from benchmarks.local_learning.tables import TABLES
+from benchmarks.local_learning.tables import PAIRS, TABLES
 
 INTRODUCTION = """Each rule trains the same encoder from the same initial weights, with AdamW, a cosine decay of
 the learning rate to zero, and no augmentation. The learning rate of each is the one of the grid by which it
@@ -133,30 +133,37 @@ def place(measured, forecasts):
         measured: dict from a method to its record, with `local` and `scores`.
         forecasts: whether the lower of two scores is the better.
     """
-    if "bsd" not in measured:
-        return ""
-    rivals = {name: method for name, method in measured.items() if method["local"] and name != "bsd"}
-    own, sentences = measured["bsd"], []
-    if rivals:
-        gains = {name: _gain(own, rival, forecasts) for name, rival in rivals.items()}
-        best = min(gains, key=gains.get)
-        rank = 1 + sum(gain < 0 for gain in gains.values())
-        verdict = _compare(own, rivals[best], forecasts)
-        place = {
-            "better": f"is first of the {len(rivals) + 1} local rules",
-            "equal": f"is within one standard deviation of the best other of {len(rivals) + 1} local rules",
-            "worse": f"is behind, number {rank} of {len(rivals) + 1} local rules",
-            "unknown": f"is number {rank} of {len(rivals) + 1} local rules, by one seed, which is no claim",
-        }[verdict]
-        sentences.append(f"**BSD {place}**: {_difference(gains[best], forecasts)} `{best}`.")
-    if "backprop" in measured:
-        gain = _gain(own, measured["backprop"], forecasts)
-        verdict = _compare(own, measured["backprop"], forecasts)
-        within = ", within one standard deviation" if verdict == "equal" else ""
-        sentences.append(
-            f"Beside backpropagation through time, BSD is {_difference(gain, forecasts)} `backprop`{within}."
-        )
+    rivals = {name: method for name, method in measured.items() if method["local"] and name not in PAIRS}
+    sentences = []
+    for name in PAIRS:
+        if name not in measured:
+            continue
+        own, title = measured[name], PAIRS[name][0]
+        if rivals:
+            sentences.append(_place_among(own, title, rivals, forecasts))
+        if "backprop" in measured:
+            gain = _gain(own, measured["backprop"], forecasts)
+            verdict = _compare(own, measured["backprop"], forecasts)
+            within = ", within one standard deviation" if verdict == "equal" else ""
+            sentences.append(
+                f"Beside backpropagation through time, {title} is "
+                f"{_difference(gain, forecasts)} `backprop`{within}."
+            )
     return " ".join(sentences)
+
+
+def _place_among(own, title, rivals, forecasts):
+    gains = {name: _gain(own, rival, forecasts) for name, rival in rivals.items()}
+    best = min(gains, key=gains.get)
+    rank = 1 + sum(gain < 0 for gain in gains.values())
+    verdict = _compare(own, rivals[best], forecasts)
+    place = {
+        "better": f"is first of the {len(rivals) + 1} local rules",
+        "equal": f"is within one standard deviation of the best other of {len(rivals) + 1} local rules",
+        "worse": f"is behind, number {rank} of {len(rivals) + 1} local rules",
+        "unknown": f"is number {rank} of {len(rivals) + 1} local rules, by one seed, which is no claim",
+    }[verdict]
+    return f"**{title} {place}**: {_difference(gains[best], forecasts)} `{best}`."
 
 
 def _mean(method):

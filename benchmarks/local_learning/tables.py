@@ -3,6 +3,10 @@
 from typing import NamedTuple
 
 FORECASTER = "SpikingForecaster"
+PAIRS = {  # what is trained by BSD: title, and arguments of the builder
+    "bsd": ("BSD", {}),
+    "bsd_readouts": ("BSD and local readouts", {"local_readout_weight": 1.0}),
+}
 
 
 class Table(NamedTuple):

@@ -4,10 +4,10 @@ import keras
 from keras import ops
 
 from keras_bsd._observe import join_time_steps, run_with_membranes, run_with_spikes
-from keras_bsd.baselines import ForwardForward
 from keras_bsd.layers import SpikingStage, flatten_stages
 from keras_bsd.layers._stage import stage_names
 from keras_bsd.layers._time_loop import unrolled
+from keras_bsd.models._spiking_model import SpikingModel
 
 
 def exported_network(model):
@@ -28,10 +28,11 @@ def exported_network(model):
             "`model` must have one input and one output. Received: "
             f"{len(encoder.inputs)} inputs and {len(encoder.outputs)} outputs. Export a keras.Model for each."
         )
-    if isinstance(model, ForwardForward):
+    if isinstance(model, SpikingModel) and model._inference_model() is not encoder:
         raise ValueError(
-            "The outputs of `model` must be those of its encoder. Received: a ForwardForward, which adds "
-            "patterns of classes to the stimulus. Export it by `model.export(path)`, or its `encoder` alone."
+            "The outputs of `model` must be those of its encoder. Received: a "
+            f"{type(model).__name__}, whose inference does more. Export it by `model.export(path)`, or its "
+            "`encoder` alone."
         )
     for layer in all_layers(encoder):
         if layer.compute_dtype in ("float16", "bfloat16"):
