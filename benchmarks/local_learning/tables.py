@@ -5,7 +5,7 @@ from typing import NamedTuple
 FORECASTER = "SpikingForecaster"
 PAIRS = {  # what is trained by BSD: title, and arguments of the builder
     "bsd": ("BSD", {}),
-    "bsd_readouts": ("BSD and local readouts", {"local_readout_weight": 1.0}),
+    "bsd_readouts": ("BSD with local readouts", {"local_readout_weight": 1.0}),
 }
 
 

@@ -148,7 +148,7 @@ def test_bsd_with_local_readouts_has_a_place_of_its_own():
     methods = {"bsd": _method(0.7, 0.7), "bsd_readouts": _method(0.9, 0.9), "dfa": _method(0.8, 0.8)}
     text = report.place({name: report.summarize(method) for name, method in methods.items()}, forecasts=False)
     assert "**BSD is behind, number 2 of 2 local rules**: 10.00 points below `dfa`." in text
-    assert "**BSD and local readouts is first of the 2 local rules**: 10.00 points above `dfa`." in text
+    assert "**BSD with local readouts is first of the 2 local rules**: 10.00 points above `dfa`." in text
 
 
 def test_the_difference_from_backpropagation():
