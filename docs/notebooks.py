@@ -53,7 +53,7 @@ def to_notebook(markdown, extras, published):
         published: function from the target of a link within the site to its address, or to None.
     """
     install = v4.new_code_cell(f'%pip install --quiet "keras-bsd[{",".join(["examples", *extras])}]"')
-    install.metadata.tags = ["skip-execution"]  # by nbclient and JupyterBook, where the package is there already
+    install.metadata.tags = ["skip-execution"]  # by programs that run notebooks, such as nbclient
     cells, end = [install], 0
     for block in BLOCK.finditer(markdown):
         cells += [_text(markdown[end : block.start()], published), v4.new_code_cell(_code(block))]
