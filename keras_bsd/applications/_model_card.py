@@ -1,6 +1,5 @@
 """Model cards for the Hugging Face Hub, written from the records of presets and from trained pairs."""
 
-import json
 import math
 import os
 from typing import Any, NamedTuple
@@ -8,21 +7,12 @@ from typing import Any, NamedTuple
 from keras_bsd import _checks
 from keras_bsd._optional import require
 from keras_bsd._types import Model, Path
+from keras_bsd.applications import _card_text as text
 from keras_bsd.applications import _presets
 from keras_bsd.models._pair import BSDModel
 
 _TAGS = ["keras-bsd", "spiking-neural-networks", "local-learning", "biologically-plausible-learning"]
-_METRICS = {"test_accuracy": "accuracy", "test_mse": "mse"}
-_ENTRIES = ("task", "data", "labels", *_METRICS, "command", "notes", "audit", "training", "license")
-_METHODS = {"rate": "BSD by the rate rule", "readouts": "BSD with local readouts"}
-_CITATION = """\
-@inproceedings{lv2026biologically,
-  title = {Biologically Plausible Learning via Bidirectional Spike-Based Distillation},
-  author = {Lv, Changze and others},
-  booktitle = {International Conference on Learning Representations},
-  year = {2026},
-  url = {https://arxiv.org/abs/2509.20284}
-}"""
+_ENTRIES = ("task", "data", "labels", *text.METRICS, "command", "notes", "audit", "license")
 
 
 class _Task(NamedTuple):
@@ -54,22 +44,6 @@ _TASKS = {
         "The encoder predicts, for each character of a text, the probabilities of the next character.",
         'text = model.generate("the ", length=100)',
     ),
-}
-
-
-class _Data(NamedTuple):
-    """The title of a data set, and its name on the Hub."""
-
-    title: str
-    hub_name: str
-
-
-_DATA = {
-    "cifar10": _Data("CIFAR-10", "uoft-cs/cifar10"),
-    "etth1": _Data("ETTh1", "ETDataset/ett"),
-    "fashion_mnist": _Data("Fashion-MNIST", "zalando-datasets/fashion_mnist"),
-    "mnist": _Data("MNIST", "ylecun/mnist"),
-    "tiny_shakespeare": _Data("Tiny Shakespeare", "karpathy/tiny_shakespeare"),
 }
 
 
@@ -124,18 +98,18 @@ def model_card(model: Path | Model, repository: str | None = None, **entries: An
         )
     packages = "keras-bsd" if repository is None else "keras-bsd huggingface_hub"
     sections = {
-        "Intended use": _purpose(record, task),
+        "Intended use": text.purpose(record, task.use),
         "How to load": f"```sh\npip install {packages}\n```\n\n```python\n{loading}\n{task.code}\n```",
-        "Training": _training(record),
-        "Results": _results(record),
-        "Size": _size(record),
-        "Plausibility and energy": _audit(record.get("audit", {})),
-        "Limits": _limits(record),
-        "Citation": f"```bibtex\n{_CITATION}\n```",
+        "Training": text.training(record),
+        "Results": text.results(record),
+        "Size": text.size(record),
+        "Plausibility and energy": text.audit(record.get("audit", {})),
+        "Limits": text.limits(record),
+        "Citation": f"```bibtex\n{text.CITATION}\n```",
     }
-    text = "\n\n".join(f"## {title}\n\n{section}" for title, section in sections.items() if section)
+    body = "\n\n".join(f"## {title}\n\n{section}" for title, section in sections.items() if section)
     metadata = _metadata(hub, name, record, task).to_yaml()
-    return f"---\n{metadata}\n---\n\n# {name}\n\n{_introduction(record)}\n\n{text}\n"
+    return f"---\n{metadata}\n---\n\n# {name}\n\n{text.introduction(record)}\n\n{body}\n"
 
 
 def _check_entries(entries):
@@ -144,7 +118,7 @@ def _check_entries(entries):
             f"Entries of a model card are {', '.join(_ENTRIES)}. Received: {', '.join(unknown)}. "
             "Omit or rename them."
         )
-    for name in _METRICS:
+    for name in text.METRICS:
         if name in entries:
             _checks.real(name, entries[name], low=0, high=1 if name == "test_accuracy" else math.inf)
     for name in ("labels", "notes"):
@@ -184,7 +158,7 @@ def _source(model, repository):
 
 
 def _metadata(hub, name, record, task):
-    data = _DATA.get(record["data"])
+    data = text.DATA.get(record["data"])
     kind = "other" if task.kind == "image-classification" and not _has_images(record) else task.kind
     results = [
         hub.EvalResult(
@@ -195,7 +169,7 @@ def _metadata(hub, name, record, task):
             metric_type=metric,
             metric_value=round(float(record[entry]), 5),
         )
-        for entry, metric in _METRICS.items()
+        for entry, metric in text.METRICS.items()
         if entry in record
     ]
     return hub.ModelCardData(
@@ -213,106 +187,3 @@ def _metadata(hub, name, record, task):
 def _has_images(record):
     arguments = record["arguments"]
     return len(arguments.get("input_shape", ())) == 3 and arguments.get("timesteps") is not None
-
-
-def _introduction(record):
-    application = record["application"]
-    module = "keras_bsd" if application.startswith("BSD") else "keras_bsd.applications"
-    return (
-        "A pair of spiking neural networks in Keras, trained without backpropagation by bidirectional "
-        f"spike-based distillation ([BSD](https://arxiv.org/abs/2509.20284)): a `{module}.{application}`."
-    )
-
-
-def _purpose(record, task):
-    labels = record.get("labels", ()) if task is not _TASKS["text"] else ()  # there the alphabet is an argument
-    named = f" Classes: {', '.join(f'`{label}`' for label in labels)}." if labels else ""
-    return (
-        f"{task.use} Trained with {_title(record)}.{named} For research and teaching on spiking networks and "
-        "local learning; not for uses in which an error does harm."
-    )
-
-
-def _title(record):
-    data = record["data"]
-    return _DATA[data].title if data in _DATA else f"`{data}`"
-
-
-def _training(record):
-    training = record.get("training", {})
-    earlier = training.get("fine_tuned_from") or {}
-    commands = [part["command"] for part in (earlier, record) if "command" in part]
-    lines = [f"```sh\n{command}\n```" for command in commands]
-    if "versions" in training:
-        versions, backend = training["versions"], training["backend"]
-        lines.append(
-            f"Method `{training['method']}`, {_METHODS.get(training['method'], training['method'])}: "
-            f"{training['seconds']:,.0f} seconds on {training['machine']}; keras_bsd {versions['keras_bsd']}, "
-            f"Keras {versions['keras']}, {backend} {versions[backend]}; {training['date'][:10]}, seed "
-            f"{training['flags']['seed']}."
-        )
-    return "\n\n".join(lines)
-
-
-def _results(record):
-    """Return the score on test data, and the scores of other methods in the same run, if there are some."""
-    scores = [
-        f"{_METRICS[entry]} {form.format(record[entry]).removeprefix('MSE ').replace('%', ' %')}"
-        for entry, form in _presets.SCORE_FORMATS.items()
-        if entry in record
-    ]
-    lines = [f"On the test data of {_title(record)}: {', '.join(scores)}."] if scores else []
-    training = record.get("training", {})
-    if others := training.get("compared_with"):
-        methods = {training["method"]: training, **others}
-        metrics = [name for name, value in training["scores"].items() if isinstance(value, float)]
-        rows = [
-            [f"`{method}`", *(_figure(run["scores"].get(metric)) for metric in metrics)]
-            for method, run in methods.items()
-        ]
-        lines.append("All methods of the same run, before the weights of the first were shortened:")
-        lines.append(_table(["method", *(metric.replace("_", " ") for metric in metrics)], rows))
-    return "\n\n".join(lines)
-
-
-def _figure(value):
-    return "" if value is None else f"{value:.4f}"
-
-
-def _size(record):
-    parameters = f"{record['parameters']:,} parameters of the encoder, which predicts"
-    size = f"; {record['bytes'] / 1e6:.1f} MB of weights, both networks" if "bytes" in record else ""
-    rows = [
-        [f"`{name}`", f"`{json.dumps(value)}`"] for name, value in record["arguments"].items() if value != {}
-    ]
-    table = f"\n\n{_table(['argument', 'value'], rows)}" if rows else ""
-    return f"{parameters}{size}.{table}"
-
-
-def _audit(audit):
-    lines = []
-    if plausibility := audit.get("plausibility"):
-        rows = [[name, each["title"], each["verdict"]] for name, each in plausibility["criteria"].items()]
-        lines.append(
-            f"Criteria of biological plausibility, measured on {plausibility['samples']} test samples:"
-        )
-        lines.append(_table(["criterion", "", "verdict"], rows))
-    if energy := audit.get("energy"):
-        lines.append(
-            f"Energy of a prediction by published costs of operations (`{energy['costs']['name']}`), mean of "
-            f"{energy['samples']} samples: {energy['energy'] / 1e3:,.0f} nJ; the same network with ReLU, "
-            f"without timesteps: {energy['ann_energy'] / 1e3:,.0f} nJ."
-        )
-    return "\n\n".join(lines)
-
-
-def _limits(record):
-    notes = [*record.get("notes", ())]
-    if "seed" in record.get("training", {}).get("flags", {}):
-        notes.append("The score is that of one training.")
-    notes.append("Data of another source, scale or preprocessing may yield worse predictions.")
-    return "\n".join(f"- {note}" for note in notes)
-
-
-def _table(header, rows):
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
