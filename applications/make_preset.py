@@ -4,7 +4,8 @@
 
 Stores the weights in float16 with seven bits of mantissa unless the score on test data suffers. The JSON record
 beside them holds the network's arguments, its score, the weights' SHA-256, and how it was trained: command,
-scores and environment.
+scores and environment; and the verdicts and energy of an audit, if `audit_model.py --output_dir=RUN` was run.
+`keras_bsd.applications.model_card` writes the preset's model card from the record.
 """
 
 import hashlib
@@ -34,6 +35,7 @@ flags.DEFINE_string("name", None, "Name of the preset.", required=True)
 flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets, or of the published series.")
 flags.DEFINE_string("dataset", None, "Data set that the preset is tested on (default: that of the run).")
 flags.DEFINE_list("labels", None, "Names of the classes, in order (default: those of the data set).")
+flags.DEFINE_multi_string("note", [], "A sentence on the preset's limits, for its model card; may be repeated.")
 flags.DEFINE_string("output_dir", str(_flags.PRESETS), "Folder of the presets.")
 
 
@@ -130,6 +132,25 @@ def training_record(metrics, method) -> dict:
     }
 
 
+def audit_record(path) -> dict:
+    """Return the verdicts and the energy of an audit's JSON file, or an empty dict if there is no such file."""
+    if not path.exists():
+        return {}
+    audit = json.loads(path.read_text())
+    plausibility, energy = audit["plausibility"], audit["energy"]
+    criteria = {
+        name: {"title": criterion["title"], "verdict": criterion["verdict"]}
+        for name, criterion in plausibility["criteria"].items()
+    }
+    return {
+        "plausibility": {"samples": plausibility["samples"], "criteria": criteria},
+        "energy": {
+            **{name: energy[name] for name in ("samples", "energy", "ann_energy")},
+            "costs": {"name": energy["costs"]["name"]},
+        },
+    }
+
+
 def main(_):
     run, folder = _run.expand(FLAGS.run), _run.expand(FLAGS.output_dir)
     metrics = json.loads((run / "metrics.json").read_text())
@@ -160,6 +181,8 @@ def main(_):
         "parameters": model.encoder.count_params(),
         "sha256": digest,
         "command": metrics["command"],
+        "notes": FLAGS.note,
+        "audit": audit_record(run / "audit.json"),
         "training": training_record(metrics, method),
     }
     _run.write_json(folder / f"{FLAGS.name}.json", record)

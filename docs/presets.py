@@ -1,12 +1,23 @@
-"""Write the table of presets, from the record of each, into the page that has the marker."""
+"""Write the table of presets into the page that has the marker, and a page for each model card."""
 
 import json
 import pathlib
+
+from mkdocs.structure.files import File
+
+import keras_bsd
 
 RECORDS = pathlib.Path(__file__).parents[1] / "keras_bsd" / "applications" / "weights"
 MARKER = "<!-- presets -->"
 FORMATS = {"test_accuracy": "{:.2%}", "test_mse": "MSE {:.4f}"}
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
+
+
+def on_files(files, config):
+    for path in sorted(RECORDS.glob("*.json")):
+        card = keras_bsd.applications.model_card(path.stem)
+        files.append(File.generated(config, f"presets/{path.stem}.md", content=card))
+    return files
 
 
 def on_page_markdown(markdown, page, config, files):
@@ -26,7 +37,7 @@ def _row(name, record):
     runs = [training["fine_tuned_from"]["command"]] if "fine_tuned_from" in training else []
     commands = [f"`{command.removeprefix('python applications/')}`" for command in (*runs, record["command"])]
     return [
-        f"`{name}`",
+        f"[`{name}`](presets/{name}.md)",
         f"`{record['application']}`",
         f"`{record['data']}`",
         score.replace("%", " %"),

@@ -60,7 +60,9 @@ def pages_with_code():
 
 
 @pytest.mark.parametrize("page", pages_with_code())
-def test_code_runs_as_written(page, tmp_path, monkeypatch):
+def test_code_runs_as_written(page, tmp_path, monkeypatch, request):
+    if "hf://" in page.read_text():
+        request.getfixturevalue("hub")  # a stand-in for the Hugging Face Hub
     monkeypatch.chdir(tmp_path)
     run(page)
 
@@ -267,7 +269,7 @@ def test_docstrings_are_in_plain_words():
 
 @pytest.mark.slow
 def test_site_builds_strictly(tmp_path, monkeypatch):
-    for package in ("material", "mkdocstrings"):
+    for package in ("material", "mkdocstrings", "nbformat", "huggingface_hub"):
         pytest.importorskip(package, reason=f"{package} is not installed: pip install 'keras-bsd[docs]'")
     from mkdocs.__main__ import cli
 
@@ -278,5 +280,12 @@ def test_site_builds_strictly(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("pictures/*.svg"))) == 6
     presets = [path.stem for path in (PACKAGE / "applications" / "weights").glob("*.json")]
     applications = (tmp_path / "applications.html").read_text()
-    assert [name for name in presets if f"<code>{name}</code>" not in applications] == []
+    assert [
+        name for name in presets if f'href="presets/{name}.html"><code>{name}</code></a>' not in applications
+    ] == []
+    assert [
+        name for name in presets if f">{name}<" not in (tmp_path / "presets" / f"{name}.html").read_text()
+    ] == []
+    with_code = [page.name for page in PAGES[1:] if "```python" in page.read_text()]
+    assert [name for name in with_code if not (tmp_path / name).with_suffix(".ipynb").exists()] == []
     assert 'href="benchmarks/index.html"' in (tmp_path / "index.html").read_text()

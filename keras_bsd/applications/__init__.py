@@ -9,6 +9,7 @@ from keras_bsd.applications._forecaster import SpikingForecaster as SpikingForec
 from keras_bsd.applications._images import decode_predictions as decode_predictions
 from keras_bsd.applications._images import preprocess_input as preprocess_input
 from keras_bsd.applications._mlp import SpikingMLP as SpikingMLP
+from keras_bsd.applications._model_card import model_card as model_card
 from keras_bsd.applications._presets import list_presets as list_presets
 from keras_bsd.applications._res_net import SpikingResNet as SpikingResNet
 from keras_bsd.applications._rnn import SpikingRNN as SpikingRNN

@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_bsd import _checks, surrogates
 from keras_bsd._files import check_zip, expand
+from keras_bsd._optional import require
 from keras_bsd._types import Config, Function, Model, Path, Shape
 from keras_bsd.applications import _presets
 from keras_bsd.encoding import OneHotEncoder
@@ -213,13 +214,13 @@ def load_preset(name: Path, compile: bool = False) -> Model:
     """Load a trained model.
 
     Args:
-        name: name of a preset (`list_presets` prints them), path of a preset's `.json` record, or path of a
-            `.keras` file.
-        compile: bool, whether the model of a `.keras` file is compiled as it was saved. Presets are not
-            compiled.
+        name: name of a preset (`list_presets` prints them), path of a preset's `.json` record, path of a
+            `.keras` file, or `"hf://user/name"` for a model on the Hugging Face Hub (extra `hub`).
+        compile: bool, whether the model of a `.keras` file or from the Hub is compiled as it was saved. Presets
+            are not compiled.
 
     Returns:
-        A pair, or the model that the `.keras` file contains.
+        A pair, or the model that the `.keras` file or the Hub has.
 
     Raises:
         ValueError: there is no such preset or file, or a preset's weights are not those that were published.
@@ -233,6 +234,9 @@ def load_preset(name: Path, compile: bool = False) -> Model:
     if _presets.is_preset(name):
         application = _checks.one_of("application", _presets.record(name)["application"], sorted(_BUILDERS))
         return _BUILDERS[application](weights=name)
+    if isinstance(name, str) and name.startswith("hf://"):
+        require("huggingface_hub", "Loading from the Hugging Face Hub", "hub")
+        return keras.saving.load_model(name, compile=compile)
     path = expand(name) if isinstance(name, str | os.PathLike) else pathlib.Path()
     if not path.is_file():
         raise ValueError(

@@ -97,6 +97,7 @@ def test_makes_a_preset(trained, tmp_path):
         assert set(weights) >= {"encoder", "decoder"}
         assert "stage_readouts" not in weights
     assert record["task"] == "generation"
+    assert (record["notes"], record["audit"]) == ([], {})
     assert record["labels"] == [str(digit) for digit in range(10)]
     model = keras_bsd.applications.load_preset(tmp_path / "tiny.json")
     assert model.generate(3, seed=0).shape == (3, 8, 8, 1)

@@ -243,12 +243,33 @@ def test_makes_a_preset(digits_run, tmp_path, digits):
     assert "Give --labels, one for each of 10 classes. Received: 2, none,one" in done.stderr
     assert not presets.exists()
     labels = [f"the {digit}" for digit in range(10)]
-    done = run("make_preset", *flags, f"--labels={','.join(labels)}")
+    audit = {
+        "plausibility": {
+            "samples": 8,
+            "criteria": {"C1": {"title": "weights", "verdict": "holds", "faults": []}},
+        },
+        "energy": {
+            "samples": 8,
+            "energy": 5.0,
+            "ann_energy": 7.0,
+            "costs": {"name": "45nm", "mac": 1},
+            "layers": [],
+        },
+    }
+    (digits_run.folder / "audit.json").write_text(json.dumps(audit))
+    notes = ["--note=Small images, one by one.", "--note=Digits only."]
+    done = run("make_preset", *flags, f"--labels={','.join(labels)}", *notes)
+    (digits_run.folder / "audit.json").unlink()
     assert done.returncode == 0, done.stderr
     record = json.loads((presets / "tiny.json").read_text())
     assert record["test_accuracy"] == pytest.approx(accuracy, abs=1e-2)
     assert record["arguments"]["units"] == [64, 48]
     assert record["labels"] == labels
+    assert record["notes"] == ["Small images, one by one.", "Digits only."]
+    assert record["audit"] == {
+        "plausibility": {"samples": 8, "criteria": {"C1": {"title": "weights", "verdict": "holds"}}},
+        "energy": {"samples": 8, "energy": 5.0, "ann_energy": 7.0, "costs": {"name": "45nm"}},
+    }
     assert set(record["command"].split()[2:]) == set(DIGITS_FLAGS)
     assert record["training"]["scores"] == {"accuracy": accuracy}
     assert list(record["training"]["compared_with"]) == ["ann"]
