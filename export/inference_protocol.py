@@ -96,19 +96,22 @@ def to_stimuli(network, values, raw, max_samples):
     except BadInput as error:
         raise Refused(400, str(error)) from error
     if not 1 <= len(stimuli) <= max_samples:
-        status = 413 if len(stimuli) else 400
-        raise Refused(status, f"A request must hold 1 to {max_samples} samples. Received: {len(stimuli)}")
+        raise Refused(
+            413 if len(stimuli) else 400,
+            f"A request must hold 1 to {max_samples} samples. Send more in several requests. "
+            f"Received: {len(stimuli)}",
+        )
     if not np.isfinite(stimuli).all():
         raise Refused(400, "The request must hold numbers within the range of float32. Received: larger ones")
     return stimuli
 
 
 def check_length(length, max_bytes):
-    """Raise `Refused` if a body is longer than `max_bytes`; `length` is a number, or a header's value or None."""
-    if isinstance(length, str) and not re.fullmatch(r"[0-9]{1,18}", length):
-        raise Refused(400, f"Content-Length must be a number of bytes. Received: {length[:40]!r}")
-    if length is not None and int(length) > max_bytes:
-        raise Refused(413, f"A body must have at most {max_bytes} bytes. Send fewer samples. Received: {length}")
+    """Raise `Refused` if a body of `length` bytes is longer than `max_bytes`."""
+    if length > max_bytes:
+        raise Refused(
+            413, f"A body must have at most {max_bytes} bytes. Send fewer samples. Received: {length}"
+        )
 
 
 def predict_answer(network, scores):
@@ -125,7 +128,12 @@ def predict_answer(network, scores):
 
 def infer_answer(name, identifier, scores):
     """Return the V2 inference response."""
-    output = {"name": "scores", "datatype": "FP32", "shape": list(scores.shape), "data": scores.ravel().tolist()}
+    output = {
+        "name": "scores",
+        "datatype": "FP32",
+        "shape": list(scores.shape),
+        "data": scores.ravel().tolist(),
+    }
     answer = {"model_name": name, "model_version": VERSION, "outputs": [output]}
     return {**answer, "id": identifier} if identifier else answer
 

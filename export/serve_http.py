@@ -10,6 +10,7 @@ SIGTERM and Ctrl-C end the server after it has answered the requests that it has
 
 import argparse
 import asyncio
+import logging
 import os
 import pathlib
 import re
@@ -23,14 +24,16 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import inference_protocol as protocol
 import numpy as np
 import ray
+import serve_onnxruntime
 from inference_protocol import Refused
 from ray import serve
 from serve_onnxruntime import BadInput, Network
 from starlette.responses import JSONResponse
 
 APP = "keras_bsd"
-FOLDER = pathlib.Path(__file__).parent
 LIMITS = ("max_bytes", "max_batch_size", "max_wait", "rate")
+for module in (protocol, serve_onnxruntime):  # replicas get this code as it is now, on any machine
+    ray.cloudpickle.register_pickle_by_value(module)
 
 
 def parse_arguments():
@@ -45,9 +48,14 @@ def parse_arguments():
     parser.add_argument("--address", help="address of a running Ray cluster, or auto (default: start one here)")
     parser.add_argument("--max_batch_size", type=int, default=64, help="samples of a batch (default: 64)")
     parser.add_argument("--max_wait", type=float, default=2, help="ms to wait for a full batch (default: 2)")
-    parser.add_argument("--max_bytes", type=int, default=10_000_000, help="bytes of a body (default: 10 million)")
+    parser.add_argument(
+        "--max_bytes", type=int, default=10_000_000, help="bytes of a body (default: 10 million)"
+    )
     parser.add_argument("--max_queue", type=int, default=1000, help="requests that may wait (default: 1000)")
     parser.add_argument("--rate", type=float, default=0, help="requests/s of a replica (default: 0, no limit)")
+    parser.add_argument(
+        "--timeout", type=float, default=60, help="s for a request and its answer (default: 60)"
+    )
     parser.add_argument("--grace", type=float, default=30, help="s to answer requests at the end (default: 30)")
     arguments = parser.parse_args()
     for name in ("replicas", "threads", "max_batch_size", "max_bytes", "max_queue"):
@@ -152,34 +160,38 @@ class Replica:
         return await self.run_batch(stimuli)
 
     async def _body(self, request):
-        """Return the body, read no further than its limit."""
+        """Return the body, of which no more than the limit is kept."""
         self.rate.check(time.monotonic())
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Refused(415, "A body must not be compressed: send it without Content-Encoding.")
-        protocol.check_length(request.headers.get("content-length"), self.limits["max_bytes"])
-        body = bytearray()
+        body, length, max_bytes = bytearray(), 0, self.limits["max_bytes"]
         async for chunk in request.stream():
-            body += chunk
-            protocol.check_length(len(body), self.limits["max_bytes"])
+            length += len(chunk)
+            if length <= max_bytes:
+                body += chunk
+            elif length > 10 * max_bytes:  # up to here the rest is read, since few clients listen as they send
+                break
+        protocol.check_length(length, max_bytes)
         return bytes(body)
 
 
 def start(arguments):
     """Start Ray, or join its cluster, and the replicas; return when they are ready."""
     quiet = {"log_to_driver": False, "logging_level": "warning"}
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if arguments.address:
-        ray.init(arguments.address, runtime_env={"working_dir": str(FOLDER)}, **quiet)
+        ray.init(arguments.address, **quiet)
     else:
         ray.init(
             num_cpus=arguments.replicas * arguments.threads,
             include_dashboard=False,
             object_store_memory=100 * 2**20,  # requests pass it by
-            _node_ip_address="127.0.0.1",  # Ray's own ports, which are for trusted machines
             _metrics_export_port=arguments.metrics_port,
             **quiet,
         )
-    logging = {"log_level": "WARNING", "enable_access_log": False}
-    serve.start(http_options={"host": arguments.host, "port": arguments.port}, logging_config=logging)
+    logs = {"log_level": "WARNING", "enable_access_log": False}
+    http_options = {"host": arguments.host, "port": arguments.port, "request_timeout_s": arguments.timeout}
+    serve.start(http_options=http_options, logging_config=logs)
     deployment = serve.deployment(
         Replica,
         num_replicas=arguments.replicas,
@@ -190,7 +202,7 @@ def start(arguments):
         health_check_timeout_s=30,
         graceful_shutdown_timeout_s=arguments.grace,
         graceful_shutdown_wait_loop_s=0.1,
-        logging_config=logging,
+        logging_config=logs,
     )
     limits = {name: getattr(arguments, name) for name in LIMITS}
     model = pathlib.Path(arguments.model).expanduser().read_bytes()
