@@ -3,9 +3,9 @@
     .venv/bin/python -m benchmarks.measure_serving --output=runs/serving.md
 
 Needs `make .venv/.ready-serving-http`. Exports a preset, starts the server on 127.0.0.1, and sends each request
-with an input of its own from concurrent clients, which compare every answer with that of ONNX Runtime. Then kills
-one of the server's processes under load, and at last ends the server while it computes. Takes one to three minutes.
-Prints tables, and fails if an answer is lost or wrong.
+with an input of its own from concurrent clients; every answer is compared with that of ONNX Runtime. Then kills
+one of the server's processes under load, and at last ends the server while it computes: all this with each of
+the engine's proxies. Takes one to three minutes. Prints tables, and fails if an answer is lost or wrong.
 """
 
 from benchmarks import _results  # isort: skip, before Keras
@@ -29,7 +29,7 @@ from absl import app, flags
 FLAGS = flags.FLAGS
 ROOT = pathlib.Path(__file__).parents[1]
 flags.DEFINE_string("preset", "mnist_dense", "Preset to serve.")
-flags.DEFINE_integer("requests", 1500, "Requests of each row.", lower_bound=10)
+flags.DEFINE_integer("requests", 1000, "Requests of each row.", lower_bound=10)
 flags.DEFINE_list(
     "concurrency", ["1", "8", "32"], "Clients at once; the worker is killed under the last number."
 )
@@ -37,17 +37,9 @@ flags.DEFINE_integer("replicas", 2, "Processes that run the network.", lower_bou
 flags.DEFINE_integer("max_batch_size", 64, "Samples of a batch.", lower_bound=1)
 flags.DEFINE_string("output", None, "Path of a .md page.")
 
-LOAD = [
-    "clients",
-    "requests",
-    "lost",
-    "mixed up",
-    "sent again",
-    "p50, ms",
-    "p99, ms",
-    "requests/s",
-    "difference",
-]
+LOAD = ["proxy", "clients", "requests", "lost", "mixed up", "sent again", "p50, ms", "p99, ms", "requests/s"]
+LOAD += ["difference"]
+END = ["proxy", "answered", "refused", "broken off", "exit status"]
 TRIES, TIMEOUT = 20, 60  # of a request; s of each
 TOLERANCE = 1e-4
 
@@ -96,7 +88,7 @@ def replicas(process):
 
 @dataclasses.dataclass
 class Load:
-    """What became of requests: scores and seconds by request, tries beyond the first, and those never answered."""
+    """Scores and seconds of the answers, tries beyond the first, requests never answered, and s of them all."""
 
     scores: dict
     seconds: list
@@ -182,15 +174,15 @@ def load_row(clients, load, direct):
     return [*counts, f"{p50:.1f}", f"{p99:.1f}", f"{rate:.0f}", f"{difference:.1g}"]
 
 
-def measure_kill(process, url, stimuli, clients):
-    """Kill a replica under load; return the load, the clients' requests in flight, and s to the replacement."""
+def measure_kill(process, url, name, stimuli, clients):
+    """Kill a replica under load; return the load, and s until another process has replaced it."""
     before, killed = replicas(process), []
 
     def kill():
         killed.append(time.perf_counter())
         os.kill(min(before), signal.SIGKILL)
 
-    load = asyncio.run(send(url, FLAGS.preset, stimuli, clients, kill))
+    load = asyncio.run(send(url, name, stimuli, clients, kill))
     while len(replicas(process) - {min(before)}) < len(before):
         if time.perf_counter() - killed[0] > 60:
             raise RuntimeError("The killed process was not replaced within 60 s.")
@@ -198,7 +190,7 @@ def measure_kill(process, url, stimuli, clients):
     return load, time.perf_counter() - killed[0]
 
 
-def measure_end(process, url, stimuli, requests=16):
+def measure_end(process, url, name, stimuli, requests=16):
     """Send requests of many samples, end the server while it computes, and count what became of them.
 
     Returns:
@@ -208,9 +200,7 @@ def measure_end(process, url, stimuli, requests=16):
 
     async def post(session, i):
         try:
-            async with session.post(
-                f"{url}/v2/models/{FLAGS.preset}/infer", data=infer_body(stimuli, i)
-            ) as response:
+            async with session.post(f"{url}/v2/models/{name}/infer", data=infer_body(stimuli, i)) as response:
                 answer = await response.text()
                 return (
                     "answered" if response.status == 200 and json.loads(answer)["id"] == str(i) else "refused"
@@ -260,8 +250,32 @@ def nearest(scores):
     )
 
 
+NOTE = """\
+Each request holds one input of its own, in JSON. `difference` is the largest between an answer's scores and
+those of ONNX Runtime for that input alone; the scores of any two inputs differ by at least {nearest:.1g}. An
+answer nearer to another input's scores is mixed up. Requests that fail are sent again, and counted; their time
+runs from the first try. HAProxy: with `RAY_SERVE_ENABLE_HA_PROXY=1`."""
+
+
+def measure_server(path, stimuli, direct, haproxy):
+    """Return the tables' rows of a server's loads and of its end, s to its start, and s to the replacement."""
+    os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = str(int(haproxy))
+    limits = [f"--replicas={FLAGS.replicas}", f"--max_batch_size={FLAGS.max_batch_size}"]
+    name, rows, start, proxy = FLAGS.preset, [], time.perf_counter(), "HAProxy" if haproxy else "Ray's own"
+    with server(path, *limits, f"--metrics_port={free_port()}") as (process, url):
+        started = time.perf_counter() - start
+        asyncio.run(send(url, name, stimuli[:50], 4))  # warm-up
+        for clients in map(int, FLAGS.concurrency):
+            load = asyncio.run(send(url, name, stimuli, clients))
+            rows.append([proxy, *load_row(clients, load, direct)])
+        load, replaced = measure_kill(process, url, name, stimuli, clients)
+        rows.append([f"{proxy}, a replica killed", *load_row(clients, load, direct)])
+        batch = np.tile(stimuli[:1], (FLAGS.max_batch_size, *[1] * (stimuli.ndim - 1)))
+        return rows, [proxy, *measure_end(process, url, name, batch)], started, replaced
+
+
 def measure(folder):
-    """Return the page's paragraphs and tables, and whether no answer was lost or wrong."""
+    """Return the page's paragraphs and tables, and whether all answers were right."""
     path = str(folder / f"{FLAGS.preset}.onnx")
     export_preset(path)
     import onnxruntime
@@ -269,38 +283,24 @@ def measure(folder):
     shape = onnxruntime.InferenceSession(path).get_inputs()[0].shape[1:]
     stimuli = np.random.default_rng(0).random((FLAGS.requests, *shape), dtype="float32").round(4)
     direct, alone = direct_scores(path, stimuli)
-    limits = [f"--replicas={FLAGS.replicas}", f"--max_batch_size={FLAGS.max_batch_size}"]
-    started, rows, loads = time.perf_counter(), [], []
-    with server(path, *limits, f"--metrics_port={free_port()}") as (process, url):
-        started = time.perf_counter() - started
-        asyncio.run(send(url, FLAGS.preset, stimuli[:50], 4))  # warm-up
-        for clients in map(int, FLAGS.concurrency):
-            loads.append(asyncio.run(send(url, FLAGS.preset, stimuli, clients)))
-            rows.append(load_row(clients, loads[-1], direct))
-        killed, replaced = measure_kill(process, url, stimuli, clients)
-        loads.append(killed)
-        rows.append(
-            [f"{clients}, one of {FLAGS.replicas} replicas killed", *load_row(clients, killed, direct)[1:]]
-        )
-        table = _results.print_rows(LOAD, rows)
-        batch = np.tile(stimuli[:1], (FLAGS.max_batch_size, *[1] * len(shape)))
-        end = measure_end(process, url, batch)
-    header = ["requests in flight", "answered", "refused", "broken off", "exit status"]
-    end_table = _results.print_rows(header, [[sum(end[:3]), *end]])
+    rows, ends, times = [], [], []
+    for haproxy in (False, True):
+        loads, end, started, replaced = measure_server(path, stimuli, direct, haproxy)
+        rows += loads
+        ends.append(end)
+        times.append(f"{started:.0f} s, {replaced:.0f} s")
+    table = _results.print_rows(LOAD, rows)
     body = [
-        "Each request holds one input of its own, in JSON; `difference` is the largest between an answer's scores "
-        f"and those of ONNX Runtime for that input alone, and the scores of any two inputs differ by at least "
-        f"{nearest(direct):.1g}. An answer nearer to another input's scores is mixed up. Requests that fail are "
-        "sent again, and counted; their time runs from the first try.",
+        NOTE.format(nearest=nearest(direct)),
         table,
-        f"The server was ready after {started:.0f} s, and the killed replica replaced after {replaced:.0f} s. "
+        f"From the start to the first answer, and from the kill to the new replica: {'; '.join(times)}. "
         f"ONNX Runtime takes {alone * 1e3:.2f} ms for an input alone, without a server.",
         "## End of the server",
         f"SIGTERM while it computes requests of {FLAGS.max_batch_size} samples each:",
-        end_table,
+        _results.print_rows(END, ends),
     ]
-    right = all(not load.lost and not mixed_up(load.scores, direct) for load in loads)
-    return body, right and not end[2] and not end[3]
+    wrong = sum(row[LOAD.index("lost")] + row[LOAD.index("mixed up")] for row in rows)
+    return body, not wrong and not any(end[END.index("broken off")] or end[-1] for end in ends)
 
 
 def main(_):

@@ -1,4 +1,4 @@
-"""Requests and answers over HTTP for an exported network, without a server: the Open Inference Protocol (V2) and JSON.
+"""Requests and answers over HTTP for an exported network, in the Open Inference Protocol (V2) and in plain JSON.
 
 The protocol: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 Tensors of a request may be binary, as in Triton's extension `binary_tensor_data`; answers are JSON.
@@ -115,7 +115,7 @@ def check_length(length, max_bytes):
 
 
 def predict_answer(network, scores):
-    """Return the answer of `/predict`: scores, and where the network has labels, the highest one's of each sample.
+    """Return the answer of `/predict`: scores, and where the network has labels the best of each sample.
 
     Scores per element of a sequence have the label after the last element.
     """
@@ -239,7 +239,7 @@ def _read_tensor(tensor, shape, dtype, binary):
 
 def _convert(values, shape, dtype):
     """Return `data` from JSON, flat or nested, as an array of the shape and type that the request declares."""
-    if values.size != math.prod(shape) or values.ndim > 1 and values.shape != tuple(shape):
+    if values.size != math.prod(shape) or (values.ndim > 1 and values.shape != tuple(shape)):
         raise Refused(
             400, f"`data` must hold the values of shape {shape}, flat or nested. Received: shape {values.shape}"
         )
