@@ -4,8 +4,8 @@
 
 Needs `make .venv/.ready-serving-http`. Exports a preset, starts the server on 127.0.0.1, and sends each request
 with an input of its own from concurrent clients; every answer is compared with that of ONNX Runtime. Then kills
-one of the server's processes under load, and at last ends the server while it computes: all this with each of
-the engine's proxies. Takes one to three minutes. Prints tables, and fails if an answer is lost or wrong.
+one of the server's processes under load, and at last ends the server while it computes. Takes one to three
+minutes. Prints tables, and fails if an answer is lost or wrong.
 """
 
 from benchmarks import _results  # isort: skip, before Keras
@@ -37,9 +37,18 @@ flags.DEFINE_integer("replicas", 2, "Processes that run the network.", lower_bou
 flags.DEFINE_integer("max_batch_size", 64, "Samples of a batch.", lower_bound=1)
 flags.DEFINE_string("output", None, "Path of a .md page.")
 
-LOAD = ["proxy", "clients", "requests", "lost", "mixed up", "sent again", "p50, ms", "p99, ms", "requests/s"]
-LOAD += ["difference"]
-END = ["proxy", "answered", "refused", "broken off", "exit status"]
+LOAD = [
+    "clients",
+    "requests",
+    "lost",
+    "mixed up",
+    "sent again",
+    "p50, ms",
+    "p99, ms",
+    "requests/s",
+    "difference",
+]
+END = ["answered", "refused", "broken off", "exit status"]
 TRIES, TIMEOUT = 20, 60  # of a request; s of each
 TOLERANCE = 1e-4
 
@@ -254,53 +263,41 @@ NOTE = """\
 Each request holds one input of its own, in JSON. `difference` is the largest between an answer's scores and
 those of ONNX Runtime for that input alone; the scores of any two inputs differ by at least {nearest:.1g}. An
 answer nearer to another input's scores is mixed up. Requests that fail are sent again, and counted; their time
-runs from the first try. HAProxy: with `RAY_SERVE_ENABLE_HA_PROXY=1`."""
-
-
-def measure_server(path, stimuli, direct, haproxy):
-    """Return the tables' rows of a server's loads and of its end, s to its start, and s to the replacement."""
-    os.environ["RAY_SERVE_ENABLE_HA_PROXY"] = str(int(haproxy))
-    limits = [f"--replicas={FLAGS.replicas}", f"--max_batch_size={FLAGS.max_batch_size}"]
-    name, rows, start, proxy = FLAGS.preset, [], time.perf_counter(), "HAProxy" if haproxy else "Ray's own"
-    with server(path, *limits, f"--metrics_port={free_port()}") as (process, url):
-        started = time.perf_counter() - start
-        asyncio.run(send(url, name, stimuli[:50], 4))  # warm-up
-        for clients in map(int, FLAGS.concurrency):
-            load = asyncio.run(send(url, name, stimuli, clients))
-            rows.append([proxy, *load_row(clients, load, direct)])
-        load, replaced = measure_kill(process, url, name, stimuli, clients)
-        rows.append([f"{proxy}, a replica killed", *load_row(clients, load, direct)])
-        batch = np.tile(stimuli[:1], (FLAGS.max_batch_size, *[1] * (stimuli.ndim - 1)))
-        return rows, [proxy, *measure_end(process, url, name, batch)], started, replaced
+runs from the first try."""
 
 
 def measure(folder):
     """Return the page's paragraphs and tables, and whether all answers were right."""
-    path = str(folder / f"{FLAGS.preset}.onnx")
+    path, name = str(folder / f"{FLAGS.preset}.onnx"), FLAGS.preset
     export_preset(path)
     import onnxruntime
 
     shape = onnxruntime.InferenceSession(path).get_inputs()[0].shape[1:]
     stimuli = np.random.default_rng(0).random((FLAGS.requests, *shape), dtype="float32").round(4)
     direct, alone = direct_scores(path, stimuli)
-    rows, ends, times = [], [], []
-    for haproxy in (False, True):
-        loads, end, started, replaced = measure_server(path, stimuli, direct, haproxy)
-        rows += loads
-        ends.append(end)
-        times.append(f"{started:.0f} s, {replaced:.0f} s")
-    table = _results.print_rows(LOAD, rows)
+    limits = [f"--replicas={FLAGS.replicas}", f"--max_batch_size={FLAGS.max_batch_size}"]
+    rows, start = [], time.perf_counter()
+    with server(path, *limits, f"--metrics_port={free_port()}") as (process, url):
+        started = time.perf_counter() - start
+        asyncio.run(send(url, name, stimuli[:50], 4))  # warm-up
+        for clients in map(int, FLAGS.concurrency):
+            load = asyncio.run(send(url, name, stimuli, clients))
+            rows.append(load_row(clients, load, direct))
+        load, replaced = measure_kill(process, url, name, stimuli, clients)
+        rows.append(load_row(f"{clients}, a replica killed", load, direct))
+        batch = np.tile(stimuli[:1], (FLAGS.max_batch_size, *[1] * (stimuli.ndim - 1)))
+        end = measure_end(process, url, name, batch)
     body = [
         NOTE.format(nearest=nearest(direct)),
-        table,
-        f"From the start to the first answer, and from the kill to the new replica: {'; '.join(times)}. "
+        _results.print_rows(LOAD, rows),
+        f"The server was ready after {started:.0f} s; the killed replica was replaced after {replaced:.0f} s. "
         f"ONNX Runtime takes {alone * 1e3:.2f} ms for an input alone, without a server.",
         "## End of the server",
-        f"SIGTERM while it computes requests of {FLAGS.max_batch_size} samples each:",
-        _results.print_rows(END, ends),
+        f"SIGTERM while it computes {sum(end[:3])} requests of {FLAGS.max_batch_size} samples each:",
+        _results.print_rows(END, [end]),
     ]
     wrong = sum(row[LOAD.index("lost")] + row[LOAD.index("mixed up")] for row in rows)
-    return body, not wrong and not any(end[END.index("broken off")] or end[-1] for end in ends)
+    return body, not wrong and not end[END.index("broken off")] and not end[-1]
 
 
 def main(_):

@@ -1,4 +1,4 @@
-"""Requests and answers over HTTP for an exported network, in the Open Inference Protocol (V2) and in plain JSON.
+"""Requests and answers over HTTP for an exported network, in the Open Inference Protocol (V2) and plain JSON.
 
 The protocol: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 Tensors of a request may be binary, as in Triton's extension `binary_tensor_data`; answers are JSON.
@@ -91,8 +91,13 @@ def to_stimuli(network, values, raw, max_samples):
         raise Refused(
             400, "The network takes token ids: send integers, as raw data. Received: floating-point numbers"
         )
+    if raw and network.preprocess is None and network.tokens is None:
+        raise Refused(
+            400, "The network's file specifies no preprocessing: send stimuli, as floats. Received: raw data"
+        )
     try:
-        stimuli = network.to_stimuli("The request", values, raw)
+        with np.errstate(over="ignore"):  # of numbers beyond float32, found below
+            stimuli = network.to_stimuli("The request", values, raw)
     except BadInput as error:
         raise Refused(400, str(error)) from error
     if not 1 <= len(stimuli) <= max_samples:

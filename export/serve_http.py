@@ -4,9 +4,8 @@
     python export/serve_http.py runs/digits/rate.onnx --replicas=16 --address=auto  # on a running Ray cluster
 
 Paths: POST /predict, and those of the Open Inference Protocol, /v2, /v2/health/live, /v2/health/ready,
-/v2/models/NAME, /v2/models/NAME/ready and POST /v2/models/NAME/infer. Prometheus reads
-/metrics on --metrics_port.
-SIGTERM and Ctrl-C end the server after it has answered the requests that it has accepted.
+/v2/models/NAME, /v2/models/NAME/ready and POST /v2/models/NAME/infer. Prometheus reads /metrics on
+--metrics_port. SIGTERM and Ctrl-C end the server after it has answered the requests that it has accepted.
 """
 
 import argparse
