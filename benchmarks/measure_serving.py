@@ -85,14 +85,19 @@ def server(path, *arguments):
 
 def replicas(process):
     """Return the ids of the processes that run the network for the server in `process`."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
-    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-    parents = {int(pid): int(parent) for pid, parent, _ in rows}
+    return {pid for pid, (_, name) in processes(process).items() if "ServeReplica:" in name}
 
-    def is_descendant(pid):
-        return pid in parents and (parents[pid] == process.pid or is_descendant(parents[pid]))
 
-    return {int(pid) for pid, _, name in rows if "ServeReplica:" in name and is_descendant(int(pid))}
+def processes(process):
+    """Return the resident KiB and the names of a server's processes, by id."""
+    columns = ["ps", "-eo", "pid=,ppid=,rss=,args="]
+    listed = subprocess.run(columns, capture_output=True, text=True, check=True).stdout
+    rows = {int(row[0]): row[1:] for row in (line.split(None, 3) for line in listed.splitlines())}
+
+    def belongs(pid):
+        return pid == process.pid or (pid in rows and belongs(int(rows[pid][0])))
+
+    return {pid: (int(kilobytes), name) for pid, (_, kilobytes, name) in rows.items() if belongs(pid)}
 
 
 @dataclasses.dataclass
@@ -285,13 +290,15 @@ def measure(folder):
             rows.append(load_row(clients, load, direct))
         load, replaced = measure_kill(process, url, name, stimuli, clients)
         rows.append(load_row(f"{clients}, a replica killed", load, direct))
+        kilobytes = [resident for resident, _ in processes(process).values()]
         batch = np.tile(stimuli[:1], (FLAGS.max_batch_size, *[1] * (stimuli.ndim - 1)))
         end = measure_end(process, url, name, batch)
     body = [
         NOTE.format(nearest=nearest(direct)),
         _results.print_rows(LOAD, rows),
         f"The server was ready after {started:.0f} s; the killed replica was replaced after {replaced:.0f} s. "
-        f"ONNX Runtime takes {alone * 1e3:.2f} ms for an input alone, without a server.",
+        f"ONNX Runtime takes {alone * 1e3:.2f} ms for an input alone, without a server. The server's {len(kilobytes)} "
+        f"processes hold {sum(kilobytes) / 2**20:.1f} GiB, with what they share counted in each.",
         "## End of the server",
         f"SIGTERM while it computes {sum(end[:3])} requests of {FLAGS.max_batch_size} samples each:",
         _results.print_rows(END, [end]),

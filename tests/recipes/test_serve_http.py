@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import itertools
 import json
 import re
 import socket
@@ -45,7 +46,7 @@ def recipe():
         return importlib.import_module("serve_http")
 
 
-def ask(replica, method, path, body=b"", **headers):
+async def ask_in_turn(replica, method, path, body=b"", **headers):
     """Return status, answer and headers of a request to a replica without a server."""
     from starlette.requests import Request
 
@@ -58,8 +59,12 @@ def ask(replica, method, path, body=b"", **headers):
     async def receive():
         return messages.pop(0)
 
-    response = asyncio.run(replica(Request(scope, receive)))
+    response = await replica(Request(scope, receive))
     return response.status_code, json.loads(response.body), dict(response.headers)
+
+
+def ask(*arguments, **headers):
+    return asyncio.run(ask_in_turn(*arguments, **headers))
 
 
 @pytest.fixture
@@ -102,6 +107,24 @@ def test_requests_beyond_the_rate_are_refused(replica):
     assert (status, headers["retry-after"]) == (429, "2")
     assert "At most 0.5 requests a second" in answer["error"]
     assert ask(toys, "GET", "/v2/health/live")[0] == 200
+
+
+def test_concurrent_requests_share_batches_of_limited_size(replica, network):
+    toys, (_, stimuli, scores) = replica(max_bytes=10**5, max_batch_size=8, max_wait=200.0), network
+    sizes, run_session = [], toys.network.scores
+    toys.network.scores = lambda batch: (sizes.append(len(batch)), run_session(batch))[1]
+    starts = [0, 3, 4, 6, 9, 10, 15, 16]  # requests of 3, 1, 2, 3, 1, 5 and 1 samples
+    bodies = [json.dumps({"stimuli": stimuli[i:j].tolist()}).encode() for i, j in itertools.pairwise(starts)]
+
+    async def ask_all():
+        return await asyncio.gather(*[ask_in_turn(toys, "POST", "/predict", body) for body in bodies])
+
+    answers = [answer["scores"] for _, answer, _ in asyncio.run(ask_all())]
+    assert sum(sizes) == 16
+    assert max(sizes) <= 8
+    assert len(sizes) < 7
+    for (i, j), answer in zip(itertools.pairwise(starts), answers, strict=True):
+        np.testing.assert_allclose(answer, scores[i:j], atol=1e-5)
 
 
 @pytest.mark.parametrize(
