@@ -297,8 +297,9 @@ def measure(folder):
         NOTE.format(nearest=nearest(direct)),
         _results.print_rows(LOAD, rows),
         f"The server was ready after {started:.0f} s; the killed replica was replaced after {replaced:.0f} s. "
-        f"ONNX Runtime takes {alone * 1e3:.2f} ms for an input alone, without a server. The server's {len(kilobytes)} "
-        f"processes hold {sum(kilobytes) / 2**20:.1f} GiB, with what they share counted in each.",
+        f"ONNX Runtime takes {alone * 1e3:.2f} ms for an input alone, without a server. "
+        f"The server's {len(kilobytes)} processes hold {sum(kilobytes) / 2**20:.1f} GiB, "
+        "with what they share counted in each.",
         "## End of the server",
         f"SIGTERM while it computes {sum(end[:3])} requests of {FLAGS.max_batch_size} samples each:",
         _results.print_rows(END, [end]),

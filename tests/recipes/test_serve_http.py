@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import itertools
 import json
 import re
 import socket
@@ -46,7 +45,7 @@ def recipe():
         return importlib.import_module("serve_http")
 
 
-async def ask_in_turn(replica, method, path, body=b"", **headers):
+def ask(replica, method, path, body=b"", **headers):
     """Return status, answer and headers of a request to a replica without a server."""
     from starlette.requests import Request
 
@@ -59,12 +58,8 @@ async def ask_in_turn(replica, method, path, body=b"", **headers):
     async def receive():
         return messages.pop(0)
 
-    response = await replica(Request(scope, receive))
+    response = asyncio.run(replica(Request(scope, receive)))
     return response.status_code, json.loads(response.body), dict(response.headers)
-
-
-def ask(*arguments, **headers):
-    return asyncio.run(ask_in_turn(*arguments, **headers))
 
 
 @pytest.fixture
@@ -109,24 +104,6 @@ def test_requests_beyond_the_rate_are_refused(replica):
     assert ask(toys, "GET", "/v2/health/live")[0] == 200
 
 
-def test_concurrent_requests_share_batches_of_limited_size(replica, network):
-    toys, (_, stimuli, scores) = replica(max_bytes=10**5, max_batch_size=8, max_wait=200.0), network
-    sizes, run_session = [], toys.network.scores
-    toys.network.scores = lambda batch: (sizes.append(len(batch)), run_session(batch))[1]
-    starts = [0, 3, 4, 6, 9, 10, 15, 16]  # requests of 3, 1, 2, 3, 1, 5 and 1 samples
-    bodies = [json.dumps({"stimuli": stimuli[i:j].tolist()}).encode() for i, j in itertools.pairwise(starts)]
-
-    async def ask_all():
-        return await asyncio.gather(*[ask_in_turn(toys, "POST", "/predict", body) for body in bodies])
-
-    answers = [answer["scores"] for _, answer, _ in asyncio.run(ask_all())]
-    assert sum(sizes) == 16
-    assert max(sizes) <= 8
-    assert len(sizes) < 7
-    for (i, j), answer in zip(itertools.pairwise(starts), answers, strict=True):
-        np.testing.assert_allclose(answer, scores[i:j], atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
@@ -161,7 +138,13 @@ def measuring():
 def served(measuring, network):
     """A server's process, its URL and the URL of its metrics."""
     port = measuring.free_port()
-    flags = ["--max_bytes=100000", "--max_batch_size=16", "--timeout=6", f"--metrics_port={port}"]
+    flags = [
+        "--max_bytes=100000",
+        "--max_batch_size=16",
+        "--max_wait=20",
+        "--timeout=6",
+        f"--metrics_port={port}",
+    ]
     with measuring.server(network[0], *flags) as (process, url):
         yield process, url, f"http://127.0.0.1:{port}/metrics"
 
@@ -218,18 +201,31 @@ def test_answers_under_load_and_after_a_process_dies(served, measuring, network)
     assert seconds < 60
 
 
-def test_metrics_are_those_of_prometheus(served):
-    _, _, metrics = served
-    counted, end = "", time.monotonic() + 30  # Ray collects them every few seconds
-    while not re.search(
-        r'^ray_serve_num_http_requests_total{.*status_code="400".*} [1-9]', counted, re.MULTILINE
-    ):
-        assert time.monotonic() < end, counted[:2000]
-        with urllib.request.urlopen(metrics, timeout=30) as response:
-            counted = response.read().decode()
+def read_metrics(url, pattern):
+    """Return the metrics as soon as a line has the pattern: Ray collects them every few seconds."""
+    metrics, end = "", time.monotonic() + 30
+    while not re.search(pattern, metrics, re.MULTILINE):
+        assert time.monotonic() < end, metrics[:2000]
+        with urllib.request.urlopen(url, timeout=30) as response:
+            metrics = response.read().decode()
         time.sleep(0.5)
-    assert "ray_serve_http_request_latency_ms_bucket{" in counted
-    assert "ray_serve_actual_batch_size_bucket{" in counted
+    return metrics
+
+
+def test_metrics_are_those_of_prometheus(served):
+    metrics = read_metrics(served[2], r'^ray_serve_num_http_requests_total{.*status_code="400".*} [1-9]')
+    assert "ray_serve_http_request_latency_ms_bucket{" in metrics
+
+
+def test_concurrent_requests_share_batches(served, measuring, network):
+    _, url, metrics = served
+    asyncio.run(measuring.send(url, "toys", network[1], 32))
+    pattern = r"^ray_serve_actual_batch_size_{}{{.*}} (.*)$"
+    counted = read_metrics(metrics, pattern.format("count"))
+    samples, batches = (
+        sum(map(float, re.findall(pattern.format(name), counted, re.MULTILINE))) for name in ("sum", "count")
+    )
+    assert samples > batches + 20
 
 
 def test_requests_in_flight_are_answered_before_the_end(served, measuring, network):
