@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -61,7 +62,7 @@ def parse_arguments():
     for name in ("replicas", "threads", "max_batch_size", "max_bytes", "max_queue"):
         if getattr(arguments, name) < 1:
             parser.error(f"--{name} must be at least 1. Received: --{name}={getattr(arguments, name)}")
-    for name in ("max_wait", "rate", "grace"):
+    for name in ("max_wait", "rate", "timeout", "grace"):
         if not 0 <= getattr(arguments, name) < float("inf"):
             parser.error(f"--{name} must be 0 or more. Received: --{name}={getattr(arguments, name)}")
     arguments.name = arguments.name or pathlib.Path(arguments.model).stem
@@ -162,8 +163,9 @@ class Replica:
     async def _body(self, request):
         """Return the body, of which no more than the limit is kept."""
         self.rate.check(time.monotonic())
-        if request.headers.get("content-encoding", "identity") != "identity":
-            raise Refused(415, "A body must not be compressed: send it without Content-Encoding.")
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise Refused(415, f"A body must not be compressed. Received: Content-Encoding: {encoding[:40]}")
         body, length, max_bytes = bytearray(), 0, self.limits["max_bytes"]
         async for chunk in request.stream():
             length += len(chunk)
@@ -173,6 +175,18 @@ class Replica:
                 break
         protocol.check_length(length, max_bytes)
         return bytes(body)
+
+
+def check_port(host, port):
+    """Raise BadInput if nothing can listen on the port, which the engine would only log."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise BadInput(
+                f"--port must be free on --host={host}. Received: --port={port} ({error})"
+            ) from error
 
 
 def start(arguments):
@@ -190,7 +204,11 @@ def start(arguments):
             **quiet,
         )
     logs = {"log_level": "WARNING", "enable_access_log": False}
-    http_options = {"host": arguments.host, "port": arguments.port, "request_timeout_s": arguments.timeout}
+    http_options = {
+        "host": arguments.host,
+        "port": arguments.port,
+        "request_timeout_s": arguments.timeout or None,
+    }
     serve.start(http_options=http_options, logging_config=logs)
     deployment = serve.deployment(
         Replica,
@@ -222,6 +240,8 @@ def main():
     arguments = parse_arguments()
     try:
         Network(arguments.model, 1)
+        if not arguments.address:
+            check_port(arguments.host, arguments.port)
     except BadInput as error:
         raise SystemExit(f"error: {error}") from error
     ended = threading.Event()

@@ -1,3 +1,4 @@
+import contextlib
 import importlib
 import json
 import re
@@ -5,8 +6,10 @@ import sys
 import types
 from unittest import mock
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from tests.recipes.running import ROOT
 
@@ -244,3 +247,44 @@ def test_metadata():
     bare = protocol.model_metadata("x", types.SimpleNamespace(**vars(network(labels=None))), (3,), 4)
     assert "labels" not in bare["parameters"]
     assert protocol.server_metadata()["extensions"] == ["binary_tensor_data"]
+
+
+NUMBERS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=3))
+VALUES = st.recursive(NUMBERS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner))
+TENSORS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.just("stimulus") | VALUES,
+        "shape": st.sampled_from([[1, 2], [2], [2, 2], [0, 2], [1]]) | VALUES,
+        "datatype": st.sampled_from([*protocol.DATATYPES]) | VALUES,
+        "data": st.lists(st.integers(-300, 300) | st.floats(), min_size=2, max_size=2) | VALUES,
+        "parameters": st.dictionaries(st.just("binary_data_size"), VALUES) | VALUES,
+    },
+)
+REQUESTS = st.one_of(
+    VALUES,
+    st.dictionaries(st.sampled_from(["stimuli", "raw"]), VALUES, max_size=2),
+    st.fixed_dictionaries(
+        {"inputs": st.lists(TENSORS | VALUES, min_size=1, max_size=2) | VALUES},
+        optional={"id": VALUES, "outputs": VALUES},
+    ),
+)
+
+
+@hypothesis.given(REQUESTS, st.binary(max_size=20), st.none() | st.integers(0, 200).map(str))
+@hypothesis.settings(deadline=None, max_examples=100)
+def test_any_request_is_refused_or_becomes_stimuli(request_body, tail, header_length):
+    sent = json.dumps(request_body).encode() + tail
+    for parse in (protocol.parse_predict, lambda sent: protocol.parse_infer(sent, header_length)[:2]):
+        with contextlib.suppress(protocol.Refused):
+            values = protocol.to_stimuli(network(), *parse(sent), max_samples=4)
+            assert values.dtype == "float32"
+            assert values.shape[1:] == (2,)
+            assert np.isfinite(values).all()
+
+
+@hypothesis.given(st.binary(max_size=100))
+def test_any_bytes_are_refused(sent):
+    for parse in (protocol.parse_predict, protocol.parse_infer):
+        with contextlib.suppress(protocol.Refused):
+            parse(sent)

@@ -125,6 +125,14 @@ def test_a_file_that_is_no_network(tmp_path):
     assert re.match("error: .*none.onnx is not an ONNX file that can be run", done.stderr)
 
 
+def test_a_port_in_use(network):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        done = run("serve_http", str(network[0]), f"--port={port}")
+    assert done.returncode == 1
+    assert f"--port must be free on --host=127.0.0.1. Received: --port={port}" in done.stderr
+
+
 # A server
 
 
