@@ -1,7 +1,7 @@
 """Several processes that train together, on one machine or on many, by JAX's distributed runtime.
 
-All of them run the same command. The first alone prints, and reads and writes the folder of the results. With one
-process, the default, nothing here does anything. What they share of a run is in `_shared_run`.
+All of them run the same command. The first alone prints, and reads and writes the folder of the results. With
+one process, the default, nothing here does anything. What they share of a run is in `_shared_run`.
 """
 
 import contextlib
@@ -37,7 +37,10 @@ def define_flags(backend):
         "processes", 1, "Processes that train together, each started by this command.", lower_bound=1
     )
     flags.DEFINE_integer(
-        "process_id", None, "Which of the processes this is, from 0 (default: by SLURM or Open MPI).", lower_bound=0
+        "process_id",
+        None,
+        "Which of the processes this is, from 0 (default: by SLURM or Open MPI).",
+        lower_bound=0,
     )
     flags.DEFINE_string(
         "coordinator",
@@ -66,7 +69,7 @@ def define_flags(backend):
 
 
 def connected(main):
-    """Return a `main` for `app.run` before which the processes connect.
+    """Return a `main` for `app.run` for whose time the processes are connected.
 
     A process in which it raises ends at once, so that the others notice: JAX itself would first wait for them.
     """
@@ -77,9 +80,12 @@ def connected(main):
             return main(argv)
         try:
             connect()
-            with open(os.devnull, "w") as nowhere:
-                with contextlib.nullcontext() if is_first() else contextlib.redirect_stdout(nowhere):
-                    main(argv)
+            with (
+                open(os.devnull, "w") as nowhere,
+                contextlib.redirect_stdout(sys.stdout if is_first() else nowhere),
+            ):
+                main(argv)
+            _disconnect()
         except BaseException as error:
             _end(error)
 
@@ -136,10 +142,10 @@ def connect():
 
 def _missing():
     return (
-        f"All processes must have started within {FLAGS.process_timeout} s (--process_timeout). Start one for each "
-        f"id from 0 to {FLAGS.processes - 1}, with the same --processes and --coordinator, to which the network "
-        f"must let them connect. Received: --processes={FLAGS.processes} --process_id={FLAGS.process_id} "
-        f"--coordinator={FLAGS.coordinator}"
+        f"All processes must have started within {FLAGS.process_timeout} s (--process_timeout). Start one for "
+        f"each id from 0 to {FLAGS.processes - 1}, with the same --processes and --coordinator, to which the "
+        f"network must let them connect. Received: --processes={FLAGS.processes} "
+        f"--process_id={FLAGS.process_id} --coordinator={FLAGS.coordinator}"
     )
 
 
@@ -169,10 +175,10 @@ def check_alike(settings):
     names = sorted(name for name in {*own, *first} if own.get(name) != first.get(name))
     others = np.flatnonzero(_gather(bool(names)))
     if others.size:
-        received = [f"{name}={own.get(name)!r}, in process 0 {first.get(name)!r}" for name in names]
+        received = "; ".join(f"{name}={own.get(name)!r} and not {first.get(name)!r}" for name in names)
         raise app.UsageError(
-            "All processes must have the same flags, versions and data. Received: "
-            f"{'; '.join(received) or f'different ones in process {others[0]}, which prints them'}"
+            "All processes must have the same flags, versions and data as process 0. Received: in process "
+            f"{others[0]} {broadcast(received.encode(), others[0]).decode()}"
         )
 
 
@@ -181,13 +187,15 @@ def agreed(decision) -> bool:
     return decision if FLAGS.processes == 1 else broadcast(b"1" if decision else b"0") == b"1"
 
 
-def broadcast(content) -> bytes:
-    """Return the bytes of the first process; those of others do not matter."""
+def broadcast(content, source=0) -> bytes:
+    """Return the bytes of the process `source`; those of others do not matter."""
+    import jax
     from jax.experimental.multihost_utils import broadcast_one_to_all
 
-    size = int(broadcast_one_to_all(np.int32(len(content))))
-    array = np.frombuffer(content, "uint8") if is_first() else np.zeros(size, "uint8")
-    return broadcast_one_to_all(array).astype("uint8").tobytes()
+    is_source = jax.process_index() == source
+    size = int(broadcast_one_to_all(np.int32(len(content)), is_source))
+    array = np.frombuffer(content, "uint8") if is_source else np.zeros(size, "uint8")
+    return broadcast_one_to_all(array, is_source).astype("uint8").tobytes()
 
 
 def _gather(value):
@@ -211,12 +219,9 @@ def _quiet():
         os.close(nowhere)
 
 
-def part() -> bool:
-    """Disconnect the processes, which have trained, and return whether this is the first, which finishes the run."""
-    first = is_first()
-    if FLAGS.processes > 1:
-        import jax
+def _disconnect():
+    """Wait for the first process, so that all fail where it fails to write its results, and disconnect."""
+    import jax
 
-        agreed(True)  # the others wait here while the first computes scores
-        jax.distributed.shutdown()
-    return first
+    agreed(True)
+    jax.distributed.shutdown()

@@ -193,6 +193,8 @@ class Run:
         ValueError: (on entering) `folder` holds an unfinished run with other settings.
     """
 
+    backup_callback = keras.callbacks.BackupAndRestore
+
     def __init__(self, folder, names):
         self.folder, self.names = expand(folder), names
         self._unfinished = self.folder / "unfinished.json"
@@ -239,9 +241,7 @@ class Run:
             The history: a dict from a metric to a list of its values, one an epoch.
         """
         log = self.folder / f"{name}.csv"
-        backup = keras.callbacks.BackupAndRestore(
-            self._backup(name), double_checkpoint=True, delete_checkpoint=False
-        )
+        backup = self.backup_callback(self._backup(name), double_checkpoint=True, delete_checkpoint=False)
         callbacks = [
             batches.epoch_callback(),
             keras_bsd.callbacks.StageProgress(),

@@ -46,9 +46,9 @@ class WholeValidation(keras.callbacks.Callback):
 class Share(keras.utils.PyDataset):
     """This process's share of batches.
 
-    Without augmentation only the share is read. Augmentation draws its random numbers for a batch as a whole, so
-    that each process then computes all of it. Samples of a last, short batch that the devices cannot divide are not
-    used in that epoch.
+    Without augmentation only the share is read. Augmentation draws its random numbers for a batch as a whole,
+    so that each process then computes all of it. Samples of a last, short batch that the devices cannot divide
+    are not used in that epoch.
 
     Args:
         batches: `keras_bsd.datasets.Batches`.
@@ -62,7 +62,11 @@ class Share(keras.utils.PyDataset):
 
         super().__init__()
         self._batches = batches
-        self._process, self._processes, self._devices = jax.process_index(), jax.process_count(), jax.device_count()
+        self._process, self._processes, self._devices = (
+            jax.process_index(),
+            jax.process_count(),
+            jax.device_count(),
+        )
         if batches.batch_size % self._devices:
             raise app.UsageError(
                 "--batch_size must be a multiple of the number of devices, which divide each batch. Received: "
@@ -115,11 +119,22 @@ def share(batches):
     return batches if FLAGS.processes == 1 else Share(batches)
 
 
+class Backup(keras.callbacks.BackupAndRestore):
+    """Keras's backup, begun only while all processes live: an interrupted one would replace the one before."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        _processes.agreed(True)
+        with _distributed(None):  # to save a model, Keras makes another optimizer, which processes would share
+            super().on_epoch_end(epoch, logs)
+
+
 class SharedRun(_run.Run):
     """A `Run` in which all processes take part, and whose folder belongs to the first.
 
-    The others do the same in a temporary folder, since to save a model Keras computes with what all processes hold.
+    The others do the same in a temporary folder: where Keras computes with what all hold, all must take part.
     """
+
+    backup_callback = Backup
 
     def __init__(self, folder, names):
         self._temporary = None if _processes.is_first() else tempfile.TemporaryDirectory()

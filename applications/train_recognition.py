@@ -7,7 +7,7 @@
     python applications/train_recognition.py --method=bsd,dfa,decolle,backprop
     python applications/train_recognition.py --dataset=events:digits --bins=20
     python applications/train_recognition.py --dataset=events:sweeps --network=rnn --method=rate,backprop
-    KERAS_BACKEND=jax python applications/train_recognition.py --processes=2 --process_id=0 --coordinator=HOST:8476
+    KERAS_BACKEND=jax python applications/train_recognition.py --processes=2 --process_id=0 --coordinator=a:8476
 
 Writes a trained model for each method, a picture and all results to `--output_dir`. The same command resumes
 training that was interrupted.
@@ -334,7 +334,7 @@ def main(_):
         results = {
             method: run.result(method, functools.partial(train, method, task, run)) for method in FLAGS.method
         }
-        if not _processes.part():
+        if not _processes.is_first():
             return
         application = NETWORKS[FLAGS.network][0]
         record = _run.record(
