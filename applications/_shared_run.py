@@ -52,9 +52,6 @@ class Share(keras.utils.PyDataset):
 
     Args:
         batches: `keras_bsd.datasets.Batches`.
-
-    Raises:
-        app.UsageError: the devices cannot divide a batch.
     """
 
     def __init__(self, batches):
@@ -67,11 +64,6 @@ class Share(keras.utils.PyDataset):
             jax.process_count(),
             jax.device_count(),
         )
-        if batches.batch_size % self._devices:
-            raise app.UsageError(
-                "--batch_size must be a multiple of the number of devices, which divide each batch. Received: "
-                f"--batch_size={batches.batch_size} --processes={self._processes}, with {self._devices} devices"
-            )
         self._rows = Batches(np.arange(len(batches.x)), batches.y, batches.batch_size, seed=batches.seed)
 
     def epoch_callback(self):
@@ -112,6 +104,24 @@ def _distributed(distribution):
 def scope():
     """Return the context in which the processes build, compile and fit a model."""
     return _distributed(None if FLAGS.processes == 1 else Shares())
+
+
+def check_batch_size(size):
+    """Raise unless the devices of all processes can divide a batch of this size.
+
+    Raises:
+        app.UsageError: they cannot.
+    """
+    if FLAGS.processes == 1:
+        return
+    import jax
+
+    devices = jax.device_count()
+    if size % devices:
+        raise app.UsageError(
+            "--batch_size must be a multiple of the number of devices, which divide each batch. Received: "
+            f"--batch_size={size} --processes={FLAGS.processes}, with {devices} devices"
+        )
 
 
 def share(batches):

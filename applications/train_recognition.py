@@ -294,6 +294,8 @@ def train(method, task, run) -> dict:
         model = build(method, task)
         history = fit(model, method, task, run)
     model = run.save(method, model, task.test[0])
+    if not _processes.is_first():
+        return {}
     return {
         "scores": task.scores(model),
         "seconds": sum(history["seconds"]),
@@ -327,6 +329,7 @@ def main(_):
     folder = _run.expand(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem.replace(':', '_')}")
     task = load_task()
     _processes.check_alike(functools.partial(shared_settings, task))
+    _shared_run.check_batch_size(FLAGS.batch_size)
     _flags.check_weights(folder)
     for method in FLAGS.method:
         build(method, task)  # raises before the files of an earlier run are removed

@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import types
 from unittest import mock
 
 import keras
 import numpy as np
 import pytest
+from absl import app
 from absl import flags as absl_flags
 
 import keras_bsd
@@ -112,10 +114,13 @@ def test_samples_that_the_devices_cannot_divide_are_not_used(shared_run):
 
 
 def test_devices_that_cannot_divide_a_batch_are_an_error(shared_run):
-    batches = keras_bsd.datasets.Batches(np.zeros((9, 2, 2, 1)), np.arange(9), 8)
-    message = r"must be a multiple of the number of devices.*--batch_size=8 --processes=3, with 3 devices"
-    with pytest.raises(Exception, match=message):
-        next(shares(shared_run, batches, 3, 3))
+    message = "must be a multiple of the number of devices, which divide each batch. Received: --batch_size=8 "
+    message += "--processes=3, with 6 devices"
+    flags = mock.patch.object(shared_run, "FLAGS", types.SimpleNamespace(processes=3))
+    with flags, mock.patch("jax.device_count", return_value=6):
+        shared_run.check_batch_size(12)
+        with pytest.raises(app.UsageError, match=message):
+            shared_run.check_batch_size(8)
 
 
 # Connections
