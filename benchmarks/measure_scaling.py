@@ -58,6 +58,7 @@ def measure(case):
     if case["processes"] > 1:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
         jax.distributed.initialize(case["coordinator"], case["processes"], case["process_id"])
+    keras.utils.set_random_seed(0)  # the weights of all processes are the same
     if case["devices"] * case["processes"] > 1:
         keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     sizes = {"units": (case["units"],) * case["stages"], "timesteps": case["timesteps"]}

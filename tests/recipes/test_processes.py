@@ -165,7 +165,7 @@ def ended(processes):
     try:
         return [
             (process.returncode, *output)
-            for process, output in [(process, process.communicate(timeout=300)) for process in processes]
+            for process, output in [(process, process.communicate(timeout=600)) for process in processes]
         ]
     finally:
         for process in processes:
