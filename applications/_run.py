@@ -55,7 +55,8 @@ for name in (
 ):  # they warn of retracing, which several models in one process cannot avoid
     logging.getLogger(name).setLevel(logging.ERROR)
 
-PLACES = ("data_dir", "output_dir")  # flags that mean nothing on another machine
+# Flags that mean nothing on another machine.
+PLACES = ("data_dir", "output_dir", "processes", "process_id", "coordinator", "process_timeout")
 
 
 def environment(packages=()) -> dict:
@@ -192,6 +193,8 @@ class Run:
         ValueError: (on entering) `folder` holds an unfinished run with other settings.
     """
 
+    backup_callback = keras.callbacks.BackupAndRestore
+
     def __init__(self, folder, names):
         self.folder, self.names = expand(folder), names
         self._unfinished = self.folder / "unfinished.json"
@@ -238,9 +241,7 @@ class Run:
             The history: a dict from a metric to a list of its values, one an epoch.
         """
         log = self.folder / f"{name}.csv"
-        backup = keras.callbacks.BackupAndRestore(
-            self._backup(name), double_checkpoint=True, delete_checkpoint=False
-        )
+        backup = self.backup_callback(self._backup(name), double_checkpoint=True, delete_checkpoint=False)
         callbacks = [
             batches.epoch_callback(),
             keras_bsd.callbacks.StageProgress(),
@@ -268,13 +269,14 @@ class Run:
         return _history(log)
 
     def save(self, name, model, x):
-        """Save a model as `name`.keras, load it, and raise unless both predict the same for `x`."""
+        """Save a model as `name`.keras, load it, raise unless both predict the same for `x`, and return it."""
         path = self.folder / f"{name}.keras"
         with atomic_write(path) as written:
             model.save(written)
         loaded = keras.saving.load_model(path)
         if not np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0)):
             raise RuntimeError(f"The model loaded from {path} does not predict what the saved one did.")
+        return model
 
     def _backup(self, name):
         return self.folder / f"{name}.backup"

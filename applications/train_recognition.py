@@ -7,6 +7,7 @@
     python applications/train_recognition.py --method=bsd,dfa,decolle,backprop
     python applications/train_recognition.py --dataset=events:digits --bins=20
     python applications/train_recognition.py --dataset=events:sweeps --network=rnn --method=rate,backprop
+    KERAS_BACKEND=jax python applications/train_recognition.py --processes=2 --process_id=0 --coordinator=a:8476
 
 Writes a trained model for each method, a picture and all results to `--output_dir`. The same command resumes
 training that was interrupted.
@@ -14,10 +15,14 @@ training that was interrupted.
 
 import functools
 import pathlib
+import zlib
 
 import _flags
+import _processes
 import _run
+import _shared_run
 import keras
+import numpy as np
 from _flags import Method
 from absl import app, flags
 from tasks import events, recognition
@@ -111,6 +116,12 @@ flags.DEFINE_bool(
     "on_device",
     False,
     "Keep the images on the device and compile whole epochs: for a GPU. Needs KERAS_BACKEND=jax.",
+)
+_processes.define_flags(keras.config.backend())
+flags.register_multi_flags_validator(
+    ("processes", "on_device", "tensorboard"),
+    lambda values: values["processes"] == 1 or not (values["on_device"] or values["tensorboard"]),
+    "several --processes exclude --on_device, which keeps all data on one device, and --tensorboard",
 )
 flags.register_multi_flags_validator(
     ("layer_loss", "method"),
@@ -259,6 +270,7 @@ def fit(model, method, task, run) -> dict:
     """Train a model, resumed from an interrupted run, and return its history."""
     training, validation = task.split(FLAGS.validation, FLAGS.seed)
     batches = keras_bsd.datasets.Batches(*training, FLAGS.batch_size, augmentation(), FLAGS.seed)
+    batches = _shared_run.share(batches)
     loss = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
     steps = len(training[0]) // FLAGS.batch_size if FLAGS.on_device else len(batches)
     _flags.compile_model(model, METHODS[method], steps, FLAGS.ema, **loss)
@@ -278,9 +290,12 @@ def fit(model, method, task, run) -> dict:
 def train(method, task, run) -> dict:
     """Train by one method, save the model, and return its results."""
     print(f"{METHODS[method].title}, {len(task.training[0])} samples of {FLAGS.dataset}:")
-    model = build(method, task)
-    history = fit(model, method, task, run)
-    run.save(method, model, task.test[0])
+    with _shared_run.scope():
+        model = build(method, task)
+        history = fit(model, method, task, run)
+    model = run.save(method, model, task.test[0])
+    if not _processes.is_first():
+        return {}
     return {
         "scores": task.scores(model),
         "seconds": sum(history["seconds"]),
@@ -303,21 +318,33 @@ def draw_report(results, task, folder):
     return recognition.draw_report(histories, METHODS[pair].title, model, task.test[0][0])
 
 
+def shared_settings(task) -> dict:
+    """Return what must be the same in all processes that train together."""
+    data = [zlib.crc32(np.ascontiguousarray(array)) for array in task.training]
+    return {**_run.settings(), "versions": _run.environment()["versions"], "data": data}
+
+
 def main(_):
     keras.config.set_dtype_policy(FLAGS.dtype)
     folder = _run.expand(FLAGS.output_dir or f"runs/{pathlib.Path(FLAGS.dataset).stem.replace(':', '_')}")
     task = load_task()
+    _processes.check_alike(functools.partial(shared_settings, task))
+    _shared_run.check_batch_size(FLAGS.batch_size)
     _flags.check_weights(folder)
     for method in FLAGS.method:
         build(method, task)  # raises before the files of an earlier run are removed
-    with _run.Run(folder, METHODS) as run:
+    with _shared_run.SharedRun(folder, METHODS) as run:
         results = {
             method: run.result(method, functools.partial(train, method, task, run)) for method in FLAGS.method
         }
+        if not _processes.is_first():
+            return
         application = NETWORKS[FLAGS.network][0]
         record = _run.record(
             task.name, FLAGS.dataset, application, network_arguments(task), results, **_flags.origin()
         )
+        if FLAGS.processes > 1:
+            record["processes"] = FLAGS.processes
         _run.write_json(folder / "metrics.json", record)
         _run.save_figure(draw_report(results, task, folder), folder / "report.png")
     for method, result in results.items():
@@ -329,4 +356,4 @@ def main(_):
 
 
 if __name__ == "__main__":
-    app.run(main)
+    app.run(_processes.connected(main))

@@ -5,13 +5,15 @@
 The base has three stages of 512 neurons, stimuli of 28x28x1, 8 timesteps and batches of 128. Prints a Markdown
 table and writes it as scaling.md, with a plot of each quantity in scaling.svg. "Of linear" is the throughput of
 products beside that of the quantity's first row: 1 where time grows as the work does. `devices` splits the
-processor into JAX's host devices, over which Keras's `DataParallel` shards the batch. Each case is a process of
-its own.
+processor into JAX's host devices, over which Keras's `DataParallel` shards the batch; `processes` shards it
+over as many processes, which exchange gradients by gloo. Each case has processes of its own.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import time
@@ -19,13 +21,14 @@ import time
 from absl import app, flags
 
 ROOT = pathlib.Path(__file__).parents[1]
-BASE = {"batch_size": 128, "units": 512, "stages": 3, "timesteps": 8, "devices": 1}
+BASE = {"batch_size": 128, "units": 512, "stages": 3, "timesteps": 8, "devices": 1, "processes": 1}
 VALUES = {
     "batch_size": [16, 32, 64, 128, 256, 512],
     "units": [128, 256, 512, 1024],
     "stages": [1, 2, 4, 8],
     "timesteps": [2, 4, 8, 16, 32, 64, 128],
     "devices": [1, 2, 4],
+    "processes": [1, 2],
 }
 HEADER = ["varied", "value", "ms a step", "samples/s", "of linear"]
 
@@ -45,18 +48,23 @@ def products(case):
 
 
 def measure(case):
-    """Return the median seconds of a training step."""
+    """Return the median seconds of a training step, in each of the processes of a case."""
+    import jax
     import keras
     import numpy as np
 
     import keras_bsd
 
-    if case["devices"] > 1:
-        keras.distribution.set_distribution(keras.distribution.DataParallel())
+    if case["processes"] > 1:
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        jax.distributed.initialize(case["coordinator"], case["processes"], case["process_id"])
+    keras.utils.set_random_seed(0)  # the weights of all processes are the same
+    if case["devices"] * case["processes"] > 1:
+        keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     sizes = {"units": (case["units"],) * case["stages"], "timesteps": case["timesteps"]}
     pair = keras_bsd.applications.SpikingMLP((28, 28, 1), 10, **sizes)
     pair.compile(keras.optimizers.AdamW(6e-3))
-    generator, size = np.random.default_rng(0), case["batch_size"]
+    generator, size = np.random.default_rng(0), case["batch_size"] // case["processes"]
     batch = generator.random((size, 28, 28, 1), "float32"), generator.integers(0, 10, size)
     seconds = []
     for _ in range(FLAGS.repeats + 2):
@@ -67,19 +75,32 @@ def measure(case):
 
 
 def measure_apart(case):
-    """Return the seconds of a step, measured in a process of its own."""
+    """Return the seconds of a step, measured in processes of its own."""
     devices = f"--xla_force_host_platform_device_count={case['devices']}"
     command = [sys.executable, "-m", "benchmarks.measure_scaling", f"--repeats={FLAGS.repeats}"]
-    done = subprocess.run(
-        [*command, f"--case={json.dumps(case)}"],
-        cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": devices},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise app.Error(f"{case} failed with status {done.returncode}:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+    environment = {**os.environ, "XLA_FLAGS": devices, "JAX_COORDINATOR_BIND_ADDRESS": address}
+    with contextlib.ExitStack() as stack:
+        running = []
+        for i in range(case["processes"]):
+            own = {**case, "process_id": i, "coordinator": address}
+            started = subprocess.Popen(
+                [*command, f"--case={json.dumps(own)}"],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            running.append(started)
+            stack.callback(started.kill)
+        outputs = [process.communicate() for process in running]
+    for process, (_, errors) in zip(running, outputs, strict=True):
+        if process.returncode:
+            raise app.Error(f"{case} failed with status {process.returncode}:\n{errors[-2000:]}")
+    return json.loads(outputs[0][0].splitlines()[-1])
 
 
 def measure_all():

@@ -125,7 +125,13 @@ def test_compilation(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs JAX")
 def test_scaling(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.measure_scaling", "--quantities=devices,stages", "--longest=2"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.measure_scaling",
+        "--quantities=devices,processes",
+        "--longest=2",
+    ]
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     done = subprocess.run(
         [*command, "--repeats=1", f"--output_dir={tmp_path}"],
@@ -136,7 +142,12 @@ def test_scaling(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:6]]
-    assert [row[:2] for row in rows] == [["devices", "1"], ["devices", "2"], ["stages", "1"], ["stages", "2"]]
+    assert [row[:2] for row in rows] == [
+        ["devices", "1"],
+        ["devices", "2"],
+        ["processes", "1"],
+        ["processes", "2"],
+    ]
     assert [row[-1] for row in rows[::2]] == ["1.00", "1.00"]
     assert all(float(value) > 0 for row in rows for value in row[2:])
     assert "# How training scales" in (tmp_path / "scaling.md").read_text()
