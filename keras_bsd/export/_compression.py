@@ -12,12 +12,13 @@ from keras_bsd._files import expand
 from keras_bsd._optional import require
 from keras_bsd._types import ArrayLike, Path
 from keras_bsd.export._conversion import require_onnx
+from keras_bsd.export._int8_weights import store_in_int8
 from keras_bsd.export._logs import muted
 from keras_bsd.export._names import shorten_names
 from keras_bsd.export._onnx_file import atomic_onnx
 from keras_bsd.export._parity import check_file_range, open_session, readable
 
-PRECISIONS = ("float16", "int8")
+PRECISIONS = ("float16", "int8", "int8_weights")
 SMALLEST_HALVED = 256  # values of a tensor; below it a node more costs as much
 CALIBRATION_BATCH = 100
 
@@ -25,7 +26,7 @@ CALIBRATION_BATCH = 100
 def compress_onnx(
     source: Path,
     filepath: Path,
-    precision: Literal["float16", "int8"],
+    precision: Literal["float16", "int8", "int8_weights"],
     x: ArrayLike | None = None,
     *,
     keep_currents: bool = False,
@@ -78,9 +79,12 @@ def compress_onnx(
         stimuli = _calibration(x, session, source)
     with atomic_onnx(filepath) as written:
         with readable(source):
-            smaller = _halved(proto) if precision == "float16" else _quantized(source, stimuli, keep_currents)
+            if precision == "int8":
+                smaller = _quantized(source, stimuli, keep_currents)
+            else:
+                smaller = _halved(proto) if precision == "float16" else _with_int8_weights(proto)
             shorten_names(smaller)
-        if precision == "int8":
+        if precision != "float16":
             _check_quantized(smaller, source)
         require_onnx().save(smaller, written)
 
@@ -108,6 +112,11 @@ def _halved(proto):
         name = f"{value.name}/float16"
         graph.node.insert(0, onnx.helper.make_node("Cast", [name], [value.name], to=onnx.TensorProto.FLOAT))
         value.CopyFrom(onnx.numpy_helper.from_array(half, name))
+    return proto
+
+
+def _with_int8_weights(proto):
+    store_in_int8(proto)
     return proto
 
 

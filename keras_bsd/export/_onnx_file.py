@@ -13,8 +13,9 @@ from keras_bsd._types import Model, Path
 from keras_bsd._version import __version__
 from keras_bsd.applications._presets import record
 from keras_bsd.export._conversion import convert, require_onnx
+from keras_bsd.export._int8_weights import store_in_int8
 from keras_bsd.export._names import shorten_names
-from keras_bsd.export._network import as_float, exported_network
+from keras_bsd.export._network import as_float, exported_network, is_quantized
 from keras_bsd.export._paths import atomic_export
 from keras_bsd.export._programs import OUTPUTS, Output
 from keras_bsd.export._streaming import timesteps
@@ -98,6 +99,8 @@ def export_onnx(
         proto = convert(network, names, opset, bool(streaming), length)
         proto.producer_name, proto.producer_version = "keras_bsd", __version__
         onnx = require_onnx()
+        if is_quantized(network):  # the converter has multiplied values and scales
+            store_in_int8(proto, only_exact=True)
         shorten_names(proto)
         onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in metadata.items()})
         onnx.save(proto, written)
