@@ -83,10 +83,10 @@ def export_onnx(
     >>> keras_bsd.export.export_onnx(model, "network.onnx", labels=["setosa", "versicolor", "virginica"])
     """
     network = exported_network(model)
-    names = _output_names(outputs)
-    _check_stateless(network)
+    names = output_names(outputs)
+    check_stateless(network)
     opset = _checks.one_of("opset", OPSETS[-1] if opset is None else opset, OPSETS)
-    length = _checked_length(length, network, streaming)
+    length = checked_length(length, network, streaming)
     metadata = {
         **_neurons(network, length),
         **_labels(labels, network.output_shape),
@@ -124,14 +124,14 @@ def atomic_onnx(filepath):
             ) from error
 
 
-def _output_names(outputs):
+def output_names(outputs):
     names = (outputs,) if isinstance(outputs, str) else outputs
     if not isinstance(names, Sequence) or not names:
         raise ValueError(f"`outputs` must be one or several of {', '.join(OUTPUTS)}. Received: {outputs=}")
     return tuple(_checks.one_of("outputs", name, OUTPUTS) for name in names)
 
 
-def _check_stateless(network):
+def check_stateless(network):
     for stage in flatten_stages(network, SpikingStage):
         if stage.neuron.stateful:
             raise ValueError(
@@ -141,7 +141,7 @@ def _check_stateless(network):
             )
 
 
-def _checked_length(length, network, streaming):
+def checked_length(length, network, streaming):
     required = not streaming and None in network.input_shape[1:]
     if required == (length is None):
         raise ValueError(

@@ -124,6 +124,7 @@ class Int8Kernels:
                 public = name.removeprefix("_")
                 setattr(layer, name, _add(layer, public, values, "int8"))
                 self.scales[name] = _add(layer, f"{public}_scale", scale, "float32")
+                setattr(layer, f"{public}_scale", self.scales[name])
         finally:
             layer._tracker.lock()
         layer.quantization_config = config
