@@ -53,7 +53,10 @@ def all_layers(layer):
 
 def is_quantized(network):
     """Return whether a network has layers that are quantised, those within stages included."""
-    layers = [*all_layers(network), *(inner for stage in flatten_stages(network) for inner in stage._inner_layers())]
+    layers = [
+        *all_layers(network),
+        *(inner for stage in flatten_stages(network) for inner in stage._inner_layers()),
+    ]
     return any(getattr(layer, "quantization_mode", None) for layer in layers)
 
 

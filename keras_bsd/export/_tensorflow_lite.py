@@ -28,7 +28,7 @@ def convert(program, precision, stimuli):
     def serve(stimulus):
         return program.call({"stimulus": stimulus})
 
-    module.serve = serve
+    module.serve, module.weights = serve, serve.get_concrete_function().variables
     with tempfile.TemporaryDirectory() as folder, quiet():
         tf.saved_model.save(module, folder, signatures={"serving_default": serve})
 

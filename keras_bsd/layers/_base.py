@@ -11,9 +11,9 @@ from keras import ops
 
 from keras_bsd import _rules, _state_scope
 from keras_bsd._types import Config, Layer, Model, Shape, Tensor
+from keras_bsd.layers._int8_kernels import make_quantizable
 from keras_bsd.layers._masks import expand_like, masked
 from keras_bsd.layers._neurons import SpikingNeurons
-from keras_bsd.layers._int8_kernels import make_quantizable
 from keras_bsd.layers._quantization import quantized_layers, restore_quantization, with_inner_convolutions
 
 Targets = Literal["all", "last"]  # the elements of a sequence that have a target

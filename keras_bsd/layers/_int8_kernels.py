@@ -57,8 +57,8 @@ def _refusal(stage, layer):
 
     def refuse(mode: str | None = None, **kwargs: Any) -> None:
         raise NotImplementedError(
-            f"Layer '{layer.name}' ({layer.__class__.__name__}) of stage '{stage}' is not quantised and stays in "
-            "full precision, because its class does not define how. Define `quantize`, `quantized_build` and "
+            f"Layer '{layer.name}' ({layer.__class__.__name__}) of stage '{stage}' is not quantised and stays "
+            "in full precision, because its class does not define how. Define `quantize`, `quantized_build` and "
             "`quantized_call` as keras.layers.Dense does, or use layers of Keras. "
             f"Received: mode={mode!r}"
         )
@@ -164,8 +164,8 @@ class Int8Kernels:
         if len(store.keys()) != len(variables):
             raise ValueError(
                 f"Layer '{self._layer.name}' of stage '{self._stage}' is quantised to int8 and has "
-                f"{len(variables)} variables. Received: {len(store.keys())} in the file. Load weights in single "
-                "precision before `quantize`."
+                f"{len(variables)} variables. Received: {len(store.keys())} in the file. Load weights in "
+                "single precision before `quantize`."
             )
         for i, variable in enumerate(variables):
             variable.assign(store[str(i)])

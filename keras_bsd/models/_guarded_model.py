@@ -70,9 +70,9 @@ class GuardedModel(keras.Model):
         quantized = [variable.path for variable in self.variables if variable.dtype in ("int8", "uint8")]
         if quantized:
             raise ValueError(
-                f"{self.__class__.__name__} trains networks in floating point. Received: {len(quantized)} weights "
-                f"that are quantised, such as {quantized[0]}. Train before `quantize`; to train further, load the "
-                "network as it was saved before."
+                f"{self.__class__.__name__} trains networks in floating point. Received: {len(quantized)} "
+                f"weights that are quantised, such as {quantized[0]}. Train before `quantize`; to train further, "
+                "load the network as it was saved before."
             )
 
     def _choose_xla(self, x, **lengths):

@@ -55,9 +55,9 @@ def stored(path):
 def test_each_output_channel_has_its_own_scale(name):
     attributes, shape, of_weights, axes = PRODUCTS[name]
     generator = np.random.default_rng(0)
-    weights = generator.normal(size=of_weights).astype("float32") * np.exp(generator.normal(size=of_weights[:2]))[
-        (...,) + (None,) * (len(of_weights) - 2)
-    ].astype("float32")
+    weights = generator.normal(size=of_weights).astype("float32") * np.exp(
+        generator.normal(size=of_weights[:2])
+    )[(...,) + (None,) * (len(of_weights) - 2)].astype("float32")
     proto = graph_of(name.split(",")[0], attributes, shape, weights)
     assert store_in_int8(proto) == 1
     step = np.abs(weights).max(axis=axes, keepdims=True) / 127
@@ -95,13 +95,13 @@ def test_small_tensors_and_weights_between_the_levels_stay_as_they_are():
     levels = np.random.default_rng(0).integers(-127, 128, (20, 20))
     levels[0] = 127
     scales = np.random.default_rng(0).random(20)
-    assert store_in_int8(graph_of("MatMul", {}, (20,), (levels * scales).astype("float32")), only_exact=True) == 1
+    assert (
+        store_in_int8(graph_of("MatMul", {}, (20,), (levels * scales).astype("float32")), only_exact=True) == 1
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["conv, decoder", "residual", "autoencoder", "forecast", "tokens"]
-)
+@pytest.mark.parametrize("name", ["conv, decoder", "residual", "autoencoder", "forecast", "tokens"])
 def test_a_quantised_network_and_its_file_agree(name, tmp_path):
     keras.utils.set_random_seed(1234)
     model = lively(NETWORKS[name]())
@@ -113,7 +113,10 @@ def test_a_quantised_network_and_its_file_agree(name, tmp_path):
 
 
 def wide_network():
-    stages = [SpikingConv2D(16, pool_size=2, timesteps=2), SpikingStage([L.SeparableConv2D(32, 3), L.Flatten()])]
+    stages = [
+        SpikingConv2D(16, pool_size=2, timesteps=2),
+        SpikingStage([L.SeparableConv2D(32, 3), L.Flatten()]),
+    ]
     return keras.Sequential([keras.Input((8, 8, 4)), *stages, Readout(L.Dense(10))])
 
 
@@ -142,7 +145,9 @@ def test_the_file_of_a_network_that_is_quantised_in_part(tmp_path):
 def test_a_quantised_network_and_its_file_agree_on_a_whole_test_set(tmp_path, digits):
     (x, y), (x_test, y_test) = digits
     keras.utils.set_random_seed(1)
-    model = keras_bsd.applications.SpikingConvNet((8, 8, 1), 10, timesteps=3, filters=(32, 64), pool_sizes=(2, 2))
+    model = keras_bsd.applications.SpikingConvNet(
+        (8, 8, 1), 10, timesteps=3, filters=(32, 64), pool_sizes=(2, 2)
+    )
     model.compile(keras.optimizers.AdamW(6e-3), metrics=["accuracy"])
     model.fit(x, y, batch_size=64, epochs=3, verbose=0)
     accuracy = model.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"]
@@ -168,7 +173,7 @@ def test_weights_alone_need_no_stimuli_and_may_be_of_a_step(tmp_path):
         assert stored(path).count(TensorProto.INT8) == 2
         assert check_onnx(model, path, x)["outputs"]["scores"]["largest_difference"] < 0.1
         for precision in ("int8_weights", "float16"):
-            with pytest.raises(ValueError, match="in single precision .* in int8 already"):
+            with pytest.raises(ValueError, match=r"in single precision .* in int8 already"):
                 compress_onnx(path, source, precision)
 
 

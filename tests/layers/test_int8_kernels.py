@@ -173,7 +173,9 @@ def test_filters_choose_layers():
 def test_a_file_loads_in_a_process_of_its_own_and_is_smaller(tmp_path):
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).random((3, 16, 16, 1), "float32")
-    model = keras_bsd.applications.SpikingConvNet((16, 16, 1), 10, timesteps=2, filters=(32, 64), pool_sizes=(2, 2))
+    model = keras_bsd.applications.SpikingConvNet(
+        (16, 16, 1), 10, timesteps=2, filters=(32, 64), pool_sizes=(2, 2)
+    )
     model.save(tmp_path / "single.keras")
     model.quantize("int8")
     model.save(tmp_path / "int8.keras")
@@ -253,7 +255,9 @@ def test_a_convolution_knows_int8_alone():
 def test_a_convolution_is_quantised_once():
     model, layer = network_of(L.Conv1D(5, 3), (7, 4))
     model.quantize("int8")
-    with pytest.raises(ValueError, match="'only' must be built, and quantised once. Received: a layer in int8"):
+    with pytest.raises(
+        ValueError, match=r"'only' must be built, and quantised once\. Received: a layer in int8"
+    ):
         layer.quantize("int8")
 
 
