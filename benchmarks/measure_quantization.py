@@ -5,7 +5,9 @@
 
 Prints a Markdown table; `--output` writes it as a page. Scores are those of the first test samples, the same
 for all formats. Times are medians of one sample at a time, on one thread of a CPU. LiteRT files run in
-TensorFlow; `keras bfloat16` is the policy mixed_bfloat16, whose weights are stored in float32.
+TensorFlow. Formats: `keras bfloat16` is the policy mixed_bfloat16, whose weights are stored in float32; `keras
+int8_weights` does not round inputs; `onnx int8_kept` and `onnx int8_rounded` are files of `compress_onnx(...,
+"int8")` whose convolutions output currents in single precision or rounded.
 """
 
 import contextlib
@@ -33,8 +35,8 @@ PRESETS = (
     "fashion_mnist_conv,cifar10_conv"
 )
 FORMATS = {
-    "keras": ("float32", "bfloat16", "int8"),
-    "onnx": ("float32", "float16", "int8_weights", "int8"),
+    "keras": ("float32", "bfloat16", "int8", "int8_weights"),
+    "onnx": ("float32", "float16", "int8_weights", "int8_kept", "int8_rounded"),
     "litert": ("float32", "dynamic", "int8"),
 }
 ALL = [f"{runtime} {precision}" for runtime, precisions in FORMATS.items() for precision in precisions]
@@ -50,6 +52,16 @@ flags.register_validator("formats", set(ALL).issuperset, f"must be some of {', '
 
 HEADER = ["preset", "format", "MB", "accuracy, % or squared error", "against Keras float32", "ms a sample"]
 CALIBRATION, BATCH, CHARACTERS = 300, 50, 32
+NOTES = """The score of a classifier is its accuracy, that of an autoencoder or a forecaster its squared error; all
+formats are compared on the same first test samples. Times are medians of one sample at a time on one thread.
+
+- `keras bfloat16` is the policy mixed_bfloat16: weights are stored in float32. `keras int8` is `quantize("int8")`,
+  `keras int8_weights` the same without rounded inputs of `Dense` layers.
+- `onnx int8_kept` and `onnx int8_rounded` are static int8 of `compress_onnx`, whose convolutions output currents in
+  single precision or rounded. The default is the former for analogue outputs, the latter for classes.
+- `litert` files are those of `export_litert`, run by TensorFlow's interpreter.
+
+Decision: [float16 and int8](../../docs/decisions/reduced-precision.md)."""
 
 
 def load_data(model, name):
@@ -81,6 +93,8 @@ def make_keras(name, precision, folder, _):
         keras.config.set_dtype_policy("float32")
     if precision == "int8":
         model.quantize("int8")
+    if precision == "int8_weights":
+        model.quantize(config=keras.quantizers.Int8QuantizationConfig(activation_quantizer=None))
     path = folder / "network.keras"
     model.encoder.save(path)
     return model.encoder.predict_on_batch, path
@@ -93,8 +107,10 @@ def make_onnx(name, precision, folder, x):
     source, path, model = folder / "float32.onnx", folder / f"{precision}.onnx", load_preset(name)
     if not source.exists():
         export.export_onnx(model, source, length=CHARACTERS if hasattr(model, "alphabet") else None)
-    if precision != "float32":
-        export.compress_onnx(source, path, precision, x if precision == "int8" else None)
+    if precision in ("int8_kept", "int8_rounded"):
+        export.compress_onnx(source, path, "int8", x, keep_currents=precision == "int8_kept")
+    elif precision != "float32":
+        export.compress_onnx(source, path, precision)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -180,7 +196,7 @@ def main(_):
     table = _results.print_rows(HEADER, measure())
     if FLAGS.output:
         packages = ["onnxruntime", "tf2onnx"]
-        _results.write_page(FLAGS.output, "Formats of presets", table, packages=packages)
+        _results.write_page(FLAGS.output, "Formats of presets", table, NOTES, packages=packages)
 
 
 if __name__ == "__main__":

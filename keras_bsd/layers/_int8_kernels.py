@@ -58,8 +58,8 @@ def _refusal(stage, layer):
     def refuse(mode: str | None = None, **kwargs: Any) -> None:
         raise NotImplementedError(
             f"Layer '{layer.name}' ({layer.__class__.__name__}) of stage '{stage}' is not quantised and stays "
-            "in full precision, because its class does not define how. Define `quantize`, `quantized_build` and "
-            "`quantized_call` as keras.layers.Dense does, or use layers of Keras. "
+            "in full precision, because its class does not define how. Define `quantize`, `quantized_build` "
+            "and `quantized_call` as keras.layers.Dense does, or use layers of Keras. "
             f"Received: mode={mode!r}"
         )
 

@@ -71,8 +71,8 @@ class GuardedModel(keras.Model):
         if quantized:
             raise ValueError(
                 f"{self.__class__.__name__} trains networks in floating point. Received: {len(quantized)} "
-                f"weights that are quantised, such as {quantized[0]}. Train before `quantize`; to train further, "
-                "load the network as it was saved before."
+                f"weights that are quantised, such as {quantized[0]}. Train before `quantize`; to train "
+                "further, load the network as it was saved before."
             )
 
     def _choose_xla(self, x, **lengths):
