@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.measure_quantization --data_dir=DIR --output=runs/quantization.md
     .venv/bin/python -m benchmarks.measure_quantization --data_dir=DIR --presets=mnist_dense --samples=10000
 
-Prints a Markdown table; `--output` writes it as a page, which explains the formats. Scores are those of the first
-test samples, the same for all formats. Times are medians of one sample at a time, on one thread of a CPU.
+Prints a Markdown table; `--output` writes it as a page, which explains the formats. Scores are those of the
+first test samples, the same for all formats. Times are medians of one sample at a time, on one thread of a CPU.
 """
 
 import contextlib
@@ -50,12 +50,12 @@ flags.register_validator("formats", set(ALL).issuperset, f"must be some of {', '
 HEADER = ["preset", "format", "MB", "accuracy, % or squared error", "against Keras float32", "ms a sample"]
 CALIBRATION, BATCH, CHARACTERS = 300, 50, 32
 NOTES = """The score of a classifier is its accuracy, that of an autoencoder or a forecaster its squared error;
-all formats are compared on the same first test samples. Times are medians of one sample at a time, on one thread.
+all formats are compared on the same first test samples. Times are medians of one sample, on one thread.
 
 - `keras bfloat16` is the policy mixed_bfloat16: weights are stored in float32. `keras int8` is
   `quantize("int8")`, `keras int8_weights` the same without rounded inputs of `Dense` layers.
-- `onnx int8_kept` and `onnx int8_rounded` are static int8 of `compress_onnx`, whose convolutions output currents
-  in single precision or rounded. The default is the former for analogue outputs, the latter for classes.
+- `onnx int8_kept` and `onnx int8_rounded` are static int8 of `compress_onnx`, whose convolutions output
+  currents in single precision or rounded. The default is the former for analogue outputs, the latter for classes.
 - `litert` files are those of `export_litert`, run by TensorFlow's interpreter.
 
 Decision: [float16 and int8](../../docs/decisions/reduced-precision.md)."""
