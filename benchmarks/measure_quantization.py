@@ -55,7 +55,8 @@ all formats are compared on the same first test samples. Times are medians of on
 - `keras bfloat16` is the policy mixed_bfloat16: weights are stored in float32. `keras int8` is
   `quantize("int8")`, `keras int8_weights` the same without rounded inputs of `Dense` layers.
 - `onnx int8_kept` and `onnx int8_rounded` are static int8 of `compress_onnx`, whose convolutions output
-  currents in single precision or rounded. The default is the former for analogue outputs, the latter for classes.
+  currents in single precision or rounded. The former is the default for analogue outputs, the
+  latter for classes.
 - `litert` files are those of `export_litert`, run by TensorFlow's interpreter.
 
 Decision: [float16 and int8](../../docs/decisions/reduced-precision.md)."""
