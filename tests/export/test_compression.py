@@ -252,7 +252,7 @@ def test_bad_input(exported, step_file, tmp_path):
     for arguments, message in (
         (
             (source, target, "int4"),
-            "Unknown `precision`: choose one of 'float16', 'int8', 'int8_weights'. Received",
+            "Unknown `precision`: choose one of 'float16', 'int8', 'int8_weights'",
         ),
         ((source, target, "int8"), r"stimuli \(samples, 7, 5, 2\) to calibrate int8 with. Received: x=None"),
         ((source, target, "int8", np.zeros((3, 7, 5))), r"Received: shape=\(3, 7, 5\)"),
