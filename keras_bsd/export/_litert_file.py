@@ -36,7 +36,7 @@ def export_litert(
         precision: of the stored weights. `"dynamic"` and `"int8"` store those of products in int8, a scale for
             each output channel, for a quarter of the size. `"dynamic"` rounds what a product receives by the
             maximum of the batch. `"int8"` rounds what products receive and compute by ranges that `x`
-            calibrates, for the fastest files. Both represent spikes exactly, and neurons compute in single
+            calibrates. Both represent spikes exactly, and neurons compute in single
             precision: spikes are 0 and 1, and their counts whole.
         x: for `"int8"`, stimuli `(samples, ...)`, a few hundred of those to be served.
         outputs: see `export_onnx`.
@@ -44,7 +44,8 @@ def export_litert(
 
     Raises:
         ValueError: an argument is out of range, the backend is another than TensorFlow, or the model is not
-            built or cannot be exported. No file is left behind, and an earlier one is not changed.
+            built or cannot be exported, such as one that pools maps in three dimensions. No file is left
+            behind, and an earlier one is not changed.
 
     Example:
 

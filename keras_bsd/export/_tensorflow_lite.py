@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import tempfile
 import warnings
 
@@ -20,7 +21,24 @@ def convert(program, precision, stimuli):
         program: a `Program` with the input `stimulus`.
         precision: one of `LITERT_PRECISIONS`.
         stimuli: NumPy array `(samples, ...)` that calibrates int8, or None.
+
+    Raises:
+        ValueError: LiteRT has no operation for one of the network.
     """
+    try:
+        return _convert(program, precision, stimuli)
+    except Exception as error:  # that of the converter is not public
+        unknown = sorted(set(re.findall(r"'(tf\.\w+)' op is neither", str(error))))
+        if not unknown:
+            raise
+        raise ValueError(
+            f"LiteRT has no operation for {', '.join(unknown)}. Replace the layer that it comes from, or write "
+            'the network by `model.export(path, format="litert")` of Keras, whose files need the operations '
+            "of TensorFlow besides."
+        ) from error
+
+
+def _convert(program, precision, stimuli):
     shape, dtype = program.inputs["stimulus"]
     module = tf.Module()
 

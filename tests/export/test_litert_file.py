@@ -6,7 +6,7 @@ import pytest
 
 import keras_bsd
 from keras_bsd.export import export_litert
-from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense
+from keras_bsd.layers import Readout, SpikingConv2D, SpikingDense, SpikingStage
 
 L = keras.layers
 on_tensorflow = pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="written on TensorFlow")
@@ -69,6 +69,16 @@ def test_arguments(network, tmp_path):
         path, *others = arguments
         with pytest.raises(ValueError, match=message):
             export_litert(network, tmp_path / path, *others)
+    assert not list(tmp_path.iterdir())
+
+
+@on_tensorflow
+@pytest.mark.slow
+def test_operations_that_litert_lacks_are_named(tmp_path):
+    stage = SpikingStage([L.Conv3D(2, 2), L.MaxPooling3D(2), L.Flatten()], timesteps=2)
+    network = keras.Sequential([keras.Input((4, 4, 4, 1)), stage, Readout(L.Dense(2))])
+    with pytest.raises(ValueError, match=r"no operation for .*tf\.MaxPool3D.*\. Replace the layer"):
+        export_litert(network, tmp_path / "a.tflite")
     assert not list(tmp_path.iterdir())
 
 
