@@ -217,6 +217,16 @@ def test_a_quantised_pair_recalls():
     assert np.isfinite(after).all()
 
 
+def test_networks_of_a_pair_that_predicted_before_are_quantised_as_well():
+    model = pairs.conv_pair()
+    x = pairs.samples(model)[0]
+    single = model.encoder.predict(x, verbose=0)
+    model.quantize("int8")
+    expected = array(model.encoder(keras.ops.convert_to_tensor(x)))
+    np.testing.assert_allclose(model.encoder.predict(x, verbose=0), expected, atol=1e-6)
+    assert np.abs(expected - single).max() > 1e-5
+
+
 def test_a_quantised_pair_does_not_train():
     model = pairs.conv_pair()
     model.compile()
