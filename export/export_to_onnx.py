@@ -28,7 +28,8 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "A .keras file, or the name of a preset.", required=True)
 flags.DEFINE_string("output", None, "Path of the .onnx file (default: from the model's path or name).")
 flags.DEFINE_list("outputs", ["scores", "spike_counts"], "Some of scores, spike_counts, firing_rates, spikes.")
-flags.DEFINE_enum("precision", "float32", ["float32", "float16", "int8"], "Precision of the stored weights.")
+PRECISIONS = ["float32", "float16", "int8", "int8_weights"]
+flags.DEFINE_enum("precision", "float32", PRECISIONS, "Precision of the stored weights.")
 flags.DEFINE_bool("streaming", False, "Export one timestep or element, with states as inputs and outputs.")
 flags.DEFINE_integer("opset", None, "ONNX opset (default: the newest supported one).")
 flags.DEFINE_string(
@@ -84,7 +85,8 @@ def write_onnx(model, path, x_train):
     with whole_file(path) as written:
         export.export_onnx(model, written, **options, **metadata(model))
         if FLAGS.precision != "float32":
-            export.compress_onnx(written, written, FLAGS.precision, x_train[:CALIBRATION])
+            x = x_train[:CALIBRATION] if FLAGS.precision == "int8" else None
+            export.compress_onnx(written, written, FLAGS.precision, x)
 
 
 @contextlib.contextmanager

@@ -12,12 +12,13 @@ from keras_bsd._files import expand
 from keras_bsd._optional import require
 from keras_bsd._types import ArrayLike, Path
 from keras_bsd.export._conversion import require_onnx
+from keras_bsd.export._int8_weights import store_in_int8
 from keras_bsd.export._logs import muted
 from keras_bsd.export._names import shorten_names
 from keras_bsd.export._onnx_file import atomic_onnx
 from keras_bsd.export._parity import check_file_range, open_session, readable
 
-PRECISIONS = ("float16", "int8")
+PRECISIONS = ("float16", "int8", "int8_weights")
 SMALLEST_HALVED = 256  # values of a tensor; below it a node more costs as much
 CALIBRATION_BATCH = 100
 
@@ -25,30 +26,32 @@ CALIBRATION_BATCH = 100
 def compress_onnx(
     source: Path,
     filepath: Path,
-    precision: Literal["float16", "int8"],
+    precision: Literal["float16", "int8", "int8_weights"],
     x: ArrayLike | None = None,
     *,
-    keep_currents: bool = False,
+    keep_currents: bool | None = None,
 ) -> None:
     """Write a smaller version of an exported file, with the same metadata.
 
     `check_onnx` measures the difference that compression makes.
 
     `"int8"` pays for large weights: a quarter of their size, and faster products. It slows a network of many
-    small products down, such as a recurrent one: choose `"float16"` there.
+    small products down, such as a recurrent one: choose `"int8_weights"` there.
 
     Args:
         source: path of a file from `export_onnx`, in single precision.
         filepath: path ending in `.onnx`; may be the same.
-        precision: `"float16"` stores weights in half precision, for half the size, and computes in single
-            precision; `"int8"` is ONNX Runtime's static quantisation of weights and of the inputs of products.
-            It represents spikes exactly. On x86 CPUs without VNNI sums of large weights saturate unless the
-            session has the option `session.x64quantprecision` set to `"1"`.
+        precision: what weights are stored in. `"float16"` is half precision, for half the size.
+            `"int8_weights"` is int8 with a scale for each output channel, for a quarter of it. Both compute in
+            single precision. `"int8"` is ONNX Runtime's static quantisation of weights and of the inputs of
+            products. It represents spikes exactly. On x86 CPUs without VNNI sums of large weights saturate
+            unless the session has the option `session.x64quantprecision` set to `"1"`.
         x: for `"int8"`, stimuli `(samples, ...)`, a few hundred of those to be served, which calibrate the
             range of values.
         keep_currents: for `"int8"`, whether the outputs of convolutions stay in single precision, as those of
             other products always do. Fewer spikes change then, but ONNX Runtime computes a rounded output
-            together with its convolution, which is faster.
+            together with its convolution, which is faster. Default: they stay so unless the network outputs
+            probabilities of classes.
 
     Raises:
         ValueError: `source` is not a complete file of `export_onnx`, is compressed already, or for int8 was
@@ -78,9 +81,12 @@ def compress_onnx(
         stimuli = _calibration(x, session, source)
     with atomic_onnx(filepath) as written:
         with readable(source):
-            smaller = _halved(proto) if precision == "float16" else _quantized(source, stimuli, keep_currents)
+            if precision == "int8":
+                smaller = _quantized(source, stimuli, _keeps_currents(proto, keep_currents))
+            else:
+                smaller = _halved(proto) if precision == "float16" else _with_int8_weights(proto)
             shorten_names(smaller)
-        if precision == "int8":
+        if precision != "float16":
             _check_quantized(smaller, source)
         require_onnx().save(smaller, written)
 
@@ -88,8 +94,7 @@ def compress_onnx(
 def _check_single_precision(proto, source):
     types = {value.data_type for value in proto.graph.initializer}
     half = require_onnx().TensorProto.FLOAT16 in types
-    quantized = any(node.op_type in ("QuantizeLinear", "DequantizeLinear") for node in proto.graph.node)
-    if half or quantized:
+    if half or require_onnx().TensorProto.INT8 in types:
         raise ValueError(
             f"`source` must be a file in single precision to be compressed. Received: {source}, in "
             f"{'float16' if half else 'int8'} already. Compress the file that export_onnx has written."
@@ -108,6 +113,18 @@ def _halved(proto):
         name = f"{value.name}/float16"
         graph.node.insert(0, onnx.helper.make_node("Cast", [name], [value.name], to=onnx.TensorProto.FLOAT))
         value.CopyFrom(onnx.numpy_helper.from_array(half, name))
+    return proto
+
+
+def _keeps_currents(proto, keep_currents):
+    """Return the argument, or the default: a decision bears rounded currents, a recalled stimulus does not."""
+    if keep_currents is not None:
+        return keep_currents
+    return all(node.op_type != "Softmax" for node in proto.graph.node)
+
+
+def _with_int8_weights(proto):
+    store_in_int8(proto)
     return proto
 
 

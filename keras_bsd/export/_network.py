@@ -52,6 +52,15 @@ def all_layers(layer):
             yield from all_layers(part)
 
 
+def is_quantized(network):
+    """Return whether a network has layers that are quantised, those within stages included."""
+    layers = [
+        *all_layers(network),
+        *(inner for stage in flatten_stages(network) for inner in stage._inner_layers()),
+    ]
+    return any(getattr(layer, "quantization_mode", None) for layer in layers)
+
+
 def as_float(value):
     """Return a leak or threshold, a number or a learned weight, as a float."""
     return value if isinstance(value, float) else float(ops.convert_to_numpy(value))

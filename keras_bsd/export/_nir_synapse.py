@@ -93,7 +93,7 @@ class _Synapse:
         if getattr(layer, "quantization_mode", None):
             raise self._refusal(
                 layer,
-                f"is quantised to {layer.quantization_mode!r}, and rounds its inputs",
+                f"is quantised to {layer.quantization_mode!r}",
                 "Write the network before it is quantised.",
             )
         if getattr(layer, "data_format", None) == "channels_first" and len(self.shape) > 1:

@@ -13,8 +13,9 @@ from keras_bsd._types import Model, Path
 from keras_bsd._version import __version__
 from keras_bsd.applications._presets import record
 from keras_bsd.export._conversion import convert, require_onnx
+from keras_bsd.export._int8_weights import store_in_int8
 from keras_bsd.export._names import shorten_names
-from keras_bsd.export._network import as_float, exported_network
+from keras_bsd.export._network import as_float, exported_network, is_quantized
 from keras_bsd.export._paths import atomic_export
 from keras_bsd.export._programs import OUTPUTS, Output
 from keras_bsd.export._streaming import timesteps
@@ -82,10 +83,10 @@ def export_onnx(
     >>> keras_bsd.export.export_onnx(model, "network.onnx", labels=["setosa", "versicolor", "virginica"])
     """
     network = exported_network(model)
-    names = _output_names(outputs)
-    _check_stateless(network)
+    names = output_names(outputs)
+    check_stateless(network)
     opset = _checks.one_of("opset", OPSETS[-1] if opset is None else opset, OPSETS)
-    length = _checked_length(length, network, streaming)
+    length = checked_length(length, network, streaming)
     metadata = {
         **_neurons(network, length),
         **_labels(labels, network.output_shape),
@@ -98,6 +99,8 @@ def export_onnx(
         proto = convert(network, names, opset, bool(streaming), length)
         proto.producer_name, proto.producer_version = "keras_bsd", __version__
         onnx = require_onnx()
+        if is_quantized(network):  # the converter has multiplied values and scales
+            store_in_int8(proto, only_exact=True)
         shorten_names(proto)
         onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in metadata.items()})
         onnx.save(proto, written)
@@ -121,14 +124,14 @@ def atomic_onnx(filepath):
             ) from error
 
 
-def _output_names(outputs):
+def output_names(outputs):
     names = (outputs,) if isinstance(outputs, str) else outputs
     if not isinstance(names, Sequence) or not names:
         raise ValueError(f"`outputs` must be one or several of {', '.join(OUTPUTS)}. Received: {outputs=}")
     return tuple(_checks.one_of("outputs", name, OUTPUTS) for name in names)
 
 
-def _check_stateless(network):
+def check_stateless(network):
     for stage in flatten_stages(network, SpikingStage):
         if stage.neuron.stateful:
             raise ValueError(
@@ -138,7 +141,7 @@ def _check_stateless(network):
             )
 
 
-def _checked_length(length, network, streaming):
+def checked_length(length, network, streaming):
     required = not streaming and None in network.input_shape[1:]
     if required == (length is None):
         raise ValueError(

@@ -11,9 +11,10 @@ from keras import ops
 
 from keras_bsd import _rules, _state_scope
 from keras_bsd._types import Config, Layer, Model, Shape, Tensor
+from keras_bsd.layers._int8_kernels import make_quantizable
 from keras_bsd.layers._masks import expand_like, masked
 from keras_bsd.layers._neurons import SpikingNeurons
-from keras_bsd.layers._quantization import quantized_layers, restore_quantization
+from keras_bsd.layers._quantization import quantized_layers, restore_quantization, with_inner_convolutions
 
 Targets = Literal["all", "last"]  # the elements of a sequence that have a target
 
@@ -122,6 +123,7 @@ class Stage(keras.layers.Layer):
         if not self.trainable:  # Keras does not pass a `trainable=False` of the constructor on to inner layers
             for network in self.connections():
                 network.trainable = False
+        make_quantizable(self.name, self._inner_layers())
 
     def call(self, inputs: Tensor, training: bool = False, mask: Tensor | None = None) -> Tensor:
         inputs = keras.tree.map_structure(_rules.cut_gradient, inputs)
@@ -204,7 +206,8 @@ class Stage(keras.layers.Layer):
 
     def _inner_layers(self) -> list[Layer]:
         """Return the layers that hold the stage's weights, in an order that depends on its arguments alone."""
-        return [layer for network in self.connections() for layer in network.layers]
+        layers = [layer for network in self.connections() for layer in network.layers]
+        return with_inner_convolutions(layers)
 
     def get_config(self) -> Config:
         synapse = [keras.saving.serialize_keras_object(layer) for layer in self.synapse.layers]
@@ -218,5 +221,5 @@ class Stage(keras.layers.Layer):
         if "synapse" in config:  # absent where a stage is configured by plain values
             config["synapse"] = [keras.saving.deserialize_keras_object(layer) for layer in config["synapse"]]
         stage = cls(**config)
-        restore_quantization(stage._inner_layers(), quantized)
+        restore_quantization(stage.name, stage._inner_layers(), quantized)
         return stage

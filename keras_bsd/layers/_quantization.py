@@ -6,6 +6,15 @@ from typing import Any
 import keras
 
 from keras_bsd._types import Config, Layer
+from keras_bsd.layers._int8_kernels import KERNELS, make_quantizable
+from keras_bsd.layers._skip_conv import SkipConv2D
+
+
+def with_inner_convolutions(layers: Iterable[Layer]) -> list[Layer]:
+    """Return layers, and behind them the convolutions that some of them consist of."""
+    layers = list(layers)
+    residual = (layer for layer in layers if isinstance(layer, SkipConv2D))
+    return [*layers, *(inner for layer in residual for inner in (layer.convolution, layer.skip))]
 
 
 def quantized_layers(layers: Iterable[Layer]) -> dict[str, Config]:
@@ -22,10 +31,11 @@ def quantized_layers(layers: Iterable[Layer]) -> dict[str, Config]:
     }
 
 
-def restore_quantization(layers: Iterable[Layer], quantized: dict[str, Any]) -> None:
-    """Make layers that are not built yet build their quantised weights, as `quantized_layers` recorded them."""
-    layers = list(layers)
+def restore_quantization(stage: str, layers: list[Layer], quantized: dict[str, Any]) -> None:
+    """Give layers the weights that `quantized_layers` recorded, now or where they are not built yet, then."""
     for position, config in quantized.items():
         layer = layers[int(position)]
-        layer.dtype_policy = keras.dtype_policies.deserialize(config["dtype"])
         layer.quantization_config = keras.saving.deserialize_keras_object(config["quantization_config"])
+        if type(layer) in KERNELS:  # a layer of a configuration may be built already, in single precision
+            make_quantizable(stage, [layer])
+        layer.dtype_policy = keras.dtype_policies.deserialize(config["dtype"])

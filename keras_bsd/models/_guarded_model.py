@@ -65,6 +65,16 @@ class GuardedModel(keras.Model):
         self._guard.finish(len(history.epoch), self.optimizer)
         return history
 
+    def _check_trains(self):
+        """Raise if kernels are quantised: training would change biases and normalisation alone."""
+        quantized = [variable.path for variable in self.variables if variable.dtype in ("int8", "uint8")]
+        if quantized:
+            raise ValueError(
+                f"{self.__class__.__name__} trains networks in floating point. Received: {len(quantized)} "
+                f"weights that are quantised, such as {quantized[0]}. Train before `quantize`; to train "
+                "further, load the network as it was saved before."
+            )
+
     def _choose_xla(self, x, **lengths):
         """Compile training with XLA, if `compile` left the choice and Keras has left it out, and it pays."""
         if self._chooses_xla and self.xla_left_out() and xla_pays(self.encoder_stages, x, **lengths):
@@ -108,6 +118,7 @@ class GuardedModel(keras.Model):
         return super().predict_on_batch(self._guard.admit("predict", x))
 
     def make_train_function(self, force: bool = False) -> None:
+        self._check_trains()
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         self._make("train", super().make_train_function, force)

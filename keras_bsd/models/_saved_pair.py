@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import tempfile
+import warnings
 from typing import Any
 
 import keras
@@ -137,7 +138,12 @@ class SavedPair(keras.Model):
 
     @wraps(keras.Model.quantize)
     def quantize(self, *args: Any, **kwargs: Any) -> None:
-        super().quantize(*args, **kwargs)
+        with warnings.catch_warnings():  # of every layer without weights to quantise
+            warnings.filterwarnings("ignore", "Layer .* does not have a `quantize` method")
+            super().quantize(*args, **kwargs)
+        for network in self._flatten_layers():  # Keras forgets the functions of this model alone
+            if isinstance(network, keras.Model):
+                network.train_function = network.test_function = network.predict_function = None
         optimizer = getattr(self, "optimizer", None)
         if optimizer is not None and optimizer.built:  # its state is of weights that are gone
             self.optimizer = optimizer.__class__.from_config(optimizer.get_config())

@@ -9,7 +9,7 @@ import pytest
 
 import keras_bsd
 from keras_bsd.export import check_onnx, compress_onnx, export_onnx
-from keras_bsd.layers import Readout, SpikingStage
+from keras_bsd.layers import Readout, SpikingConv2D, SpikingStage
 from tests.export.networks import stimuli
 
 L = keras.layers
@@ -115,6 +115,15 @@ def test_outputs_of_products_stay_in_single_precision(exported, tmp_path):
         assert "MatMul" not in quantised
         assert ("Conv" in quantised) == rounded
         assert check_onnx(model, path, x)["outputs"]["scores"]["largest_difference"] < 0.5
+
+
+def test_by_default_currents_are_rounded_for_classes_alone(tmp_path):
+    x = np.random.default_rng(0).random((12, 6, 6, 1), "float32")
+    for activation, rounded in (("softmax", True), (None, False)):
+        stage, readout = SpikingConv2D(4, timesteps=2), Readout([L.Flatten(), L.Dense(3)], activation)
+        export_onnx(keras.Sequential([keras.Input((6, 6, 1)), stage, readout]), tmp_path / "network.onnx")
+        compress_onnx(tmp_path / "network.onnx", tmp_path / "small.onnx", "int8", x)
+        assert ("Conv" in _quantised(onnx.load(tmp_path / "small.onnx"))) == rounded
 
 
 def test_a_dense_network_with_spikes_of_whole_weights_is_exact(tmp_path):
@@ -241,7 +250,10 @@ def test_bad_input(exported, step_file, tmp_path):
     _, source = exported("conv")
     target = tmp_path / "small.onnx"
     for arguments, message in (
-        ((source, target, "int4"), "Unknown `precision`: choose one of 'float16', 'int8'. Received"),
+        (
+            (source, target, "int4"),
+            "Unknown `precision`: choose one of 'float16', 'int8', 'int8_weights'",
+        ),
         ((source, target, "int8"), r"stimuli \(samples, 7, 5, 2\) to calibrate int8 with. Received: x=None"),
         ((source, target, "int8", np.zeros((3, 7, 5))), r"Received: shape=\(3, 7, 5\)"),
         ((tmp_path / "missing.onnx", target, "float16"), "must be an ONNX file, but it is missing"),
