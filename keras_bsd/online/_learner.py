@@ -8,18 +8,21 @@ from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_bsd import _checks
 from keras_bsd._files import atomic_write, check_zip, expand
 from keras_bsd._types import Array, ArrayLike, Model, Path
 from keras_bsd.models._data_checks import checked_samples, checked_stimuli
 from keras_bsd.models._spiking_model import SpikingModel
+from keras_bsd.models._structure import outputs_logits
 from keras_bsd.online._replay import Recall, Stored
 
 Replay = Literal["recall", "stored"]
 _MEMBER = "online.npz"
 _WINDOW = 100  # samples over which the frequency of a class in the stream is measured
 _FEW = 8  # a batch with fewer samples is completed by rehearsed ones, whatever their classes
+_TINY = 1e-12  # by which known classes are more probable than others where all are at 0
 _LEAST = 0.1  # the least share of the loss for which rehearsal pays
 
 
@@ -27,26 +30,26 @@ class OnlineLearner:
     """A pair that learns from a stream of single samples or small batches, without forgetting earlier classes.
 
     Each call of `learn` is one training step, on the new samples and on rehearsed ones of classes that the
-    stream lacks. A class is rehearsed the more, the rarer it is among the last samples of the stream; if all are
-    equally frequent, none is. The model may have more classes than it has learned so far: the first sample of a
-    class makes it a known one.
+    stream lacks: the rarer a class is among the last samples, the larger its share of the loss. If all are
+    equally frequent, none is rehearsed. The model may have more classes than it has learned so far: the first
+    sample of a class makes it a known one.
 
     With batch normalisation a training step needs the statistics of a batch, and layer losses compare samples
     with the mean of theirs. Rehearsed samples provide both for a batch of one.
 
     Args:
-        model: `keras_bsd.BSDModel` that classifies, with an output for each class that may come, or a rival rule
-            of `keras_bsd.baselines`, which has no decoder to recall by.
-        replay: what is rehearsed. `"recall"`: the typical stimulus of a class, varied by the deviations of recent
-            samples, of any class, from theirs. Typical stimuli are at first those that the decoder recalls, and
-            follow the mean of the stream; no sample is stored for long. `"stored"`: samples of the stream, as
-            many of each class. `None`: nothing.
-        optimizer: Keras optimizer, if the model is not compiled.
+        model: `keras_bsd.BSDModel` that classifies, with an output for each class that may come, or a rival
+            rule of `keras_bsd.baselines`, which has no decoder to recall by.
+        replay: what is rehearsed. `"recall"`: the typical stimulus of a class, varied by the deviations of
+            recent samples, of any class, from theirs. Typical stimuli are at first those that the decoder
+            recalls, and follow the mean of the stream. `"stored"`: samples of the stream, as many of each
+            class. `None`: nothing.
+        optimizer: Keras optimizer, with which the model is compiled; not needed if it is compiled already.
         rehearsed: positive int, the number of rehearsed samples of a step; with `"recall"` also the number of
             deviations that are kept.
         memory: positive int, the number of samples that `"stored"` keeps.
-        known: ints, the classes that the model has learned before, by `fit`. With `"recall"` its decoder recalls
-            them; of `"stored"`, `remember` provides samples.
+        known: ints, the classes that the model has learned before, by `fit`. With `"recall"` its decoder
+            recalls them; for `"stored"` pass samples to `remember`.
         seed: int, for the choice of what is rehearsed.
 
     Attributes:
@@ -94,6 +97,11 @@ class OnlineLearner:
         self._known[classes] = True
         self._frequencies, self._samples = np.zeros(model._class_count), 0
         self._replay: Any = None
+        if replay == "recall" and len(classes) and not hasattr(model, "recall"):
+            raise ValueError(
+                "Only a model with a decoder can recall classes that it has learned before. "
+                f"Received: known={classes.tolist()}, a {type(model).__name__}. Pass samples to `remember`."
+            )
         if replay == "recall":
             self._replay = Recall(model, classes, rehearsed)
         elif replay == "stored":
@@ -120,9 +128,9 @@ class OnlineLearner:
                 weight has changed then, and nothing is remembered.
         """
         x, labels = self._samples_of(x, y)
-        before = None if self._replay is None else self._replay.arrays
+        before, frequencies = getattr(self._replay, "arrays", None), self._frequencies_with(labels)
         try:
-            rows, targets, weights = self._with_rehearsed(x, labels)
+            rows, targets, weights = self._with_rehearsed(x, labels, frequencies)
             if np.ndim(y) == 2 and np.shape(y)[1] > 1:  # as the model's loss may need them
                 targets = np.eye(self.model._class_count, dtype="float32")[targets]
             self.model.reset_metrics()
@@ -131,7 +139,8 @@ class OnlineLearner:
             if self._replay is not None:
                 self._replay.arrays = before
             raise
-        self._count(labels)
+        self._known[labels], self._frequencies = True, frequencies
+        self._samples += len(labels)
         return {name: float(value) for name, value in logs.items()}
 
     def remember(self, x: ArrayLike, y: ArrayLike) -> None:
@@ -144,7 +153,9 @@ class OnlineLearner:
             ValueError: see `learn`; or there is no replay.
         """
         if self._replay is None:
-            raise ValueError('Without replay nothing is remembered. Received: replay=None. Pass replay="recall".')
+            raise ValueError(
+                'Without replay nothing is remembered. Received: replay=None. Pass replay="recall".'
+            )
         x, labels = self._samples_of(x, y)
         self._replay.arrays = self._replay.updated(x, labels, self._generator)
         self._known[labels] = True
@@ -162,9 +173,12 @@ class OnlineLearner:
         if not self._known.any():
             raise ValueError("The learner knows no class yet. Received: known=[]. Call `learn` first.")
         scores = self.model.predict(checked_stimuli(self.model, x), batch_size=batch_size, verbose=0)
+        if outputs_logits(self.model.encoder):
+            activation = ops.sigmoid if scores.shape[1] == 1 else ops.softmax
+            scores = ops.convert_to_numpy(activation(scores))
         if scores.shape[1] == 1:
             scores = np.concatenate([1 - scores, scores], axis=1)
-        scores = scores * self._known + 1e-12 * self._known
+        scores = (scores + _TINY) * self._known
         return scores / scores.sum(axis=1, keepdims=True)
 
     def save(self, path: Path) -> None:
@@ -182,7 +196,8 @@ class OnlineLearner:
         if path.suffix != ".keras":
             raise ValueError(f"The file of a learner must end in .keras. Received: path={str(path)!r}")
         state = {**self._settings, "samples": self._samples, "generator": self._generator.bit_generator.state}
-        arrays = {"known": self._known, "frequencies": self._frequencies, "state": np.array(json.dumps(state))}
+        arrays: dict[str, Any] = {"known": self._known, "frequencies": self._frequencies}
+        arrays["state"] = np.array(json.dumps(state))
         if self._replay is not None:
             arrays |= {f"replay_{name}": values for name, values in self._replay.arrays.items()}
         content = io.BytesIO()
@@ -225,13 +240,19 @@ class OnlineLearner:
             y = y.argmax(axis=1)
         return x.astype("float32"), y.reshape(-1).astype("int64")
 
-    def _with_rehearsed(self, x, y):
+    def _frequencies_with(self, y):
+        """Return the frequency of each class among the last samples of the stream, those of `y` included."""
+        new = np.bincount(y, minlength=len(self._known)) / len(y)
+        pace = min(1, len(y) / min(self._samples + len(y), _WINDOW))
+        return self._frequencies + pace * (new - self._frequencies)
+
+    def _with_rehearsed(self, x, y, frequencies):
         """Return stimuli, labels and weights of a step: new samples, and those that are rehearsed with them."""
         if self._replay is None:
             return x, y, np.ones(len(x), "float32")
         self._replay.arrays = self._replay.updated(x, y, self._generator)
         classes = self._replay.classes()
-        lacking = np.maximum(1 / len(classes) - self._frequencies[classes], 0)
+        lacking = np.maximum(1 / len(classes) - frequencies[classes], 0)
         share = max(lacking.sum(), 1 - len(x) / _FEW)
         if share < _LEAST:
             return x, y, np.ones(len(x), "float32")
@@ -244,12 +265,6 @@ class OnlineLearner:
         weights = np.repeat([(1 - share) / len(x), share / count], [len(x), count])
         rows, labels = np.concatenate([x, stimuli]), np.concatenate([y, drawn])
         return rows, labels, (weights * len(rows)).astype("float32")
-
-    def _count(self, y):
-        self._known[y] = True
-        self._samples += len(y)
-        new = np.bincount(y, minlength=len(self._known)) / len(y)
-        self._frequencies += min(1, len(y) / min(self._samples, _WINDOW)) * (new - self._frequencies)
 
 
 def _checked_model(model: Model, optimizer: Any) -> Model:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-_HORIZON = 200  # samples after which a typical stimulus follows the stream at a constant pace
+_HORIZON = 50  # samples after which a typical stimulus follows the stream at a constant pace
 _TRUST = 20  # samples that a stimulus recalled by the decoder counts for
 
 
