@@ -18,6 +18,7 @@ import numpy as np
 from absl import app, flags
 
 import keras_bsd
+from benchmarks.online_variants import VARIANTS
 from keras_bsd.online import OnlineLearner
 
 FLAGS = flags.FLAGS
@@ -32,7 +33,7 @@ flags.DEFINE_list("units", ["256", "256"], "Neurons of the stages.")
 flags.DEFINE_float("learning_rate", 1e-3, "Of AdamW, for all methods.")
 flags.DEFINE_integer("rehearsed", 32, "Rehearsed samples in each step.", lower_bound=1)
 flags.DEFINE_integer("steps", 50, "Steps on the few samples of a new class.", lower_bound=1)
-flags.DEFINE_list("parts", ["tasks", "few", "drift"], "Some of tasks, few, drift.")
+flags.DEFINE_list("parts", ["tasks", "few", "drift"], "Some of tasks, few, drift, variants.")
 flags.DEFINE_list("methods", None, "Methods of the stream of tasks (default: all).")
 flags.DEFINE_string("output", None, "Path of a .md page; a .json file goes beside it.")
 
@@ -94,12 +95,14 @@ def accuracies(learner, x, y):
     return np.array([np.mean(predicted[y == label] == label) for label in range(CLASSES)])
 
 
-def run_tasks(method, data, seed):
-    """Return final accuracy and forgetting of a method on a stream of tasks."""
+def run_tasks(method, data, seed, variant=None):
+    """Return final accuracy and forgetting of a method, or with a replay of `VARIANTS`, on a stream of tasks."""
     rule, replay, joint = METHODS[method]
     (x, y), test = data
     model, generator = build(rule, x.shape[1:], seed)
     learner = learner_of(model, replay, seed=seed)
+    if variant is not None:
+        learner._replay = variant(model, [], FLAGS.rehearsed)
     tasks, after = [tuple(range(CLASSES))] if joint else TASKS, []
     for task in tasks:
         of_task = np.flatnonzero(np.isin(y, task))
@@ -226,7 +229,18 @@ def drift_table(data, seeds, record):
     return _results.print_rows(["method", *(f"{quarter:.0%} inverted" for quarter in QUARTERS)], rows())
 
 
+def variants_table(data, seeds, record):
+    def rows():
+        for name, variant in VARIANTS.items():
+            reached = np.array([run_tasks("BSD with recall", data, seed, variant) for seed in seeds])
+            record[name] = reached.tolist()
+            yield [name, summary(reached[:, 0]), summary(reached[:, 1])]
+
+    return _results.print_rows(["rehearsed", "accuracy, %", "forgetting, %"], rows())
+
+
 PARTS = {
+    "variants": ("Ways to rehearse, in five tasks of two classes", variants_table),
     "tasks": ("Five tasks of two classes", tasks_table),
     "few": ("A tenth class from few samples: accuracy on the nine earlier classes / on the new one", few_table),
     "drift": ("Pixels that turn into their negatives, one after the other", drift_table),
