@@ -32,6 +32,9 @@ flags.DEFINE_integer("epochs", 1, "Passes over the samples of each task.", lower
 flags.DEFINE_list("units", ["256", "256"], "Neurons of the stages.")
 flags.DEFINE_float("learning_rate", 1e-3, "Of AdamW, for all methods.")
 flags.DEFINE_integer("rehearsed", 32, "Rehearsed samples in each step.", lower_bound=1)
+flags.DEFINE_integer(
+    "shift", 0, "Pixels by which each image is moved at most, in each direction.", lower_bound=0
+)
 flags.DEFINE_integer("steps", 50, "Steps on the few samples of a new class.", lower_bound=1)
 flags.DEFINE_list("parts", ["tasks", "few", "drift"], "Some of tasks, few, drift, variants.")
 flags.DEFINE_list("methods", None, "Methods of the stream of tasks (default: all).")
@@ -96,7 +99,7 @@ def accuracies(learner, x, y):
 
 
 def run_tasks(method, data, seed, variant=None):
-    """Return final accuracy and forgetting of a method, or with a replay of `VARIANTS`, on a stream of tasks."""
+    """Return final accuracy and forgetting of a method, or of a replay of `VARIANTS`, on a stream of tasks."""
     rule, replay, joint = METHODS[method]
     (x, y), test = data
     model, generator = build(rule, x.shape[1:], seed)
@@ -189,6 +192,14 @@ def run_drift(method, data, seed):
     return reached
 
 
+def shifted(x, pixels, generator):
+    """Return images, each moved by random numbers of pixels; what leaves on one side enters on the other."""
+    moves = generator.integers(-pixels, pixels + 1, (2, len(x), 1, 1))
+    rows = (np.arange(x.shape[1])[None, :, None] + moves[0]) % x.shape[1]
+    columns = (np.arange(x.shape[2])[None, None, :] + moves[1]) % x.shape[2]
+    return x[np.arange(len(x))[:, None, None], rows, columns]
+
+
 def summary(values):
     """Return mean and standard deviation over the seeds, in per cent."""
     values = 100 * np.asarray(values)
@@ -249,8 +260,9 @@ PARTS = {
 
 def main(_):
     (x, y), (x_test, y_test) = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
-    count = FLAGS.test_samples
-    data = (x[: FLAGS.samples], y[: FLAGS.samples]), (x_test[:count], y_test[:count])
+    generator, count = np.random.default_rng(0), FLAGS.test_samples
+    x, x_test = (shifted(images, FLAGS.shift, generator) for images in (x[: FLAGS.samples], x_test[:count]))
+    data = (x, y[: FLAGS.samples]), (x_test, y_test[:count])
     seeds, body, record = list(map(int, FLAGS.seeds)), [], {}
     for part in FLAGS.parts:
         title, measure = PARTS[part]

@@ -53,7 +53,7 @@ class Live(Recall):
 
 
 class Snapshot(Live):
-    """What the decoder recalled when the last new class came, varied by deviations; for a newer one its mean."""
+    """What the decoder recalled when the last new class came, varied by deviations; for that class its mean."""
 
     def updated(self, x, y, generator):
         arrays, before = super().updated(x, y, generator), self.arrays["counts"] > 0
