@@ -9,11 +9,13 @@ import keras_bsd
 from keras_bsd.online import OnlineLearner
 from tests.models import pairs
 
+EAGER = keras.backend.backend() != "jax"  # tracing takes longer than a few steps, but on JAX
+
 
 def learner_of(replay="recall", model=None, **options):
-    """Return a learner whose steps are run eagerly, since tracing takes longer than a few steps."""
+    """Return a learner of small steps."""
     model = pairs.small_pair() if model is None else model
-    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), run_eagerly=True)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), run_eagerly=EAGER)
     return OnlineLearner(model, replay, **{"rehearsed": 6, "seed": 0, **options})
 
 
@@ -49,7 +51,7 @@ def test_without_replay_a_step_is_that_of_the_model():
     first, second = pairs.small_pair(), pairs.small_pair()
     second.set_weights(first.get_weights())
     learner = learner_of(None, first)
-    second.compile(keras.optimizers.SGD(0.1, momentum=0.9), run_eagerly=True)
+    second.compile(keras.optimizers.SGD(0.1, momentum=0.9), run_eagerly=EAGER)
     logs = learner.learn(x, y)
     expected = second.train_on_batch(x, y, return_dict=True)
     assert logs["loss"] == pytest.approx(float(expected["loss"]), rel=1e-5)
@@ -139,7 +141,7 @@ def test_of_a_model_of_logits_probabilities_are_predicted():
     encoder = pairs.dense_encoder()
     encoder.layers[-1].activation = keras.activations.linear
     model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder))
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=EAGER)
     learner, (x, y) = OnlineLearner(model), samples()
     learner.learn(x, y)
     logits = np.exp(model.predict(x, verbose=0))
@@ -148,7 +150,7 @@ def test_of_a_model_of_logits_probabilities_are_predicted():
 
 def test_one_hot_classes_train_a_loss_that_needs_them():
     model, (x, y) = pairs.small_pair(), samples()
-    model.compile("sgd", "categorical_crossentropy", run_eagerly=True)
+    model.compile("sgd", "categorical_crossentropy", run_eagerly=EAGER)
     learner = OnlineLearner(model, rehearsed=6)
     learner.learn(x[:2], np.eye(3)[y[:2]])
     assert learner.known == [0, 1]
@@ -186,11 +188,16 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_bad_samples_are_refused_and_nothing_changes(case):
-    x, y, message = BAD[case]
+@pytest.fixture(scope="module")
+def learner():
     learner = learner_of()
     learner.learn(X[:2], Y[:2])
+    return learner
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_samples_are_refused_and_nothing_changes(learner, case):
+    x, y, message = BAD[case]
     before, kept = values(learner.model), dict(learner._replay.arrays)
     for method in (learner.learn, learner.remember):
         with pytest.raises(ValueError, match=message):
@@ -210,9 +217,7 @@ def test_a_single_sample_without_replay_is_refused_and_nothing_changes():
     assert all_equal(before, values(learner.model))
 
 
-def test_a_step_that_fails_is_not_remembered(monkeypatch):
-    learner = learner_of()
-    learner.learn(X[:2], Y[:2])
+def test_a_step_that_fails_is_not_remembered(learner, monkeypatch):
     kept = learner._replay.arrays
 
     def fail(*_, **__):
