@@ -22,7 +22,7 @@ Replay = Literal["recall", "stored"]
 _MEMBER = "online.npz"
 _WINDOW = 100  # samples over which the frequency of a class in the stream is measured
 _FEW = 8  # a batch with fewer samples is completed by rehearsed ones, whatever their classes
-_TINY = 1e-12  # by which known classes are more probable than others where all are at 0
+_TINY = 1e-12  # so that probabilities exist where those of all known classes are 0
 _LEAST = 0.1  # the least share of the loss for which rehearsal pays
 
 
@@ -97,10 +97,11 @@ class OnlineLearner:
         self._known[classes] = True
         self._frequencies, self._samples = np.zeros(model._class_count), 0
         self._replay: Any = None
-        if replay == "recall" and len(classes) and not hasattr(model, "recall"):
+        if replay == "recall" and len(classes) and not _recalls_stimuli(model):
             raise ValueError(
-                "Only a model with a decoder can recall classes that it has learned before. "
-                f"Received: known={classes.tolist()}, a {type(model).__name__}. Pass samples to `remember`."
+                "Only a model with a decoder to stimuli of the encoder's shape can recall classes that it has "
+                f"learned before. Received: known={classes.tolist()}, {type(model).__name__} '{model.name}'. "
+                "Omit `known`, and pass samples to `remember`."
             )
         if replay == "recall":
             self._replay = Recall(model, classes, rehearsed)
@@ -287,6 +288,11 @@ def _checked_model(model: Model, optimizer: Any) -> Model:
             "pass an optimizer such as keras.optimizers.AdamW(1e-3)."
         )
     return model
+
+
+def _recalls_stimuli(model):
+    decoder = getattr(model, "decoder", None)  # which may recall means over time
+    return decoder is not None and decoder.output_shape[1:] == model.encoder.input_shape[1:]
 
 
 def _read(path):

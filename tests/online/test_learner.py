@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 import keras_bsd
+from keras_bsd.layers import Readout, SpikingDense
 from keras_bsd.online import OnlineLearner
 from tests.models import pairs
 
@@ -168,7 +169,7 @@ def test_a_rival_rule_learns_from_a_stream():
     learner, (x, y) = learner_of("stored", model), samples()
     learner.learn(x, y)
     assert learner.known == [0, 1, 2]
-    with pytest.raises(ValueError, match=r"Only a model with a decoder .* known=\[1\], a Backprop"):
+    with pytest.raises(ValueError, match=r"Only a model with a decoder .* known=\[1\], Backprop"):
         learner_of("recall", model, known=[1])
 
 
@@ -281,6 +282,15 @@ def test_arguments_are_checked():
         learner_of(None).remember(X, Y)
     with pytest.raises(ValueError, match="The learner knows no class yet"):
         learner_of().predict(X)
+
+
+def test_a_decoder_of_means_over_time_recalls_no_stimuli():
+    encoder = keras.Sequential(
+        [keras.Input((3, 4)), SpikingDense(6), Readout(keras.layers.Dense(3), "softmax")]
+    )
+    model = keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder, recall="mean"), name="of_events")
+    with pytest.raises(ValueError, match=r"Only a model with a decoder to stimuli of .* BSDModel 'of_events'"):
+        learner_of(model=model, known=[1])
 
 
 def test_a_model_of_sequences_of_classes_is_refused():
