@@ -11,6 +11,7 @@ from keras_bsd import layers as layers
 from keras_bsd import losses as losses
 from keras_bsd import metrics as metrics
 from keras_bsd import models as models
+from keras_bsd import online as online
 from keras_bsd import plots as plots
 from keras_bsd import surrogates as surrogates
 from keras_bsd._state_scope import StateScope as StateScope
