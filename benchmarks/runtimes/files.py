@@ -4,6 +4,7 @@ import json
 import logging
 from typing import NamedTuple
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -83,8 +84,16 @@ def write_litert(network, folder, x_train, length):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for suffix, outputs in (("", ("scores",)), (".counts", ("scores", "spike_counts"))):
         saved = str(folder / f"saved{suffix}")
-        module = _serving_module(network, whole(network, outputs, length))
-        tf.saved_model.save(module, saved, signatures=module.serve)
+        program = whole(network, outputs, length)
+        shape, dtype = program.inputs["stimulus"]
+        archive = keras.export.ExportArchive()
+        archive.track(network)
+        archive.add_endpoint(
+            "serving_default",
+            lambda stimulus, program=program: program.call({"stimulus": stimulus}),
+            input_signature=[tf.TensorSpec((None, *shape), dtype, "stimulus")],
+        )
+        archive.write_out(saved, verbose=False)
         for precision in PRECISIONS:
             converter = tf.lite.TFLiteConverter.from_saved_model(saved)
             if precision != "float32":
@@ -99,22 +108,6 @@ def write_litert(network, folder, x_train, length):
                 target.write_bytes(converter.convert())
             except Exception as error:  # the converter raises what it likes
                 target.with_suffix(".tflite.txt").write_text(str(error))
-
-
-def _serving_module(network, program):
-    """Return a TensorFlow module whose function `serve` runs a program."""
-    import tensorflow as tf
-
-    shape, dtype = program.inputs["stimulus"]
-    module = tf.Module()
-    module.network = network
-
-    @tf.function(input_signature=[tf.TensorSpec((None, *shape), dtype, "stimulus")], autograph=False)
-    def serve(stimulus):
-        return program.call({"stimulus": stimulus})
-
-    module.serve = serve
-    return module
 
 
 def expected(network, x):

@@ -24,21 +24,20 @@ weights are saved as float16 |
 | onnxruntime-web | nothing; here its WebAssembly with one thread, in Node.js |"""
 LEGEND = """`counts` is the number of spike counts of single neurons that differ from those of Keras, with
 their fraction; `decisions` the number of argmax decisions, and for networks without classes `output` the
-largest difference of outputs; `time` the latency of a batch of one, as a ratio to ONNX Runtime's for the same file in
-the same rounds (its own in ms). `(n=...)` samples fitted into the time limit where not all did. Keras computes
-in float32: what differs in float16 and int8 for all runtimes alike is due to the precision."""
+largest difference of outputs; `time` the latency of a batch of one, as a ratio to ONNX Runtime's for the same
+file in the same rounds (its own in ms). `(n=...)` samples fitted into the time limit where not all did. Keras
+computes in float32: what differs in float16 and int8 for all runtimes alike is due to the precision."""
 FACTS = """Programs that rewrite files: onnxsim and onnxslim fold the conversion of float16 weights back to
 float32, which doubles the file again. ncnn has no comparison of numbers and thus no spikes."""
 
 
 def shorten(error):
     """Return the telling line of a runtime's error, without paths."""
+    operation = re.search(r'failed to legalize.*?onnx\.(\w+)|fused\["(\w+):"', error)
+    if operation:
+        return f"cannot compile {operation[1] or operation[2]}"
     lines = [line.strip() for line in error.splitlines() if line.strip()]
-    patterns = (r"failed to legalize.*?onnx\.(\w+)", r"operator '(\w+)'", r"(?i)error.*", r".*")
-    line = next(line for pattern in patterns for line in lines if re.search(pattern, line))
-    operation = re.search(r"onnx\.(\w+)", line)
-    if "legalize" in line and operation:
-        return f"cannot compile {operation[1]}"
+    line = next((line for line in lines if "error" in line.lower()), lines[0] if lines else "an error")
     return re.sub(r"(?:/[\w.+-]+){2,}/", "", line).replace("|", "/")[:160]
 
 
