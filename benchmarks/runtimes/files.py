@@ -84,16 +84,7 @@ def write_litert(network, folder, x_train, length):
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for suffix, outputs in (("", ("scores",)), (".counts", ("scores", "spike_counts"))):
         saved = str(folder / f"saved{suffix}")
-        program = whole(network, outputs, length)
-        shape, dtype = program.inputs["stimulus"]
-        archive = keras.export.ExportArchive()
-        archive.track(network)
-        archive.add_endpoint(
-            "serving_default",
-            lambda stimulus, program=program: program.call({"stimulus": stimulus}),
-            input_signature=[tf.TensorSpec((None, *shape), dtype, "stimulus")],
-        )
-        archive.write_out(saved, verbose=False)
+        write_saved_model(network, whole(network, outputs, length), saved)
         for precision in PRECISIONS:
             converter = tf.lite.TFLiteConverter.from_saved_model(saved)
             if precision != "float32":
@@ -108,6 +99,21 @@ def write_litert(network, folder, x_train, length):
                 target.write_bytes(converter.convert())
             except Exception as error:  # the converter raises what it likes
                 target.with_suffix(".tflite.txt").write_text(str(error))
+
+
+def write_saved_model(network, program, path):
+    """Write a program as TensorFlow's SavedModel."""
+    import tensorflow as tf
+
+    def serve(stimulus):
+        return program.call({"stimulus": stimulus})
+
+    shape, dtype = program.inputs["stimulus"]
+    archive = keras.export.ExportArchive()
+    archive.track(network)
+    signature = [tf.TensorSpec((None, *shape), dtype, "stimulus")]
+    archive.add_endpoint("serving_default", serve, input_signature=signature)
+    archive.write_out(path, verbose=False)
 
 
 def expected(network, x):
