@@ -18,7 +18,7 @@ weights are saved as float16 |
 | litert | nothing |
 | opencv | nothing |
 | reference | nothing; ONNX's own evaluator in Python, for tests |
-| mnn | `precision` to `"high"`; a batch of another size is read anew |
+| mnn | `precision` to `"high"`. Its convolutions round otherwise than those of the others, which changes single spikes |
 | iree | the file's `opset` at least 16 |
 | onnxruntime-node | nothing |
 | onnxruntime-web | nothing; here its WebAssembly with one thread, in Node.js |"""
@@ -28,7 +28,7 @@ largest difference of outputs; `time` the latency of a batch of one, as a ratio 
 file in the same rounds (its own in ms). `(n=...)` samples fitted into the time limit where not all did. Keras
 computes in float32: what differs in float16 and int8 for all runtimes alike is due to the precision."""
 FACTS = """Programs that rewrite files: onnxsim and onnxslim fold the conversion of float16 weights back to
-float32, which doubles the file again. ncnn has no comparison of numbers and thus no spikes."""
+float32, which doubles the file again."""
 
 
 def shorten(error):
