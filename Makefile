@@ -58,7 +58,8 @@ peers: $(PEERS:%=.venv-peers/%/.ready)
 
 # Runtimes that run exported files: benchmarks.runtimes. Node.js, if installed, adds two.
 runtimes: setup .venv-peers/runtimes/.ready
-	-cd benchmarks/runtimes && npm ci --ignore-scripts --no-audit --no-fund
+	mkdir -p .venv-peers/node && cp benchmarks/runtimes/package*.json .venv-peers/node
+	-cd .venv-peers/node && npm ci --ignore-scripts --no-audit --no-fund
 
 test-peers: TESTS = tests/peers
 test-peers: setup peers

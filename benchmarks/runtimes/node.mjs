@@ -3,16 +3,18 @@
 //     node benchmarks/runtimes/node.mjs onnxruntime-web
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
 const name = process.argv[2];
 const answer = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
-const manifest = new URL(`node_modules/${name}/package.json`, import.meta.url);
+const environment = new URL("../../.venv-peers/node/", import.meta.url); // of `make runtimes`
+const manifest = new URL(`node_modules/${name}/package.json`, environment);
 if (!existsSync(manifest)) {
   answer({ error: "not installed" });
   process.exit();
 }
-const ort = await import(name);
+const ort = createRequire(new URL("package.json", environment))(name);
 const web = name === "onnxruntime-web";
 if (web) ort.env.wasm.numThreads = 1;
 answer({ version: JSON.parse(readFileSync(manifest)).version });
