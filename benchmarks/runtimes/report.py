@@ -18,7 +18,7 @@ weights are saved as float16 |
 | litert | nothing |
 | opencv | nothing |
 | reference | nothing; ONNX's own evaluator in Python, for tests |
-| mnn | `precision` to `"high"`. Its convolutions round otherwise than those of the others, which changes single spikes |
+| mnn | `precision` to `"high"`. Its convolutions round otherwise, which changes single spikes |
 | iree | the file's `opset` at least 16 |
 | onnxruntime-node | nothing |
 | onnxruntime-web | nothing; here its WebAssembly with one thread, in Node.js |"""

@@ -103,7 +103,8 @@ def test_a_whole_test_set_has_the_same_decisions(tmp_path, format):
     else:
         import tensorflow as tf
 
-        scores = tf.saved_model.load(path).serve(x_test).numpy()
+        loaded = tf.saved_model.load(path)  # which owns the variables
+        scores = loaded.serve(x_test).numpy()
     np.testing.assert_array_equal(scores.argmax(-1), pair.predict(x_test, verbose=0).argmax(-1))
 
 
