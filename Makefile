@@ -10,7 +10,7 @@ PYTEST = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
 	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup --durations 15 $(TESTS)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup demo demo-page test test-all test-jax test-torch test-peers peers benchmark check docs format clean
+.PHONY: setup demo demo-page test test-all test-jax test-torch test-peers peers runtimes benchmark check docs format clean
 
 # KERAS_BACKEND=jax or torch wants that backend's extra.
 setup: .venv/.ready $(patsubst %,.venv/.ready-%,$(filter jax torch,$(KERAS_BACKEND)))
@@ -55,6 +55,11 @@ peers: $(PEERS:%=.venv-peers/%/.ready)
 	$(PYTHON) -m venv .venv-peers/$*
 	.venv-peers/$*/bin/python -m pip install --quiet --requirement $<
 	touch $@
+
+# Runtimes that run exported files: benchmarks.runtimes. Node.js, if installed, adds two.
+runtimes: setup .venv-peers/runtimes/.ready
+	mkdir -p .venv-peers/node && cp benchmarks/runtimes/package*.json .venv-peers/node
+	-cd .venv-peers/node && npm ci --ignore-scripts --no-audit --no-fund
 
 test-peers: TESTS = tests/peers
 test-peers: setup peers

@@ -15,6 +15,7 @@ _module = importlib.import_module(f"keras_bsd._backend.{keras.config.backend()}"
 TrainStep: Any = _module.TrainStep
 compiled = _module.compiled
 concrete = _module.concrete
+export_options = _module.export_options
 gradients = _module.gradients
 is_out_of_memory = _module.is_out_of_memory
 run_train_step = _module.run_train_step

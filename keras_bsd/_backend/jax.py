@@ -75,6 +75,11 @@ def concrete(tensor):
     return None if isinstance(tensor, jax.core.Tracer) else np.asarray(tensor)
 
 
+def export_options(format):
+    """Return no arguments of `keras.Model.export`: batches of any size are its default."""
+    return {}
+
+
 def is_out_of_memory(error):
     """Return whether an error says that memory could not be allocated."""
     return isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error)

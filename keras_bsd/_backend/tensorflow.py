@@ -58,6 +58,11 @@ def concrete(tensor):
     return None if tf.is_symbolic_tensor(tensor) else np.asarray(tensor)
 
 
+def export_options(format):
+    """Return no arguments of `keras.Model.export`: batches of any size are its default."""
+    return {}
+
+
 def is_out_of_memory(error):
     """Return whether an error says that memory could not be allocated."""
     return isinstance(error, tf.errors.ResourceExhaustedError)

@@ -45,6 +45,11 @@ def concrete(tensor):
     return None if traced else keras.ops.convert_to_numpy(tensor)
 
 
+def export_options(format):
+    """Return the arguments of `keras.Model.export` for batches of any size."""
+    return {"dynamic_shapes": [{0: torch.export.Dim.AUTO}]} if format == "torch" else {}
+
+
 def is_out_of_memory(error):
     """Return whether an error says that memory could not be allocated."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)

@@ -15,6 +15,7 @@ from keras_bsd.models._batch_guard import BatchGuard
 from keras_bsd.models._data_checks import DataChecks
 from keras_bsd.models._distillation import expand_weights
 from keras_bsd.models._guarded_model import GuardedModel
+from keras_bsd.models._keras_export import export_network
 from keras_bsd.models._saved_pair import SavedPair
 from keras_bsd.models._stage_monitor import StageMonitor
 from keras_bsd.models._structure import check_outputs_probabilities, has_activation
@@ -176,11 +177,17 @@ class SpikingModel(TrainStep, SavedPair, GuardedModel):
         input_signature: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Export the network for inference; see `keras.Model.export`. The input is named `stimulus`."""
-        if input_signature is None:
-            (stimulus,) = self.encoder.inputs
-            input_signature = [keras.InputSpec(stimulus.dtype, stimulus.shape, name="stimulus")]
-        self._inference_model().export(filepath, format, verbose, input_signature, **kwargs)
+        """Export the network for inference; see `keras.Model.export`.
+
+        The input is named `stimulus`, and time loops are written out. On PyTorch `format="torch"` takes batches
+        of any size. `keras_bsd.export.export_onnx` writes ONNX files with the outputs of stages and metadata.
+
+        Raises:
+            ValueError: Keras cannot export the network in this format on this backend, or sequences of any
+                length are not given one by `input_signature`.
+            ImportError: a package of the format is not installed.
+        """
+        export_network(self._inference_model(), filepath, format, verbose, input_signature, kwargs)
 
     def _inference_model(self):
         """Return the Keras model that `call` runs at inference."""

@@ -1,0 +1,70 @@
+"""Keras's own export of a network: loops written out, and errors that say what can be done."""
+
+import os
+
+import keras
+
+from keras_bsd._backend import export_options
+from keras_bsd._files import expand
+from keras_bsd._optional import require
+from keras_bsd.layers._time_loop import unrolled
+
+ELSEWHERE = (
+    "Keras exports these networks on TensorFlow as tf_saved_model, onnx, litert and openvino, on JAX as "
+    "tf_saved_model, on PyTorch as onnx and torch: load the .keras file with another KERAS_BACKEND. "
+    "keras_bsd.export.export_onnx works on every backend."
+)
+
+
+def export_network(network, filepath, format, verbose, input_signature, options):
+    """Export a network by `keras.Model.export`, with time loops written out: most formats have none.
+
+    Args:
+        network: functional or Sequential model with one input.
+        filepath, format, verbose, input_signature: see `keras.Model.export`. By default the input is named
+            `stimulus`.
+        options: dict of the format's own arguments.
+
+    Raises:
+        ValueError: Keras cannot export the network in this format on this backend, or sequences have no length.
+        ImportError: a package of the format is not installed.
+    """
+    path = os.fspath(expand(filepath, "filepath"))  # some of Keras's formats take no pathlib.Path
+    if input_signature is None:
+        input_signature = [_signature(network, format)]
+    try:
+        with unrolled():
+            network.export(path, format, verbose, input_signature, **{**export_options(format), **options})
+        _check_onnx(path, format)
+    except ImportError:
+        raise
+    except Exception as error:  # the converters raise what they like
+        first, *_ = str(error).strip().splitlines() or [repr(error)]
+        raise ValueError(
+            f"Keras cannot export this network with {format=} on the backend {keras.config.backend()}. "
+            f"Received: {first} {ELSEWHERE}"
+        ) from error
+
+
+def _signature(network, format):
+    (stimulus,) = network.inputs
+    if format != "tf_saved_model" and None in stimulus.shape[1:]:
+        shape = tuple(None if i == 0 else n or 32 for i, n in enumerate(stimulus.shape))
+        raise ValueError(
+            f"`input_signature` must give a length to sequences for {format=}, which has no loop over time. "
+            f"Received: input_signature=None, a network with inputs {stimulus.shape[1:]}. Pass for example "
+            f'[keras.InputSpec("{stimulus.dtype}", {shape}, name="stimulus")].'
+        )
+    return keras.InputSpec(stimulus.dtype, stimulus.shape, name="stimulus")
+
+
+def _check_onnx(path, format):
+    """Raise, and remove the file, if tf2onnx has left an operation in it that ONNX does not know."""
+    if format != "onnx" or keras.config.backend() != "tensorflow":
+        return
+    onnx = require("onnx", "Export to ONNX")
+    try:
+        onnx.checker.check_model(path)
+    except onnx.checker.ValidationError:
+        os.remove(path)
+        raise
