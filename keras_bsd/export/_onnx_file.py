@@ -18,7 +18,6 @@ from keras_bsd.export._names import shorten_names
 from keras_bsd.export._network import as_float, exported_network, is_quantized
 from keras_bsd.export._paths import atomic_export
 from keras_bsd.export._programs import OUTPUTS, Output
-from keras_bsd.export._simplify import simplify
 from keras_bsd.export._streaming import timesteps
 from keras_bsd.layers import SpikingStage, flatten_stages
 from keras_bsd.layers._stage import stage_names
@@ -100,6 +99,8 @@ def export_onnx(
         proto = convert(network, names, opset, bool(streaming), length)
         proto.producer_name, proto.producer_version = "keras_bsd", __version__
         onnx = require_onnx()
+        from keras_bsd.export._simplify import simplify  # which needs onnx
+
         simplify(proto)
         if is_quantized(network):  # the converter has multiplied values and scales
             store_in_int8(proto, only_exact=True)

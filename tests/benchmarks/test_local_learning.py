@@ -79,7 +79,7 @@ def test_goes_on_after_a_result_is_deleted(tmp_path):
 def test_unknown_methods(tmp_path):
     done = run("local_learning", "--table=digits", "--methods=bsd,other", f"--output_dir={tmp_path}")
     assert done.returncode
-    message = r"--methods must be some of bsd, backprop, .*\. Received: other"
+    message = r"--methods must be some of bsd, bsd_readouts, backprop, .*\. Received: other"
     assert re.search(message, done.stdout + done.stderr)
 
 
@@ -226,7 +226,7 @@ def test_the_last_tenth_of_the_training_samples_is_held_out():
 def test_prepares_data_and_methods(tmp_path):
     case = {"data": str(tmp_path / "data.npz"), "data_dir": None, "samples": 30}
     known = measure.prepare({"table": "mackey_glass", **case})
-    assert list(known["methods"]) == ["bsd", *keras_bsd.baselines.list_methods()]
+    assert list(known["methods"]) == ["bsd", "bsd_readouts", *keras_bsd.baselines.list_methods()]
     assert known["methods"]["fa"]["obstacle"] == "stage 'recurrent_1' is recurrent"
     local = {name for name, method in known["methods"].items() if method["local"]}
     assert {"bsd", "dfa", "decolle"} <= local
@@ -240,8 +240,9 @@ def test_prepares_data_and_methods(tmp_path):
 
 @pytest.mark.slow
 def test_trains_a_forecaster(tmp_path):
-    case = {"data": str(tmp_path / "data.npz"), "data_dir": None, "samples": 30}
-    measure.prepare({"table": "mackey_glass", **case})
+    arrays = measure._load(tables.TABLES["mackey_glass"], None)
+    np.savez(tmp_path / "data.npz", **{name: values[:30] for name, values in arrays.items()})
+    case = {"data": str(tmp_path / "data.npz"), "samples": 30}
     case |= {"table": "mackey_glass", "method": "dfa", "seed": 0, "learning_rate": 0.01, "epochs": 1}
     results = measure.train([{**case, "batch_size": 8, "held_out": held_out} for held_out in (True, False)])
     assert [result["memory"] is None for result in results] == [False, True]

@@ -262,6 +262,7 @@ FAST = ("dense", "own")
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+@pytest.mark.filterwarnings("ignore:Layer .* is not quantised. convolutions can be quantised to")
 @pytest.mark.parametrize(
     ("name", "mode"),
     [

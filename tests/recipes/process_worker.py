@@ -12,8 +12,6 @@ import _processes
 from absl import app, flags
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("setting", "a", "What all processes must have the same of.")
-_processes.define_flags("jax")
 
 
 def main(_):
@@ -23,5 +21,7 @@ def main(_):
     print(f"only the first prints: {decision}, {content.decode()}")
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pytest imports every module, and recipes define these flags as well
+    flags.DEFINE_string("setting", "a", "What all processes must have the same of.")
+    _processes.define_flags("jax")
     app.run(_processes.connected(main))
