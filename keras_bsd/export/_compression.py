@@ -12,14 +12,13 @@ from keras_bsd._files import expand
 from keras_bsd._optional import require
 from keras_bsd._types import ArrayLike, Path
 from keras_bsd.export._conversion import require_onnx
-from keras_bsd.export._int8_weights import store_in_int8
+from keras_bsd.export._int8_weights import SMALLEST, store_in_int8
 from keras_bsd.export._logs import muted
 from keras_bsd.export._names import shorten_names
 from keras_bsd.export._onnx_file import atomic_onnx
 from keras_bsd.export._parity import check_file_range, open_session, readable
 
 PRECISIONS = ("float16", "int8", "int8_weights")
-SMALLEST_HALVED = 256  # values of a tensor; below it a node more costs as much
 CALIBRATION_BATCH = 100
 
 
@@ -106,7 +105,7 @@ def _halved(proto):
     large = [
         value
         for value in graph.initializer
-        if value.data_type == onnx.TensorProto.FLOAT and math.prod(value.dims) >= SMALLEST_HALVED
+        if value.data_type == onnx.TensorProto.FLOAT and math.prod(value.dims) >= SMALLEST
     ]
     for value in large:
         half = onnx.numpy_helper.to_array(value).astype("float16")

@@ -172,13 +172,17 @@ def ended(processes):
             process.kill()
 
 
-@slow
-@needs_jax
-def test_processes_connect_share_what_the_first_has_and_print_once():
-    (status, output, _), (other_status, other_output, _) = ended(start_two([]))
+def check_that_the_first_alone_prints(processes):
+    (status, output, _), (other_status, other_output, _) = ended(processes)
     assert (status, other_status) == (0, 0)
     assert output == "only the first prints: True, of the first\n"
     assert other_output == ""
+
+
+@slow
+@needs_jax
+def test_processes_connect_share_what_the_first_has_and_print_once():
+    check_that_the_first_alone_prints(start_two([]))
 
 
 @slow
@@ -193,10 +197,7 @@ def test_slurm_says_which_process_is_which():
     }
     worker = "tests.recipes.process_worker"
     processes = [start(worker, "--processes=2", SLURM_PROCID=str(i), **environment) for i in range(2)]
-    (status, output, _), (other_status, other_output, _) = ended(processes)
-    assert (status, other_status) == (0, 0)
-    assert output == "only the first prints: True, of the first\n"
-    assert other_output == ""
+    check_that_the_first_alone_prints(processes)
 
 
 @slow
