@@ -1,11 +1,13 @@
 """Fixtures of the tests and of the docstrings' examples."""
 
 import gc
+import itertools
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_ENABLE_X64", "1")  # several tests compare in double precision
 
+import hypothesis  # noqa: F401, whose plugins register objects, which must not be frozen before
 import keras
 import numpy as np
 import pytest
@@ -13,9 +15,24 @@ import pytest
 # Each is for one backend, or for one that need not be installed.
 collect_ignore_glob = ["keras_bsd/_backend/*.py", "keras_bsd/export/_tensorflow.py"]
 
+_TESTS_BETWEEN_FREEZES = 25
+_tests_run = itertools.count(1)
+
 
 def pytest_collection_finish():
-    """Exempt what imports have made from garbage collection, which Keras runs for each layer it quantises."""
+    _freeze()
+
+
+def pytest_runtest_logfinish():
+    if next(_tests_run) % _TESTS_BETWEEN_FREEZES == 0:
+        _freeze()
+
+
+def _freeze():
+    """Exempt what is left from garbage collection, which Keras runs for each layer it quantises.
+
+    TensorFlow keeps graphs, so that each collection would take longer than the one before.
+    """
     gc.collect()
     gc.freeze()
 

@@ -95,17 +95,18 @@ def connected(main):
 def _end(error):
     """End this process, with the reason on stderr."""
     sys.stdout.flush()
+    if not isinstance(error, (app.UsageError, TimeoutError)):
+        traceback.print_exception(error)
     if LOST.search(str(error)):
         print(
-            "Another process has ended, and therefore this one: see what the others printed. The same command, "
-            "with any number of --processes that divides --batch_size, resumes after the last whole epoch. "
+            "Another process seems to have ended, and therefore this one: see what the others printed. The same "
+            "command, with any number of --processes that divides --batch_size, resumes after the last whole "
+            "epoch. "
             f"Received: {error}",
             file=sys.stderr,
         )
     elif isinstance(error, (app.UsageError, TimeoutError)):
         print(error, file=sys.stderr)
-    else:
-        traceback.print_exception(error)
     sys.stderr.flush()
     os._exit(1)
 

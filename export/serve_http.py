@@ -177,16 +177,26 @@ class Replica:
         return bytes(body)
 
 
-def check_port(host, port):
-    """Raise BadInput if nothing can listen on the port, which the engine would only log."""
-    with socket.socket() as listener:
+def check_port(flag, host, port):
+    """Raise BadInput if nothing can listen on the port of a flag, which the engine would only log."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
         except (OSError, OverflowError) as error:
             raise BadInput(
-                f"--port must be free on --host={host}. Received: --port={port} ({error})"
+                f"--{flag} must be free on --host={host}. Received: --{flag}={port} ({error})"
             ) from error
+
+
+def check_cluster():
+    """Raise BadInput if the cluster that this process has joined serves something already."""
+    if names := [*serve.status().applications]:
+        raise BadInput(
+            "--address must be of a cluster that serves nothing yet: it has one HTTP server, and one model "
+            f"would replace the other. Received: a cluster that serves {', '.join(names)}. End that, or start "
+            "a cluster for this model."
+        )
 
 
 def start(arguments):
@@ -195,6 +205,7 @@ def start(arguments):
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     if arguments.address:
         ray.init(arguments.address, **quiet)
+        check_cluster()
     else:
         ray.init(
             num_cpus=arguments.replicas * arguments.threads,
@@ -227,11 +238,11 @@ def start(arguments):
     serve.run(deployment.bind(model, arguments.name, arguments.threads, limits), name=APP)
 
 
-def stop(arguments):
+def stop():
     """Take the replicas away, which answer their requests first, and end what `start` has started."""
     serve.delete(APP)
-    if not arguments.address:
-        time.sleep(0.5)  # for the last answers on their way through the proxy
+    time.sleep(0.5)  # for the last answers on their way through the proxy
+    if not serve.status().applications:  # of somebody else, who has joined the cluster since
         serve.shutdown()
     ray.shutdown()
 
@@ -241,16 +252,17 @@ def main():
     try:
         Network(arguments.model, 1)
         if not arguments.address:
-            check_port(arguments.host, arguments.port)
+            check_port("port", arguments.host, arguments.port)
+            check_port("metrics_port", arguments.host, arguments.metrics_port)
+        start(arguments)
     except BadInput as error:
         raise SystemExit(f"error: {error}") from error
     ended = threading.Event()
-    start(arguments)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     print(f"{arguments.name} is served at http://{arguments.host}:{arguments.port}", flush=True)
     ended.wait()
-    stop(arguments)
+    stop()
 
 
 if __name__ == "__main__":

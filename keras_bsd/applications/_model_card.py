@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from typing import Any, NamedTuple
 
 from keras_bsd import _checks
@@ -13,6 +14,9 @@ from keras_bsd.models._pair import BSDModel
 
 _TAGS = ["keras-bsd", "spiking-neural-networks", "local-learning", "biologically-plausible-learning"]
 _ENTRIES = ("task", "data", "labels", *text.METRICS, "command", "notes", "audit", "license")
+
+# What a card takes from the report of each audit.
+_AUDITS = {"plausibility": {"criteria", "samples"}, "energy": {"costs", "samples", "energy", "ann_energy"}}
 
 
 class _Task(NamedTuple):
@@ -83,7 +87,8 @@ def model_card(model: Path | Model, repository: str | None = None, **entries: An
     Source: the Hub's documentation, https://huggingface.co/docs/hub/model-cards.
     """
     hub = require("huggingface_hub", "A model card", "hub")
-    if repository is not None and (not isinstance(repository, str) or repository.count("/") != 1):
+    is_name = isinstance(repository, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", repository)
+    if repository is not None and not is_name:
         raise ValueError(
             f'`repository` must be "user/name", without a prefix. Received: repository={repository!r}'
         )
@@ -125,13 +130,20 @@ def _check_entries(entries):
         values = entries.get(name, [])
         if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
             raise ValueError(f"`{name}` must be a list of strings. Received: {name}={values!r}")
+    for name in ("command", "license"):
+        if not isinstance(entries.get(name, ""), str):
+            raise ValueError(f"`{name}` must be a string. Received: {name}={entries[name]!r}")
     audit = entries.get("audit", {})
-    is_dict = isinstance(audit, dict) and all(isinstance(part, dict) for part in audit.values())
-    if not is_dict or not {*audit} <= {"plausibility", "energy"}:
+    known = isinstance(audit, dict) and {*audit} <= {*_AUDITS}
+    if not known or not all(_AUDITS[name] <= _keys(part) for name, part in audit.items()):
         raise ValueError(
             "`audit` must be a dict of the dicts that `to_dict()` of keras_bsd.audit's reports returns, "
             f"`plausibility` and `energy`. Received: audit={audit!r}"
         )
+
+
+def _keys(part):
+    return {*part} if isinstance(part, dict) else set()
 
 
 def _source(model, repository):

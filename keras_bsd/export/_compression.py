@@ -6,6 +6,8 @@ import pathlib
 import tempfile
 from typing import Literal
 
+import numpy as np
+
 from keras_bsd import _checks
 from keras_bsd._arrays import as_samples, check_finite
 from keras_bsd._files import expand
@@ -108,10 +110,12 @@ def _halved(proto):
         if value.data_type == onnx.TensorProto.FLOAT and math.prod(value.dims) >= SMALLEST
     ]
     for value in large:
-        half = onnx.numpy_helper.to_array(value).astype("float16")
+        single = onnx.numpy_helper.to_array(value)
+        if not np.abs(single).max() <= np.finfo("float16").max:  # NaN included
+            continue
         name = f"{value.name}/float16"
         graph.node.insert(0, onnx.helper.make_node("Cast", [name], [value.name], to=onnx.TensorProto.FLOAT))
-        value.CopyFrom(onnx.numpy_helper.from_array(half, name))
+        value.CopyFrom(onnx.numpy_helper.from_array(single.astype("float16"), name))
     return proto
 
 
@@ -119,7 +123,7 @@ def _keeps_currents(proto, keep_currents):
     """Return the argument, or the default: a decision bears rounded currents, a recalled stimulus does not."""
     if keep_currents is not None:
         return keep_currents
-    return all(node.op_type != "Softmax" for node in proto.graph.node)
+    return all(node.op_type != "Softmax" for node in proto.graph.node if "scores" in node.output)
 
 
 def _with_int8_weights(proto):
@@ -132,7 +136,7 @@ def _calibration(x, session, source):
     if len(inputs) > 1:
         raise ValueError(
             f'`precision="int8"` is for whole networks. Received: {source}, written with streaming=True. '
-            'Choose precision="float16".'
+            'Choose precision="int8_weights".'
         )
     shape = tuple(inputs[0].shape[1:])
     x = None if x is None else as_samples("x", x)
@@ -179,6 +183,7 @@ def _quantized(source, x, keep_currents):
 def _check_quantized(proto, source):
     if not any(value.data_type == require_onnx().TensorProto.INT8 for value in proto.graph.initializer):
         raise ValueError(
-            f"`source` must have weights of dense layers or convolutions for int8. Received: {source}, which "
-            'has none. Choose precision="float16".'
+            "`source` must have weights of dense layers or convolutions for int8, finite and for "
+            f'"int8_weights" of at least {SMALLEST} values. Received: {source}, which has none. Choose '
+            'precision="float16", or serve the file as it is.'
         )

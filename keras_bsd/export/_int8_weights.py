@@ -9,7 +9,7 @@ from keras_bsd._optional import require
 
 SMALLEST = 256  # values of a tensor; below it the nodes cost as much
 LEVELS = 127
-_EXACT = 1e-6  # of the greatest weight: rounding of float32, once a converter has merged factors into weights
+_EXACT = 1e-6  # of a channel's greatest weight: a converter merges factors into weights, in float32
 
 
 def store_in_int8(proto: Any, only_exact: bool = False) -> int:
@@ -21,7 +21,8 @@ def store_in_int8(proto: Any, only_exact: bool = False) -> int:
 
     Args:
         proto: ONNX model, which is changed.
-        only_exact: whether to replace only weights that are products of int8 values and scales already.
+        only_exact: whether to replace only weights that are products of int8 values and scales already. Those
+            of Keras are multiplied by `127 / (max |w| + 1e-7)` and divided by it.
     """
     onnx = require("onnx", "Export to ONNX")
     graph = proto.graph
@@ -32,10 +33,14 @@ def store_in_int8(proto: Any, only_exact: bool = False) -> int:
         if tensor.data_type != onnx.TensorProto.FLOAT or not axes or math.prod(tensor.dims) < SMALLEST:
             continue
         weights = onnx.numpy_helper.to_array(tensor)
-        values, scale = quantize(weights, axes)
-        if only_exact and np.abs(values * scale - weights).max() > _EXACT * np.abs(weights).max():
+        if not np.isfinite(weights).all():
             continue
-        name = tensor.name
+        if only_exact and exact_steps(weights.take([0], axes[0]), axes) is None:  # most end here
+            continue
+        quantized = (exact_steps if only_exact else quantize)(weights, axes)
+        if quantized is None:
+            continue
+        (values, scale), name = quantized, tensor.name
         nodes.append(onnx.helper.make_node("Cast", [f"{name}/int8"], [f"{name}/cast"], to=tensor.data_type))
         nodes.append(onnx.helper.make_node("Mul", [f"{name}/cast", f"{name}/scale"], [name]))
         scales.append(onnx.numpy_helper.from_array(scale, f"{name}/scale"))
@@ -49,10 +54,32 @@ def store_in_int8(proto: Any, only_exact: bool = False) -> int:
 
 def quantize(weights: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return int8 values and scales of weights, one scale for each position along `axes`."""
-    others = tuple(axis for axis in range(weights.ndim) if axis not in axes)
-    scale = np.abs(weights).max(axis=others, keepdims=True) / np.float32(LEVELS)
+    scale = _greatest(weights, axes) / np.float32(LEVELS)
     scale = np.where(scale > 0, scale, np.float32(1))
     return np.round(weights / scale).astype("int8"), scale
+
+
+def exact_steps(weights: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return int8 values and scales whose products the weights are, or None.
+
+    The greatest value of a channel may be less than 127: Keras adds a constant to the maximum, which counts
+    where weights are tiny, and a quantizer may have fewer levels.
+    """
+    greatest = _greatest(weights, axes)
+    scale = np.where(greatest > 0, np.float32(0), np.float32(1))  # 0: not found yet
+    for levels in range(LEVELS, 0, -1):
+        step = np.where(greatest > 0, greatest, np.float32(LEVELS)) / np.float32(levels)
+        error = _greatest(np.round(weights / step) * step - weights, axes)
+        scale = np.where((scale == 0) & (error <= _EXACT * greatest), step, scale)
+        if scale.all():
+            return np.round(weights / scale).astype("int8"), scale
+    return None
+
+
+def _greatest(values, axes):
+    """Return the greatest magnitude at each position along `axes`."""
+    others = tuple(axis for axis in range(values.ndim) if axis not in axes)
+    return np.abs(values).max(axis=others, keepdims=True)
 
 
 def _output_channels(graph):

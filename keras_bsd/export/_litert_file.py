@@ -35,9 +35,9 @@ def export_litert(
         filepath: path ending in `.tflite`.
         precision: of the stored weights. `"dynamic"` and `"int8"` store those of products in int8, a scale for
             each output channel, for a quarter of the size. `"dynamic"` rounds what a product receives by the
-            maximum of the batch. `"int8"` rounds what products receive and compute by ranges that `x`
-            calibrates. Both represent spikes exactly, and neurons compute in single
-            precision: spikes are 0 and 1, and their counts whole.
+            maximum of each sample. `"int8"` rounds what products receive and compute by ranges that `x`
+            calibrates. Both represent spikes exactly, and neurons compute in single precision: spikes are 0
+            and 1, and their counts whole.
         x: for `"int8"`, stimuli `(samples, ...)`, a few hundred of those to be served.
         outputs: see `export_onnx`.
         length: see `export_onnx`.
@@ -70,4 +70,5 @@ def export_litert(
     with atomic_export(filepath, ".tflite") as written:
         from keras_bsd.export import _tensorflow_lite
 
-        written.write_bytes(_tensorflow_lite.convert(whole(network, names, length), precision, stimuli))
+        program = whole(network, names, length)
+        written.write_bytes(_tensorflow_lite.convert(network, program, precision, stimuli))

@@ -1,6 +1,7 @@
 """Fewer operations for the same numbers: time loops as runtimes execute them best.
 
-A small network spends most of its time between operations. No change here alters a number that is computed.
+A small network spends most of its time between operations. No change here alters a number that is computed
+from finite ones.
 """
 
 from collections import defaultdict
@@ -168,6 +169,8 @@ class _Graph:
                 continue
             difference, zero = producers.get(node.input[0]), self.constant(node.input[1])
             if difference is None or difference.op_type != "Sub" or zero is None or zero.ndim or zero.any():
+                continue
+            if zero.dtype.kind != "f":  # a difference of integers may wrap
                 continue
             node.input[:] = difference.input
 

@@ -1,14 +1,13 @@
 """Conversion of Keras on TensorFlow to an ONNX graph."""
 
 import logging
-import re
 
 import onnx
 import tensorflow as tf
 import tf2onnx
 
 from keras_bsd.export._logs import muted
-from keras_bsd.layers._stage import walk
+from keras_bsd.export._refusals import check_assigns_nothing, refusal
 
 
 def convert(model, program, opset):
@@ -33,15 +32,13 @@ def convert(model, program, opset):
     def serve(*tensors):
         return program.call(dict(zip(program.inputs, tensors, strict=True)))
 
-    for operation in serve.get_concrete_function().graph.get_operations():
-        if "Assign" in operation.type:
-            raise _refusal(model, operation.name, "it changes its state at inference")
+    check_assigns_nothing(serve.get_concrete_function().graph, model)
     # tf2onnx logs operations that it cannot convert, and leaves them in the graph.
     with muted(logging.getLogger("tf2onnx")):
         proto, _ = tf2onnx.convert.from_function(serve, specs, opset)
     for node in _nodes(proto.graph):
         if not node.domain and not onnx.defs.has(node.op_type, max_inclusive_version=opset):
-            raise _refusal(model, node.name, f"tf2onnx cannot convert its operation {node.op_type}")
+            raise refusal(model, node.name, f"tf2onnx cannot convert its operation {node.op_type}")
     for value in proto.graph.input:
         value.name = names[value.name]
     for node in _nodes(proto.graph):
@@ -57,13 +54,3 @@ def _nodes(graph):
         yield node
         for attribute in node.attribute:
             yield from _nodes(attribute.g)
-
-
-def _refusal(model, node, why):
-    if "TensorList" in why or "While" in why:
-        why = f"{why}. Time loops need a known number of steps, as in keras.Input((timesteps, ...))"
-    scopes = node.split("/")
-    names = [layer.name for layer in walk(model)]
-    named = [name for name in names if any(re.fullmatch(rf"{re.escape(name)}(_\d+)?", s) for s in scopes)]
-    layer = max(named, key=len, default=model.name)
-    return ValueError(f"Layer '{layer}' cannot be exported: {why}. Received: operation {node!r}")

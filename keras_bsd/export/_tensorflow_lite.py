@@ -10,23 +10,25 @@ import warnings
 import tensorflow as tf
 
 from keras_bsd.export._logs import muted
+from keras_bsd.export._refusals import check_assigns_nothing
 
 PRODUCTS = {"BATCH_MATMUL", "CONV_2D", "CONV_3D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
 
 
-def convert(program, precision, stimuli):
+def convert(model, program, precision, stimuli):
     """Return the bytes of a LiteRT file.
 
     Args:
+        model: built functional or Sequential Keras model.
         program: a `Program` with the input `stimulus`.
         precision: one of `LITERT_PRECISIONS`.
         stimuli: NumPy array `(samples, ...)` that calibrates int8, or None.
 
     Raises:
-        ValueError: LiteRT has no operation for one of the network.
+        ValueError: LiteRT has no operation for one of the network, or a layer changes its state.
     """
     try:
-        return _convert(program, precision, stimuli)
+        return _convert(model, program, precision, stimuli)
     except Exception as error:  # that of the converter is not public
         unknown = sorted(set(re.findall(r"'(tf\.\w+)' op is neither", str(error))))
         if not unknown:
@@ -38,7 +40,7 @@ def convert(program, precision, stimuli):
         ) from error
 
 
-def _convert(program, precision, stimuli):
+def _convert(model, program, precision, stimuli):
     shape, dtype = program.inputs["stimulus"]
     module = tf.Module()
 
@@ -46,7 +48,9 @@ def _convert(program, precision, stimuli):
     def serve(stimulus):
         return program.call({"stimulus": stimulus})
 
-    module.serve, module.weights = serve, serve.get_concrete_function().variables
+    function = serve.get_concrete_function()
+    check_assigns_nothing(function.graph, model)
+    module.serve, module.weights = serve, function.variables
     with tempfile.TemporaryDirectory() as folder, quiet():
         tf.saved_model.save(module, folder, signatures={"serving_default": serve})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import keras
@@ -41,7 +40,11 @@ def make_quantizable(stage: str, layers: list[Layer]) -> None:
             if layer.quantization_mode == "int8":  # of a file: Keras loads the values later
                 kernels.convert(layer.quantization_config)
         elif _has_kernels_of_its_own(layer):
-            layer.quantize = _refusal(stage, layer)
+            layer.quantize = _refusal(stage, layer, "its class does not define how")
+    reached = {id(layer) for layer in layers}
+    for inner in (inner for layer in layers for inner in layer._flatten_layers(include_self=False)):
+        if id(inner) not in reached and (type(inner) in KERNELS or _has_kernels_of_its_own(inner)):
+            inner.quantize = _refusal(stage, inner, "it lies within another layer")
 
 
 def _has_kernels_of_its_own(layer):
@@ -52,14 +55,14 @@ def _has_kernels_of_its_own(layer):
     return unknown and is_leaf and any(len(weight.shape) > 1 for weight in layer.weights)
 
 
-def _refusal(stage, layer):
+def _refusal(stage, layer, reason):
     """Return a `quantize` that says what to do, which Keras's `Model.quantize` makes a warning."""
 
     def refuse(mode: str | None = None, **kwargs: Any) -> None:
         raise NotImplementedError(
             f"Layer '{layer.name}' ({layer.__class__.__name__}) of stage '{stage}' is not quantised and stays "
-            "in full precision, because its class does not define how. Define `quantize`, `quantized_build` "
-            "and `quantized_call` as keras.layers.Dense does, or use layers of Keras. "
+            f"in full precision, because {reason}. Define `quantize`, `quantized_build` and `quantized_call` "
+            "as keras.layers.Dense does, or give the stage layers of Keras, in a list. "
             f"Received: mode={mode!r}"
         )
 
@@ -99,10 +102,11 @@ class Int8Kernels:
                 f"Layer '{layer.name}' ({layer.__class__.__name__}) of stage '{self._stage}' is not quantised: "
                 f'convolutions can be quantised to "int8" only. Received: mode={mode!r}'
             )
-        if not layer.built or self.scales:
+        if not layer.built or self.scales or getattr(layer, "lora_enabled", False):
+            adapted = "a layer with LoRA" if layer.built else "a layer that is not built"
             raise ValueError(
-                f"Layer '{layer.name}' of stage '{self._stage}' must be built, and quantised once. Received: "
-                f"{'a layer in int8' if self.scales else 'a layer that is not built'}"
+                f"Layer '{layer.name}' of stage '{self._stage}' must be built, quantised once and without LoRA."
+                f" Received: {'a layer in int8' if self.scales else adapted}"
             )
         self.convert(config)
         layer.dtype_policy = f"int8_from_{layer.dtype_policy.name}"
@@ -133,18 +137,9 @@ class Int8Kernels:
 
     def call(self, *args: Any, **kwargs: Any) -> Tensor:
         """Return the layer's output by its dequantised kernels."""
-        with self._dequantized():
-            return self._layer.call(*args, **kwargs)
-
-    @contextlib.contextmanager
-    def _dequantized(self):
-        attributes = vars(self._layer)  # around Keras, which counts weights that are set
-        stored = {name: attributes[name] for name in self.scales}
-        attributes.update({name: self.dequantize(name) for name in stored})
-        try:
-            yield
-        finally:
-            attributes.update(stored)
+        view = object.__new__(type(self._layer))  # the layer itself may run in another thread
+        vars(view).update(vars(self._layer), **{name: self.dequantize(name) for name in self.scales})
+        return type(self._layer).call(view, *args, **kwargs)
 
     def dequantize(self, name: str) -> Tensor:
         """Return the values of a kernel by its attribute."""

@@ -118,10 +118,13 @@ class GuardedModel(keras.Model):
         return super().predict_on_batch(self._guard.admit("predict", x))
 
     def make_train_function(self, force: bool = False) -> None:
-        self._check_trains()
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-        self._make("train", super().make_train_function, force)
+        def make(force):
+            self._check_trains()
+            if not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
+            super(GuardedModel, self).make_train_function(force)
+
+        self._make("train", make, force)
 
     def make_test_function(self, force: bool = False) -> None:
         self._make("test", self._without_chosen_xla(super().make_test_function), force)

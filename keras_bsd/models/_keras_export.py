@@ -1,6 +1,9 @@
 """Keras's own export of a network: loops written out, and errors that say what can be done."""
 
+import contextlib
 import os
+import shutil
+import tempfile
 
 import keras
 
@@ -27,22 +30,23 @@ def export_network(network, filepath, format, verbose, input_signature, options)
 
     Raises:
         ValueError: Keras cannot export the network in this format on this backend, or sequences have no length.
+            An earlier file is not changed.
         ImportError: a package of the format is not installed.
     """
     path = os.fspath(expand(filepath, "filepath"))  # some of Keras's formats take no pathlib.Path
     if input_signature is None:
         input_signature = [_signature(network, format)]
     try:
-        with unrolled():
+        with unrolled(), _earlier_file(path):
             network.export(path, format, verbose, input_signature, **{**export_options(format), **options})
-        _check_onnx(path, format)
+            _check_onnx(path, format)
     except ImportError:
         raise
     except Exception as error:  # the converters raise what they like
         first, *_ = str(error).strip().splitlines() or [repr(error)]
         raise ValueError(
             f"Keras cannot export this network with {format=} on the backend {keras.config.backend()}. "
-            f"Received: {first} {ELSEWHERE}"
+            f"Received: {first.rstrip('.')}. {ELSEWHERE}"
         ) from error
 
 
@@ -58,13 +62,22 @@ def _signature(network, format):
     return keras.InputSpec(stimulus.dtype, stimulus.shape, name="stimulus")
 
 
+@contextlib.contextmanager
+def _earlier_file(path):
+    """Put the file back that was at `path`, or remove what is there now, if the block raises."""
+    with tempfile.TemporaryDirectory() as folder:
+        earlier = shutil.copy2(path, folder) if os.path.isfile(path) else None
+        try:
+            yield
+        except BaseException:
+            if earlier:
+                shutil.copy2(earlier, path)
+            elif os.path.isfile(path):
+                os.remove(path)
+            raise
+
+
 def _check_onnx(path, format):
-    """Raise, and remove the file, if tf2onnx has left an operation in it that ONNX does not know."""
-    if format != "onnx" or keras.config.backend() != "tensorflow":
-        return
-    onnx = require("onnx", "Export to ONNX")
-    try:
-        onnx.checker.check_model(path)
-    except onnx.checker.ValidationError:
-        os.remove(path)
-        raise
+    """Raise if tf2onnx has left an operation in the file that ONNX does not know."""
+    if format == "onnx" and keras.config.backend() == "tensorflow":
+        require("onnx", "Export to ONNX").checker.check_model(path)

@@ -138,6 +138,7 @@ class SavedPair(keras.Model):
 
     @wraps(keras.Model.quantize)
     def quantize(self, *args: Any, **kwargs: Any) -> None:
+        before = {id(variable) for variable in self.trainable_variables}
         with warnings.catch_warnings():  # of every layer without weights to quantise
             warnings.filterwarnings("ignore", "Layer .* does not have a `quantize` method")
             super().quantize(*args, **kwargs)
@@ -145,7 +146,8 @@ class SavedPair(keras.Model):
             if isinstance(network, keras.Model):
                 network.train_function = network.test_function = network.predict_function = None
         optimizer = getattr(self, "optimizer", None)
-        if optimizer is not None and optimizer.built:  # its state is of weights that are gone
+        left = before == {id(variable) for variable in self.trainable_variables}
+        if optimizer is not None and optimizer.built and not left:  # its state is of weights that are gone
             self.optimizer = optimizer.__class__.from_config(optimizer.get_config())
 
     def get_compile_config(self) -> Config:

@@ -99,6 +99,21 @@ def test_a_step_in_float16(step_file, tmp_path):
     assert check_onnx(model, path, x)["outputs"]["scores"]["largest_difference"] < 0.1
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_weights_beyond_the_range_of_float16_stay_in_single_precision(tmp_path):
+    model = keras_bsd.applications.SpikingMLP((4,), 3, timesteps=2, units=(64, 32)).encoder
+    kernel = next(weight for weight in model.weights if weight.shape == (64, 32))
+    kernel.assign(np.where(np.eye(64, 32), 1e5, keras.ops.convert_to_numpy(kernel)))
+    export_onnx(model, tmp_path / "a.onnx")
+    compress_onnx(tmp_path / "a.onnx", tmp_path / "b.onnx", "float16")
+    x = np.random.default_rng(0).random((20, 4), "float32")
+    assert check_onnx(model, tmp_path / "b.onnx", x)["outputs"]["scores"]["largest_difference"] < 0.1
+    types = [
+        value.data_type for value in onnx.load(tmp_path / "b.onnx").graph.initializer if len(value.dims) == 2
+    ]
+    assert {onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT} == {*types}
+
+
 def _quantised(proto):
     """Return the kinds of nodes whose outputs are rounded."""
     made_by = {name: node.op_type for node in proto.graph.node for name in node.output}
@@ -119,8 +134,10 @@ def test_outputs_of_products_stay_in_single_precision(exported, tmp_path):
 
 def test_by_default_currents_are_rounded_for_classes_alone(tmp_path):
     x = np.random.default_rng(0).random((12, 6, 6, 1), "float32")
-    for activation, rounded in (("softmax", True), (None, False)):
-        stage, readout = SpikingConv2D(4, timesteps=2), Readout([L.Flatten(), L.Dense(3)], activation)
+    for activation, rounded in (("softmax", True), (None, False), ("inside", False)):
+        stage, layers = SpikingConv2D(4, timesteps=2), [L.Flatten(), L.Dense(3)]
+        layers += [L.Softmax(), L.Dense(2)] if activation == "inside" else []
+        readout = Readout(layers, None if activation == "inside" else activation)
         export_onnx(keras.Sequential([keras.Input((6, 6, 1)), stage, readout]), tmp_path / "network.onnx")
         compress_onnx(tmp_path / "network.onnx", tmp_path / "small.onnx", "int8", x)
         assert ("Conv" in _quantised(onnx.load(tmp_path / "small.onnx"))) == rounded

@@ -100,6 +100,38 @@ def test_small_tensors_and_weights_between_the_levels_stay_as_they_are():
     )
 
 
+def tensors_of(weights, **kwargs):
+    """Return what an ONNX model of one product holds for its weights."""
+    proto = graph_of("MatMul", {}, (len(weights),), weights.astype("float32"))
+    store_in_int8(proto, **kwargs)
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+
+
+@pytest.mark.parametrize("levels", [127, 126, 64, 7])
+def test_exact_weights_may_have_fewer_levels(levels):
+    """Keras adds 1e-7 to a maximum, so that tiny weights reach 126; a quantizer may have a range of values."""
+    values = np.random.default_rng(0).integers(-levels, levels + 1, (20, 20))
+    values[3] = levels
+    scales = 1e-5 * np.random.default_rng(1).random(20)
+    tensors = tensors_of(values * scales, only_exact=True)
+    np.testing.assert_allclose(tensors["w/int8"] * tensors["w/scale"], values * scales, rtol=1e-6)
+
+
+def test_small_channels_beside_great_ones_are_not_rounded():
+    weights = np.random.default_rng(0).integers(-127, 128, (20, 20)) / 127
+    weights[3] = 1
+    weights[:, 1] = 1e-5 * np.random.default_rng(0).normal(size=20)
+    assert {*tensors_of(weights, only_exact=True)} == {"w"}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_stay_as_they_are(value):
+    weights = np.ones((20, 20))
+    weights[2, 3] = value
+    for only_exact in (False, True):
+        np.testing.assert_array_equal(tensors_of(weights, only_exact=only_exact)["w"], weights)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["conv, decoder", "residual", "autoencoder", "forecast", "tokens"])
 def test_a_quantised_network_and_its_file_agree(name, tmp_path):
@@ -180,5 +212,6 @@ def test_weights_alone_need_no_stimuli_and_may_be_of_a_step(tmp_path):
 def test_a_file_without_large_weights(tmp_path):
     network = keras.Sequential([keras.Input((4,)), SpikingStage(L.Dense(3), timesteps=2), Readout(L.Dense(2))])
     export_onnx(network, tmp_path / "a.onnx")
-    with pytest.raises(ValueError, match="must have weights of dense layers or convolutions for int8"):
+    message = 'finite and for "int8_weights" of at least 256 values.*, which has none'
+    with pytest.raises(ValueError, match=message):
         compress_onnx(tmp_path / "a.onnx", tmp_path / "b.onnx", "int8_weights")

@@ -82,6 +82,22 @@ def test_operations_that_litert_lacks_are_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@on_tensorflow
+def test_a_layer_that_changes_its_state_is_named(tmp_path):
+    class Counter(L.Layer):
+        def build(self, shape):
+            self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, inputs):
+            self.calls.assign_add(1.0)
+            return inputs + self.calls
+
+    network = keras.Sequential([keras.Input((4,)), Counter(name="counter"), L.Dense(2)])
+    with pytest.raises(ValueError, match="'counter' cannot be exported: it changes its state at inference"):
+        export_litert(network, tmp_path / "a.tflite")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(keras.config.backend() == "tensorflow", reason="on the other backends")
 def test_other_backends_are_refused(tmp_path):
     model = keras_bsd.applications.SpikingMLP((4,), 3, timesteps=2, units=(5,))

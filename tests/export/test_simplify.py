@@ -129,6 +129,18 @@ def test_a_difference_that_is_compared_with_another_number_stays():
     assert _operations(model) == {"Sub": 1, "GreaterOrEqual": 1}
 
 
+def test_a_difference_of_integers_stays_as_it_may_wrap():
+    nodes = [("Sub", "x least", "distance", {}), ("GreaterOrEqual", "distance whole_zero", "outputs", {})]
+    constants = {"least": np.int32(1), "whole_zero": np.int32(0)}
+    model = _neurons(nodes, {"x": ["batch", 3]}, {"outputs": (TensorProto.BOOL, 2)}, **constants)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT32
+    x = np.array([[-(2**31), 0, 1]], "int32")
+    (before,) = _run(model, x=x)
+    simplify(model)
+    np.testing.assert_array_equal(_run(model, x=x)[0], before)
+    assert _operations(model) == {"Sub": 1, "GreaterOrEqual": 1}
+
+
 def test_a_depth_is_a_scalar():
     nodes = [("OneHot", "x depth values", "outputs", {"axis": -1})]
     constants = {"depth": np.array([3], "int64"), "values": np.array([0, 1], "float32")}

@@ -255,6 +255,51 @@ def test_a_layer_that_cannot_be_quantised_is_named():
     assert array(layer.kernel).dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "inner"),
+    [
+        (lambda: keras.Sequential([L.Conv2D(4, 2, name="inner")]), (5, 5, 2), "inner"),
+        (lambda: L.TimeDistributed(L.Conv1D(4, 2, name="inner")), (3, 5, 2), "inner"),
+        (lambda: L.GRU(4, name="gru"), (5, 2), "gru_cell"),
+    ],
+)
+def test_a_layer_within_another_that_stays_in_single_precision_is_named(layer, shape, inner):
+    stage = SpikingStage([layer(), L.Flatten()], timesteps=2, name="only")
+    model = keras.Sequential([keras.Input(shape), stage])
+    with pytest.warns(UserWarning, match=f"'{inner}.*' .* of stage 'only' is not quantised and stays in full"):
+        model.quantize("int8")
+
+
+def test_threads_that_share_a_quantised_layer_do_not_change_it():
+    """A thread that computes holds its dequantised kernel, and no other may take it for the stored one."""
+    model, layer = network_of(L.Conv2D(8, 3), (8, 8, 4))
+    model.quantize("int8")
+    x = keras.ops.convert_to_tensor(np.random.default_rng(0).random((2, 8, 8, 4), "float32"))
+    expected, kernel = array(layer(x)), array(layer.kernel)
+    during = []
+
+    class Observed(type(layer)):
+        def call(self, inputs):
+            during.append(array(layer.kernel).dtype)  # as another thread would find it
+            return super().call(inputs)
+
+    layer.__class__ = Observed
+    np.testing.assert_array_equal(array(layer(x)), expected)
+    assert during == [np.dtype("int8")]
+    np.testing.assert_array_equal(array(layer.kernel), kernel)
+
+
+def test_filters_that_choose_nothing_keep_the_state_of_the_optimizer():
+    model = pairs.small_pair()
+    model.compile("adamw")
+    model.train_on_batch(*pairs.samples(model))
+    optimizer = model.optimizer
+    model.quantize("int8", filters="nothing")
+    assert model.optimizer is optimizer
+    model.quantize("int8")
+    assert model.optimizer is not optimizer
+
+
 def test_a_convolution_knows_int8_alone():
     model, layer = network_of(L.Conv1D(5, 3), (7, 4))
     with pytest.warns(UserWarning, match="of stage 'only' is not quantised: convolutions can .* mode='int4'"):
@@ -265,8 +310,13 @@ def test_a_convolution_knows_int8_alone():
 def test_a_convolution_is_quantised_once():
     model, layer = network_of(L.Conv1D(5, 3), (7, 4))
     model.quantize("int8")
-    with pytest.raises(ValueError, match=r"must be built, and quantised once\. Received: a layer in int8"):
+    message = r"must be built, quantised once and without LoRA\. Received: a layer "
+    with pytest.raises(ValueError, match=message + "in int8"):
         layer.quantize("int8")
+    _, adapted = network_of(L.Conv2D(5, 3), (7, 7, 4))
+    adapted.enable_lora(2)
+    with pytest.raises(ValueError, match=message + "with LoRA"):
+        adapted.quantize("int8")
 
 
 def test_weights_of_another_precision_are_refused(tmp_path):

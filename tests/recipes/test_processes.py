@@ -259,7 +259,7 @@ def test_after_a_process_is_killed_two_processes_or_one_resume_to_the_same_end(t
     assert (other_status, other_output) == (-signal.SIGKILL, "")
     assert status == 1
     assert (
-        "Another process has ended, and therefore this one: see what the others printed. The same command"
+        "Another process seems to have ended, and therefore this one: see what the others printed. The same"
         in errors
     )
     assert not (both / "metrics.json").exists()

@@ -125,12 +125,36 @@ def test_a_file_that_is_no_network(tmp_path):
     assert re.match("error: .*none.onnx is not an ONNX file that can be run", done.stderr)
 
 
-def test_a_port_in_use(network):
+@pytest.mark.parametrize("flag", ["port", "metrics_port"])
+def test_a_port_in_use(flag, network, measuring):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        done = run("serve_http", str(network[0]), f"--port={port}")
+        ports = {"port": measuring.free_port(), flag: listener.getsockname()[1]}
+        done = run("serve_http", str(network[0]), *(f"--{name}={port}" for name, port in ports.items()))
     assert done.returncode == 1
-    assert f"--port must be free on --host=127.0.0.1. Received: --port={port}" in done.stderr
+    assert f"--{flag} must be free on --host=127.0.0.1. Received: --{flag}={ports[flag]}" in done.stderr
+
+
+def test_an_address_of_the_sixth_version(recipe):
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    recipe.check_port("port", "::1", 0)
+
+
+def test_a_cluster_that_serves_another_model_keeps_it(recipe, network):
+    with (
+        mock.patch.object(recipe, "ray") as ray,
+        mock.patch.object(recipe, "serve") as serve,
+        mock.patch.object(sys, "argv", ["serve_http.py", str(network[0]), "--address=auto"]),
+    ):
+        serve.status.return_value.applications = {"letters": "RUNNING"}
+        with pytest.raises(SystemExit, match=r"serves nothing yet.* Received: a cluster that serves letters"):
+            recipe.main()
+        ray.init.assert_called_once()
+        for change in (serve.start, serve.run, serve.delete, serve.shutdown):
+            change.assert_not_called()
+        recipe.stop()
+        serve.delete.assert_called_once_with(recipe.APP)
+        serve.shutdown.assert_not_called()
 
 
 # A server
