@@ -5,8 +5,10 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 TESTS ?= tests keras_bsd
 PORT ?= 8000
 PEERS ?= torch sinabs rockpool spyx
-# Two workers with a thread each: two with two threads each would compete for two cores.
-PYTEST = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
+# Two workers with a thread each: two with two threads each would compete for two cores. XLA compiles programs of
+# tests far longer than it runs them, and therefore optimises little.
+PYTEST = TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
+	XLA_FLAGS='--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true' \
 	$(BIN)/python -m pytest --quiet --numprocesses 2 --dist loadgroup --durations 15 $(TESTS)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 

@@ -99,9 +99,9 @@ def _end(error):
         traceback.print_exception(error)
     if LOST.search(str(error)):
         print(
-            "Another process seems to have ended, and therefore this one: see what the others printed. The same "
-            "command, with any number of --processes that divides --batch_size, resumes after the last whole "
-            "epoch. "
+            "Another process seems to have ended, and therefore this one: see what the others printed. The "
+            "same command, with any number of --processes that divides --batch_size, resumes after the last "
+            "whole epoch. "
             f"Received: {error}",
             file=sys.stderr,
         )

@@ -92,7 +92,8 @@ def main(_):
     folder = pathlib.Path(FLAGS.output_dir).expanduser() / FLAGS.table
     folder.mkdir(parents=True, exist_ok=True)
     data = {"data": os.path.abspath(folder / "data.npz"), "data_dir": FLAGS.data_dir, "samples": FLAGS.samples}
-    known = trainings.in_own_process("prepare", {"table": FLAGS.table, **data})
+    case = {"table": FLAGS.table, "methods": FLAGS.methods, **data}
+    known = trainings.in_own_process("prepare", case)
     methods, failures = measure_all(folder, known)
 
     from benchmarks import _results

@@ -1,7 +1,7 @@
 """What the benchmark of local learning computes in a process of its own, as one line of JSON on stdout.
 
     .venv/bin/python -m benchmarks.local_learning.measure prepare '{"table": "digits", "data": "data.npz",
-        "data_dir": null, "samples": null}'
+        "data_dir": null, "samples": null, "methods": null}'
     .venv/bin/python -m benchmarks.local_learning.measure train '[{"table": "digits", "data": "data.npz",
         "method": "dfa", "seed": 0, "learning_rate": 0.003, "epochs": 2, "batch_size": 128, "samples": null,
         "held_out": false}]'
@@ -32,7 +32,8 @@ def prepare(case):
     """Write training and test data to `case["data"]`, and return what is known of each method and the samples.
 
     The methods are a dict from a name to its title, whether each stage learns from a loss of its own, why the
-    method cannot train the network, or None, and unless there is a reason what an audit measures.
+    method cannot train the network, or None, and for those in `case["methods"]`, by default for all that can,
+    what an audit measures.
     """
     table = TABLES[case["table"]]
     arrays = _load(table, case["data_dir"])
@@ -40,16 +41,15 @@ def prepare(case):
     arrays = {name: values[samples] if "train" in name else values for name, values in arrays.items()}
     np.savez(case["data"], **arrays)
     pair = _pair(table, arrays)
-    methods = {
-        name: {"title": title, "local": True, "obstacle": None, **_audit(name, table, arrays)}
-        for name, (title, _) in PAIRS.items()
-    }
+    methods = {name: {"title": title, "local": True, "obstacle": None} for name, (title, _) in PAIRS.items()}
     for name in keras_bsd.baselines.list_methods():
         rule = keras_bsd.baselines.get(name)
         obstacle = rule.obstacle(pair.encoder, pair.task)
         local = obstacle is None and len(rule(pair.encoder, task=pair.task).owners()) > 1
-        audited = _audit(name, table, arrays) if obstacle is None else {}
-        methods[name] = {"title": rule.title, "local": local, "obstacle": obstacle, **audited}
+        methods[name] = {"title": rule.title, "local": local, "obstacle": obstacle}
+    for name, method in methods.items():
+        if method["obstacle"] is None and name in (case["methods"] or methods):
+            method |= _audit(name, table, arrays)
     counts = {name: len(arrays[f"x_{name}"]) for name in ("train", "test")}
     return {"methods": methods, "samples": counts, "environment": _run.environment()}
 

@@ -131,10 +131,10 @@ def test_learns_digits(network, digits):
 
 @pytest.mark.slow
 def test_digits_as_well_as_backpropagation(digits):
-    """The library's promise, over three seeds; each rule at its own best learning rate."""
+    """The library's promise, over two seeds; each rule at its own best learning rate."""
     (x, y), (x_test, y_test) = digits
     accuracy = {"bsd": [], "backpropagation": []}
-    for seed in range(3):
+    for seed in range(2):
         for name, learning_rate in (("bsd", 6e-3), ("backpropagation", 3e-3)):
             keras.utils.set_random_seed(seed)
             model = SpikingMLP((8, 8, 1), 10, units=(256, 256, 256))

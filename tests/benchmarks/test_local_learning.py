@@ -222,9 +222,21 @@ def test_the_last_tenth_of_the_training_samples_is_held_out():
     assert [len(values) for values in test] == [5, 5]
 
 
+@pytest.fixture
+def small_forecaster(monkeypatch):
+    """The table of a forecaster, with a short window and few neurons."""
+    monkeypatch.setattr(measure, "WINDOW", 6)
+    arguments = {"units": (5, 4), "delays": 2, "timesteps": 2}
+    monkeypatch.setitem(
+        tables.TABLES, "mackey_glass", tables.TABLES["mackey_glass"]._replace(arguments=arguments)
+    )
+    monkeypatch.setattr(measure, "_with_sizes", lambda arguments, size: arguments)
+
+
 @pytest.mark.slow
-def test_prepares_data_and_methods(tmp_path):
-    case = {"data": str(tmp_path / "data.npz"), "data_dir": None, "samples": 30}
+def test_prepares_data_and_methods(small_forecaster, tmp_path):
+    audited = ["bsd", "backprop", "fa"]
+    case = {"data": str(tmp_path / "data.npz"), "data_dir": None, "samples": 30, "methods": audited}
     known = measure.prepare({"table": "mackey_glass", **case})
     assert list(known["methods"]) == ["bsd", "bsd_readouts", *keras_bsd.baselines.list_methods()]
     assert known["methods"]["fa"]["obstacle"] == "stage 'recurrent_1' is recurrent"
@@ -233,13 +245,14 @@ def test_prepares_data_and_methods(tmp_path):
     assert "backprop" not in local
     assert set(known["methods"]["backprop"]["criteria"].values()) == {"fails"}
     assert "fails" not in known["methods"]["bsd"]["criteria"].values()
+    assert {name for name, method in known["methods"].items() if "criteria" in method} == {"bsd", "backprop"}
     with np.load(tmp_path / "data.npz") as file:
-        assert file["x_train"].shape == (30, tables.WINDOW, 1)
+        assert file["x_train"].shape == (30, 6, 1)
     assert known["samples"]["train"] == 30
 
 
 @pytest.mark.slow
-def test_trains_a_forecaster(tmp_path):
+def test_trains_a_forecaster(small_forecaster, tmp_path):
     arrays = measure._load(tables.TABLES["mackey_glass"], None)
     np.savez(tmp_path / "data.npz", **{name: values[:30] for name, values in arrays.items()})
     case = {"data": str(tmp_path / "data.npz"), "samples": 30}
