@@ -40,7 +40,7 @@ def prepare(preset, folder, versions, data_dir, series_dir):
     """
     folder.mkdir(parents=True, exist_ok=True)
     complete, origin = folder / "complete.json", {"versions": versions, "preset": record(preset)}
-    if not complete.exists() or json.loads(complete.read_text())["origin"] != origin:
+    if not complete.exists() or json.loads(complete.read_text()).get("origin") != origin:
         for path in (complete, *folder.glob("*.tflite*")):
             path.unlink(missing_ok=True)
         model = load_preset(preset)

@@ -173,6 +173,7 @@ def test_files_of_other_versions_are_written_anew(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "write_litert", lambda *_: None)
     monkeypatch.setattr(files, "expected", lambda network, x: (len(x), REFERENCE.outputs))
     (tmp_path / "int8.tflite").touch()
+    (tmp_path / "complete.json").write_text('{"has_classes": true}')  # as earlier versions wrote it
     for versions in ({"keras": "1"}, {"keras": "1"}, {"keras": "2"}):
         reference = files.prepare("mnist_dense", tmp_path, versions, None, None)
         np.testing.assert_array_equal(reference.outputs["scores"], SCORES)
