@@ -11,11 +11,12 @@ from tabulate import tabulate
 from applications import _run
 
 OUTPUTS = ("output", "output_dir")
+FOLDERS = ("data_dir", "series_dir")  # of data, anywhere on a machine
 
 
 def own_flags():
     """Return the values of the running script's flags by name."""
-    return {flag.name: flag.value for flag in _key_flags()}
+    return {flag.name: "DIR" if _is_folder(flag) else flag.value for flag in _key_flags()}
 
 
 def command():
@@ -29,7 +30,11 @@ def command():
 
 
 def _serialize(flag):
-    return "--data_dir=DIR" if flag.name == "data_dir" else flag.serialize()
+    return f"--{flag.name}=DIR" if _is_folder(flag) else flag.serialize()
+
+
+def _is_folder(flag):
+    return flag.name in FOLDERS and flag.value is not None
 
 
 def _key_flags():

@@ -1,10 +1,8 @@
 """Exported files of presets, test stimuli, and what Keras computes for them."""
 
 import json
-import logging
 from typing import NamedTuple
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -13,9 +11,9 @@ from keras_bsd import datasets, export
 from keras_bsd.applications import load_preset
 from keras_bsd.applications._presets import record
 from keras_bsd.export._network import exported_network, run_with_margins
-from keras_bsd.export._programs import whole
 
 PRECISIONS = ("float32", "float16", "int8")
+OUTPUTS = (("", ("scores",)), (".counts", ("scores", "spike_counts")))  # by suffix of a file's name
 CALIBRATION = 500  # training samples that calibrate int8
 LENGTH = 32  # characters of a sequence
 MOST_COUNTS = 30_000_000  # spike counts of the samples of a preset: the first that fit
@@ -31,22 +29,31 @@ class Reference(NamedTuple):
     is_whole: bool  # all samples of the test set
 
 
-def prepare(preset, folder, data_dir, series_dir):
-    """Return the `Reference` of a preset, after its files have been written to a folder that lacks them."""
+def prepare(preset, folder, versions, data_dir, series_dir):
+    """Return the `Reference` of a preset, after its files have been written to a folder that lacks them.
+
+    Args:
+        preset: its name.
+        folder: path. Files that other versions of packages wrote, or of other weights, are written anew.
+        versions: dict of the packages' versions.
+        data_dir, series_dir: folders of data, or None.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    complete = folder / "complete.json"
-    if not complete.exists():
+    complete, origin = folder / "complete.json", {"versions": versions, "preset": record(preset)}
+    if not complete.exists() or json.loads(complete.read_text()).get("origin") != origin:
+        for path in (complete, *folder.glob("*.tflite*")):
+            path.unlink(missing_ok=True)
         model = load_preset(preset)
         x_train, x = load_stimuli(model, record(preset)["data"], data_dir, series_dir)
-        network = exported_network(model)
         length = LENGTH if hasattr(model, "alphabet") else None
         write_onnx(model, preset, folder, x_train, length)
-        write_litert(network, folder, x_train, length)
-        kept, outputs = expected(network, x)
+        write_litert(model, folder, x_train, length)
+        kept, outputs = expected(exported_network(model), x)
         np.savez(folder / "reference.npz", x=x[:kept], **{f"out/{k}": v for k, v in outputs.items()})
         classes = "test_accuracy" in record(preset)
-        _run.write_json(complete, {"has_classes": classes, "is_whole": kept == len(x)})
-    facts = json.loads(complete.read_text())
+        facts = {"has_classes": classes, "is_whole": kept == len(x)}
+        _run.write_json(complete, {"origin": origin, "facts": facts})
+    facts = json.loads(complete.read_text())["facts"]
     with np.load(folder / "reference.npz") as saved:
         outputs = {name.removeprefix("out/"): saved[name] for name in saved.files if name != "x"}
         return Reference(saved["x"], outputs, **facts)
@@ -69,7 +76,7 @@ def load_stimuli(model, data, data_dir, series_dir):
 
 def write_onnx(model, preset, folder, x_train, length):
     """Write the files `PRECISION.onnx`, and for their spike counts `PRECISION.counts.onnx`."""
-    for suffix, outputs in (("", ("scores",)), (".counts", ("scores", "spike_counts"))):
+    for suffix, outputs in OUTPUTS:
         source = folder / f"float32{suffix}.onnx"
         export.export_onnx(model, source, outputs=outputs, length=length, labels=preset)
         for precision in ("float16", "int8"):
@@ -77,43 +84,16 @@ def write_onnx(model, preset, folder, x_train, length):
             export.compress_onnx(source, target, precision, x_train[:CALIBRATION])
 
 
-def write_litert(network, folder, x_train, length):
-    """Write the same files by TensorFlow's converter, or its error in place of a file."""
-    import tensorflow as tf
-
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    for suffix, outputs in (("", ("scores",)), (".counts", ("scores", "spike_counts"))):
-        saved = str(folder / f"saved{suffix}")
-        write_saved_model(network, whole(network, outputs, length), saved)
+def write_litert(model, folder, x_train, length):
+    """Write the same files for LiteRT, or its error in place of a file."""
+    for suffix, outputs in OUTPUTS:
         for precision in PRECISIONS:
-            converter = tf.lite.TFLiteConverter.from_saved_model(saved)
-            if precision != "float32":
-                converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            if precision == "float16":
-                converter.target_spec.supported_types = [tf.float16]
-            if precision == "int8":
-                batches = x_train[: CALIBRATION // 5, None]  # of one: it knows no other
-                converter.representative_dataset = lambda batches=batches: ([batch] for batch in batches)
+            x = x_train[: CALIBRATION // 5] if precision == "int8" else None  # it is slow
             target = folder / f"{precision}{suffix}.tflite"
             try:
-                target.write_bytes(converter.convert())
+                export.export_litert(model, target, precision, x, outputs=outputs, length=length)
             except Exception as error:  # the converter raises what it likes
                 target.with_suffix(".tflite.txt").write_text(str(error))
-
-
-def write_saved_model(network, program, path):
-    """Write a program as TensorFlow's SavedModel."""
-    import tensorflow as tf
-
-    def serve(stimulus):
-        return program.call({"stimulus": stimulus})
-
-    shape, dtype = program.inputs["stimulus"]
-    archive = keras.export.ExportArchive()
-    archive.track(network)
-    signature = [tf.TensorSpec((None, *shape), dtype, "stimulus")]
-    archive.add_endpoint("serving_default", serve, input_signature=signature)
-    archive.write_out(path, verbose=False)
 
 
 def expected(network, x):

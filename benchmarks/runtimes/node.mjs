@@ -30,7 +30,8 @@ function readArray({ path, shape, type }) {
 async function runBatch({ values, shape, type }, start, count) {
   const size = shape.slice(1).reduce((a, b) => a * b, 1);
   const slice = values.slice(start * size, (start + count) * size);
-  return session.run({ stimulus: new ort.Tensor(type, slice, [count, ...shape.slice(1)]) }, names);
+  const given = await session.run({ stimulus: new ort.Tensor(type, slice, [count, ...shape.slice(1)]) }, names);
+  return names.filter((output) => output in given).map((output) => given[output]);
 }
 
 const commands = {
@@ -41,25 +42,26 @@ const commands = {
     return {};
   },
 
-  async run({ x, folder, seconds }) {
-    const array = readArray(x), end = performance.now() + 1000 * seconds;
-    const collected = names.map(() => []);
-    let shapes, samples = 0;
-    while (samples < array.shape[0] && (!samples || performance.now() < end)) {
-      const given = await runBatch(array, samples, 1);
-      names.forEach((output, i) => collected[i].push(Float32Array.from(given[output].data)));
-      shapes = names.map((output) => given[output].dims);
+  async run({ x, folder, seconds, least }) {
+    const array = readArray(x);
+    const shapes = (await runBatch(array, 0, 1)).map((output) => output.dims);
+    const collected = shapes.map(() => []), end = performance.now() + 1000 * seconds;
+    let samples = 0;
+    while (samples < array.shape[0] && (samples < least || performance.now() < end)) {
+      const outputs = await runBatch(array, samples, 1);
+      if (JSON.stringify(outputs.map((output) => output.dims)) !== JSON.stringify(shapes))
+        throw new Error("all outputs must have the same shape");
+      outputs.forEach((output, i) => collected[i].push(Float32Array.from(output.data)));
       samples++;
     }
     collected.forEach((values, i) =>
       writeFileSync(`${folder}/${i}.bin`, Buffer.concat(values.map((v) => Buffer.from(v.buffer)))));
-    return { samples, shapes: shapes.map((dims) => [samples, ...dims]) };
+    return { shapes: shapes.map((dims) => [samples, ...dims]) };
   },
 
   async batch({ x }) {
     const array = readArray(x);
-    await runBatch(array, 0, array.shape[0]);
-    return {};
+    return { shapes: (await runBatch(array, 0, array.shape[0])).map((output) => output.dims) };
   },
 
   async time({ x, seconds }) {

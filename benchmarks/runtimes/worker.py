@@ -6,9 +6,10 @@ Each line gets one line of JSON as its answer, which may be `{"error": TEXT}` in
 a file of its bytes, its shape and type. `node.mjs` obeys the same lines.
 
 - `{"do": "open", "path": FILE, "outputs": NAMES}`: `{}`. What a runtime compiles lies beside the file.
-- `{"do": "run", "x": ARRAY, "folder": FOLDER, "seconds": S}`: runs samples one by one for S seconds, and writes
-  the outputs, 0.bin and so on: `{"samples": N, "shapes": SHAPES}`.
-- `{"do": "batch", "x": ARRAY}`: runs all samples as one batch: `{}`.
+- `{"do": "run", "x": ARRAY, "folder": FOLDER, "seconds": S, "least": N}`: runs samples one by one for S
+  seconds, and N at least, after a first call that does not count, as some runtimes compile in it. The outputs
+  are written, 0.bin and so on: `{"shapes": SHAPES}`, `(samples, 1, ...)`.
+- `{"do": "batch", "x": ARRAY}`: runs all samples as one batch: `{"shapes": SHAPES}`, `(samples, ...)`.
 - `{"do": "time", "x": ARRAY, "seconds": S}`: runs the first sample for S seconds: `{"median": SECONDS}`.
 """
 
@@ -167,23 +168,21 @@ class Worker:
         self.run_batch = self.open_file(path, outputs)
         return {}
 
-    def run(self, x, folder, seconds):
-        x, end, collected = read_array(x), time.monotonic() + seconds, []
+    def run(self, x, folder, seconds, least):
+        x, collected = read_array(x), []
+        self.run_batch(x[:1])
+        end = time.monotonic() + seconds
         for i in range(len(x)):
-            collected.append([np.array(y, "float32") for y in self.run_batch(x[i : i + 1])])
-            if time.monotonic() > end:
+            if i >= least and time.monotonic() > end:
                 break
+            collected.append([np.array(y, "float32") for y in self.run_batch(x[i : i + 1])])
         outputs = [np.stack(values) for values in zip(*collected, strict=True)]
         for i, values in enumerate(outputs):
             values.tofile(pathlib.Path(folder, f"{i}.bin"))
-        return {"samples": len(collected), "shapes": [values.shape for values in outputs]}
+        return {"shapes": [values.shape for values in outputs]}
 
     def batch(self, x):
-        x = read_array(x)
-        outputs = self.run_batch(x)
-        if any(y.size % len(x) or y.shape[:1] != x.shape[:1] for y in outputs):
-            raise ValueError(f"outputs of shapes {[y.shape for y in outputs]} for a batch of {len(x)}")
-        return {}
+        return {"shapes": [np.shape(y) for y in self.run_batch(read_array(x))]}
 
     def time(self, x, seconds):
         x = read_array(x)[:1]

@@ -7,6 +7,7 @@ import keras
 
 from keras_bsd import _checks
 from keras_bsd._types import ArrayLike, Model, Path
+from keras_bsd.export._map_pooling import pooled_in_two_dimensions
 from keras_bsd.export._network import exported_network
 from keras_bsd.export._onnx_file import check_stateless, checked_length, output_names
 from keras_bsd.export._paths import atomic_export
@@ -44,7 +45,7 @@ def export_litert(
 
     Raises:
         ValueError: an argument is out of range, the backend is another than TensorFlow, or the model is not
-            built or cannot be exported, such as one that pools maps in three dimensions. No file is left
+            built or cannot be exported, such as one that pools in three dimensions. No file is left
             behind, and an earlier one is not changed.
 
     Example:
@@ -67,7 +68,7 @@ def export_litert(
         if x is None:
             raise ValueError('`x` must be stimuli to calibrate precision="int8" with. Received: x=None')
         stimuli = checked_stimuli(model, x).astype(network.inputs[0].dtype)
-    with atomic_export(filepath, ".tflite") as written:
+    with atomic_export(filepath, ".tflite") as written, pooled_in_two_dimensions(network):
         from keras_bsd.export import _tensorflow_lite
 
         program = whole(network, names, length)

@@ -13,7 +13,7 @@ def script(monkeypatch):
     """A measuring script with flags of its own."""
     path = "/somewhere/benchmarks/measure_nothing.py"
     values = flags.FlagValues()
-    for name in ("only", "data_dir", "output", "samples"):
+    for name in ("only", "data_dir", "series_dir", "output", "samples"):
         flags.DEFINE_string(name, None, name, flag_values=values, module_name=path)
         values.register_key_flag_for_module(path, values[name])
     arguments = ["--only=one two,three", "--data_dir=/data", "--output=page.md"]
@@ -72,4 +72,6 @@ def test_record(script, tmp_path):
     record = json.loads((tmp_path / "nothing.json").read_text())
     assert record["accuracy"] == [1.0]
     assert record["flags"]["only"] == "one two,three"
+    assert record["flags"]["data_dir"] == "DIR"
+    assert record["flags"]["series_dir"] is None
     assert {"date", "machine", "backend", "versions"} <= set(record)

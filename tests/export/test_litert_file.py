@@ -59,6 +59,24 @@ def test_a_smaller_file_counts_whole_spikes(network, tmp_path, precision, fracti
 
 
 @on_tensorflow
+@pytest.mark.slow
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_maps_are_pooled_step_by_step(tmp_path, padding):
+    stimulus = keras.Input((9, 9, 2))
+    spikes = SpikingConv2D(4, timesteps=3, name="conv")(stimulus)
+    spikes = L.MaxPooling3D((1, 2, 2), padding=padding, data_format="channels_last")(spikes)
+    spikes = L.AveragePooling3D((1, 3, 2), (1, 2, 2), padding, data_format="channels_last")(spikes)
+    network = keras.Model(stimulus, Readout([L.Flatten(), L.Dense(10)])(spikes))
+    x = np.random.default_rng(0).random((5, 9, 9, 2), "float32")
+    before = network.predict(x, verbose=0)
+    export_litert(network, tmp_path / "a.tflite", outputs=("scores", "spike_counts"))
+    outputs = run(tmp_path / "a.tflite", x)
+    assert outputs["spike_counts/conv"].sum() > 0
+    np.testing.assert_allclose(outputs["scores"], before, atol=1e-5)
+    assert all("call" not in layer.__dict__ for layer in network.layers)
+
+
+@on_tensorflow
 def test_arguments(network, tmp_path):
     for arguments, message in (
         (("a.tflite", "int4"), "Unknown `precision`: choose one of 'float32', 'float16', 'dynamic', 'int8'"),
