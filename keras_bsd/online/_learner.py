@@ -242,9 +242,9 @@ class OnlineLearner:
             if not one_hot.all():
                 row = int(one_hot.argmin())
                 raise ValueError(
-                    "A learner counts the samples of each class, so that each sample needs exactly one. Received: "
-                    f"y[{row}] with {np.count_nonzero(y[row])} values that are not 0, which add up to "
-                    f"{y[row].sum():g}. Pass classes (batch,)."
+                    "A learner counts the samples of each class, so that each sample needs exactly one. "
+                    f"Received: y[{row}] with {np.count_nonzero(y[row])} values that are not 0, which add up "
+                    f"to {y[row].sum():g}. Pass classes (batch,)."
                 )
             y = y.argmax(axis=1)
         return x.astype("float32"), y.reshape(-1).astype("int64")

@@ -13,7 +13,7 @@ class Recall:
     A typical stimulus is at first what the decoder recalls, if the model has learned the class before, and
     follows the mean of the stream's samples. The deviation of a sample is from the typical stimulus before it,
     since the sample itself moves that stimulus; for a new class, from the mean of its samples in the batch.
-    Deviations are kept as `Stored` keeps samples, so that a stream of one class replaces its share of them only.
+    Deviations are kept as `Stored` keeps samples, so that a stream of one class replaces only its share.
 
     Args:
         model: `keras_bsd.BSDModel`.
