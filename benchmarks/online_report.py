@@ -89,10 +89,9 @@ def _facts(entry):
         chosen = ", ".join(f"{rate:g} for {rule}" for rule, rate in entry["fit_rates"].items())
         facts["learning rate before the stream"] = chosen
     facts["network"] = f"stages of {', '.join(map(str, entry['units']))} neurons"
-    passes = {"few": f"{entry['steps']} steps", "drift": "passes: 1"}.get(
-        entry["part"], f"{entry['epochs']} passes"
-    )
-    facts["stream"] = f"batches of {entry['batch_size']}, {entry['rehearsed']} rehearsed samples, {passes}"
+    steps = {"few": f"{entry['steps']} steps", "drift": "passes: 1"}
+    steps = steps.get(entry["part"], f"passes: {entry['epochs']}")
+    facts["stream"] = f"batches of {entry['batch_size']}, {entry['rehearsed']} rehearsed samples, {steps}"
     facts["seeds"] = len(entry["seeds"])
     return "\n".join(f"- {name}: {value}" for name, value in {**facts, "versions": versions}.items())
 
