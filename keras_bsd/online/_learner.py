@@ -2,6 +2,7 @@
 
 import io
 import json
+import operator
 import zipfile
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
@@ -41,16 +42,16 @@ class OnlineLearner:
         model: `keras_bsd.BSDModel` that classifies, with an output for each class that may come, or a rival
             rule of `keras_bsd.baselines`, which has no decoder to recall by.
         replay: what is rehearsed. `"recall"`: the typical stimulus of a class, varied by the deviations of
-            recent samples, of any class, from theirs. Typical stimuli are at first those that the decoder
-            recalls, and follow the mean of the stream. `"stored"`: samples of the stream, as many of each
-            class. `None`: nothing.
+            samples, of any class, from theirs. Typical stimuli are at first those that the decoder recalls,
+            and follow the mean of the stream. `"stored"`: samples of the stream, as many of each class.
+            `None`: nothing.
         optimizer: Keras optimizer, with which the model is compiled; not needed if it is compiled already.
         rehearsed: positive int, the number of rehearsed samples of a step; with `"recall"` also the number of
             deviations that are kept.
-        memory: positive int, the number of samples that `"stored"` keeps.
+        memory: positive int, the number of samples that `"stored"` keeps: at least one for each class.
         known: ints, the classes that the model has learned before, by `fit`. With `"recall"` its decoder
             recalls them; for `"stored"` pass samples to `remember`.
-        seed: int, for the choice of what is rehearsed.
+        seed: int of at least 0, for the choice of what is rehearsed.
 
     Attributes:
         model: the pair, for evaluation, recall and export.
@@ -90,9 +91,13 @@ class OnlineLearner:
             "rehearsed": _checks.integer("rehearsed", rehearsed, low=1),
             "memory": _checks.integer("memory", memory, low=1),
         }
-        classes = np.asarray(list(known), "int64")
-        model._guard.checks.check_known(classes)
-        self._generator = np.random.default_rng(seed)
+        if replay == "stored" and memory < model._class_count:
+            raise ValueError(
+                f"`memory` must be at least {model._class_count}, a sample for each class of the model. "
+                f"Received: memory={memory}. Classes without one would not be rehearsed."
+            )
+        classes = _known_classes(model, known)
+        self._generator = np.random.default_rng(None if seed is None else _checks.integer("seed", seed))
         self._known = np.zeros(model._class_count, bool)
         self._known[classes] = True
         self._frequencies, self._samples = np.zeros(model._class_count), 0
@@ -233,10 +238,13 @@ class OnlineLearner:
         """Return stimuli and labels as arrays, or raise unless the model takes them."""
         x, y = checked_samples(self.model, x, y)
         if y.ndim == 2 and y.shape[1] > 1:
-            if not np.isin(y, (0, 1)).all():
+            one_hot = np.isin(y, (0, 1)).all(axis=1) & (y.sum(axis=1) == 1)
+            if not one_hot.all():
+                row = int(one_hot.argmin())
                 raise ValueError(
-                    "A learner counts the samples of each class, so that each sample needs one. Received: "
-                    f"probabilities such as {y[~np.isin(y, (0, 1))][0]:g}. Pass classes (batch,)."
+                    "A learner counts the samples of each class, so that each sample needs exactly one. "
+                    f"Received: y[{row}] with {np.count_nonzero(y[row])} values that are not 0, which add up "
+                    f"to {y[row].sum():g}. Pass classes (batch,)."
                 )
             y = y.argmax(axis=1)
         return x.astype("float32"), y.reshape(-1).astype("int64")
@@ -288,6 +296,19 @@ def _checked_model(model: Model, optimizer: Any) -> Model:
             "pass an optimizer such as keras.optimizers.AdamW(1e-3)."
         )
     return model
+
+
+def _known_classes(model, known):
+    """Return classes as an array, or raise unless they are ints, and the model has an output for each."""
+    try:
+        classes = np.array([operator.index(label) for label in known], "int64")
+    except (TypeError, OverflowError) as error:
+        raise ValueError(
+            "`known` must be ints, the classes that the model has learned before, such as range(9). "
+            f"Received: known={known!r}"
+        ) from error
+    model._guard.checks.check_known(classes)
+    return classes
 
 
 def _recalls_stimuli(model):

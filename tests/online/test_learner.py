@@ -20,6 +20,14 @@ def learner_of(replay="recall", model=None, **options):
     return OnlineLearner(model, replay, **{"rehearsed": 6, "seed": 0, **options})
 
 
+@pytest.fixture(scope="module")
+def model():
+    """A compiled model that no test trains."""
+    model = pairs.small_pair()
+    model.compile("sgd", run_eagerly=EAGER)
+    return model
+
+
 def samples(count=12):
     generator = np.random.default_rng(0)
     return generator.random((count, 4), dtype="float32"), np.arange(count) % 3
@@ -33,6 +41,12 @@ def values(model):
 
 def all_equal(first, second):
     return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def spied(model, monkeypatch, replay="recall", **options):
+    """Return a learner, and a list that receives the arguments of each training step, which is not taken."""
+    learner = OnlineLearner(model, replay, **{"rehearsed": 6, "seed": 0, **options})
+    return learner, spy(learner, monkeypatch)
 
 
 def spy(learner, monkeypatch):
@@ -62,7 +76,7 @@ def test_without_replay_a_step_is_that_of_the_model():
 
 @pytest.mark.parametrize("replay", ["recall", "stored"])
 def test_single_samples_change_the_weights_and_keep_them_finite(replay):
-    learner, (x, y) = learner_of(replay), samples()
+    learner, (x, y) = learner_of(replay), samples(4)
     before = learner.model.get_weights()
     for stimulus, label in zip(x, y, strict=True):
         learner.learn(stimulus[None], [label])
@@ -72,9 +86,8 @@ def test_single_samples_change_the_weights_and_keep_them_finite(replay):
     assert learner.known == [0, 1, 2]
 
 
-def test_a_class_that_the_stream_lacks_is_rehearsed_with_its_share_of_the_loss(monkeypatch):
-    learner, (x, _) = learner_of(rehearsed=5), samples(20)
-    steps = spy(learner, monkeypatch)
+def test_a_class_that_the_stream_lacks_is_rehearsed_with_its_share_of_the_loss(model, monkeypatch):
+    (learner, steps), (x, _) = spied(model, monkeypatch, rehearsed=5), samples(20)
     learner.learn(x[:10], [0] * 10)
     learner.learn(x[10:], [1] * 10)
     learner.learn(x[10:], [1] * 10)
@@ -87,9 +100,8 @@ def test_a_class_that_the_stream_lacks_is_rehearsed_with_its_share_of_the_loss(m
     assert set(labels[10:]) == {0}
 
 
-def test_a_balanced_stream_is_not_rehearsed_but_for_batches_of_few(monkeypatch):
-    learner, (x, y) = learner_of(), samples()
-    steps = spy(learner, monkeypatch)
+def test_a_balanced_stream_is_not_rehearsed_but_for_batches_of_few(model, monkeypatch):
+    (learner, steps), (x, y) = spied(model, monkeypatch), samples()
     learner.learn(x, y)
     learner.learn(x, y)
     learner.learn(x[:2], y[:2])
@@ -105,11 +117,9 @@ def test_rehearsed_stimuli_lie_in_the_range_of_the_model(monkeypatch):
     assert all(rows.min() >= 0 and rows.max() <= 1 for rows, _, _ in steps)
 
 
-def test_the_decoder_recalls_classes_that_were_learned_before(monkeypatch):
-    model = pairs.small_pair()
-    learner = learner_of(model=model, known=[1, 2], rehearsed=40)
+def test_the_decoder_recalls_classes_that_were_learned_before(model, monkeypatch):
+    learner, steps = spied(model, monkeypatch, known=[1, 2], rehearsed=40)
     assert learner.known == [1, 2]
-    steps = spy(learner, monkeypatch)
     learner.learn(np.full((1, 4), 0.5), [0])
     rows, labels, _ = steps[0]
     recalled = model.recall([1, 2])
@@ -118,12 +128,12 @@ def test_the_decoder_recalls_classes_that_were_learned_before(monkeypatch):
         np.testing.assert_allclose(rows[labels == label], expected, rtol=1e-6)
 
 
-def test_remembered_samples_are_rehearsed_without_a_step(monkeypatch):
-    learner = learner_of("stored", memory=3)
+def test_remembered_samples_are_rehearsed_without_a_step(model, monkeypatch):
+    learner, steps = spied(model, monkeypatch, "stored", memory=3)
     before = values(learner.model)
     learner.remember([[1, 1, 1, 1]], [2])
     assert all_equal(before, values(learner.model))
-    steps = spy(learner, monkeypatch)
+    assert not steps
     learner.learn(np.zeros((1, 4)), [0])
     rows, labels, _ = steps[0]
     np.testing.assert_array_equal(rows[labels == 2], np.ones((np.sum(labels == 2), 4)))
@@ -157,6 +167,7 @@ def test_one_hot_classes_train_a_loss_that_needs_them():
     assert learner.known == [0, 1]
 
 
+@pytest.mark.slow
 def test_steps_are_compiled():
     model, (x, y) = pairs.small_pair(), samples()
     model.compile(keras.optimizers.SGD(0.1), jit_compile=keras.backend.backend() != "torch")
@@ -183,7 +194,11 @@ BAD = {
     "unknown class": (X, [0, 1, 2, 3], r"Classes must lie in \[0, 2\]"),
     "negative class": (X, [0, 1, 2, -1], r"Classes must lie in \[0, 2\]"),
     "fraction": (X, [0, 1, 2, 0.5], "Classes must be integers"),
-    "probabilities": (X, np.full((4, 3), 1 / 3), r"each sample needs one\. .* such as 0\.333"),
+    "probabilities": (
+        X,
+        [[0, 1, 0], [1, 0, 0], [0.5, 0.5, 0], [0, 0.5, 0.5]],
+        r"needs exactly one\. Received: y\[2\] with 2 values that are not 0, which add up to 1\.",
+    ),
     "fewer classes": (X, Y[:3], "Each stimulus needs a target"),
     "no sample": (X[:0], Y[:0], "at least one stimulus"),
 }
@@ -231,7 +246,9 @@ def test_a_step_that_fails_is_not_remembered(learner, monkeypatch):
     assert learner.known == [0, 1]
 
 
-@pytest.mark.parametrize("replay", ["recall", "stored", None])
+@pytest.mark.parametrize(
+    "replay", ["recall", *(pytest.param(replay, marks=pytest.mark.slow) for replay in ("stored", None))]
+)
 def test_a_saved_learner_continues_as_the_original(replay, tmp_path):
     x, _ = samples()
     learner = learner_of(replay, memory=4, seed=3)
@@ -262,7 +279,41 @@ def test_files_of_other_content_are_refused(tmp_path):
             OnlineLearner.load(tmp_path / name)
 
 
-def test_arguments_are_checked():
+@pytest.mark.parametrize(
+    ("row", "received"),
+    [([0, 1, 1], "2 values that are not 0, which add up to 2"), ([0, 0, 0], "0 values .* add up to 0")],
+)
+def test_rows_of_several_classes_or_none_are_refused(row, received):
+    encoder = pairs.dense_encoder()
+    encoder.layers[-1].activation = keras.activations.sigmoid  # of which probabilities need not add up to 1
+    learner = learner_of(model=keras_bsd.BSDModel(encoder, keras_bsd.mirror(encoder)))
+    with pytest.raises(
+        ValueError, match=rf"needs exactly one\. Received: y\[1\] with {received}\. Pass classes"
+    ):
+        learner.learn(X[:3], [[1, 0, 0], row, row])
+    assert learner.known == []
+
+
+@pytest.mark.parametrize("known", ["12", 3, None, [1.7], [[1, 2]], np.array([False, True])])
+def test_known_classes_that_are_no_ints_are_refused(model, known):
+    with pytest.raises(ValueError, match=r"`known` must be ints, .* range\(9\)\. Received: known="):
+        OnlineLearner(model, known=known)
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 0.5])
+def test_seeds_that_are_no_numbers_are_refused(model, seed):
+    with pytest.raises(ValueError, match=r"`seed` must be an integer of at least 0\. Received: seed="):
+        OnlineLearner(model, seed=seed)
+
+
+def test_memory_holds_a_sample_of_each_class(model):
+    with pytest.raises(ValueError, match=r"`memory` must be at least 3, a sample for each .* memory=2\."):
+        OnlineLearner(model, "stored", memory=2)
+    OnlineLearner(model, "stored", memory=3)
+    OnlineLearner(model, "recall", memory=2)
+
+
+def test_arguments_are_checked(model):
     with pytest.raises(ValueError, match=r"`model` must be compiled\. .* optimizer=None"):
         OnlineLearner(pairs.small_pair())
     assert OnlineLearner(pairs.small_pair(), optimizer="sgd").model.compiled
@@ -270,18 +321,18 @@ def test_arguments_are_checked():
         learner_of(model=pairs.small_pair(task="regression"))
     with pytest.raises(ValueError, match=r"`model` must be a keras_bsd\.BSDModel"):
         OnlineLearner(pairs.dense_encoder())
-    with pytest.raises(ValueError, match="Unknown `replay`: choose one of 'recall', 'stored', None"):
-        learner_of("dream")
-    with pytest.raises(ValueError, match="`rehearsed` must be an integer of at least 1"):
-        learner_of(rehearsed=0)
-    with pytest.raises(ValueError, match="`memory` must be an integer of at least 1"):
-        learner_of("stored", memory=0)
-    with pytest.raises(ValueError, match=r"Classes must lie in \[0, 2\]"):
-        learner_of(known=[3])
+    for options, message in (
+        ({"replay": "dream"}, "Unknown `replay`: choose one of 'recall', 'stored', None"),
+        ({"rehearsed": 0}, "`rehearsed` must be an integer of at least 1"),
+        ({"memory": 0}, "`memory` must be an integer of at least 1"),
+        ({"known": [3]}, r"Classes must lie in \[0, 2\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            OnlineLearner(model, **options)
     with pytest.raises(ValueError, match="Without replay nothing is remembered"):
-        learner_of(None).remember(X, Y)
+        OnlineLearner(model, None).remember(X, Y)
     with pytest.raises(ValueError, match="The learner knows no class yet"):
-        learner_of().predict(X)
+        OnlineLearner(model).predict(X)
 
 
 def test_a_decoder_of_means_over_time_recalls_no_stimuli():
