@@ -41,7 +41,7 @@ def prepare(case):
     arrays = {name: values[samples] if "train" in name else values for name, values in arrays.items()}
     np.savez(case["data"], **arrays)
     pair = _pair(table, arrays)
-    methods = {name: {"title": title, "local": True, "obstacle": None} for name, (title, _) in PAIRS.items()}
+    methods = {name: {"title": title, "local": True, "obstacle": None} for name, title in PAIRS.items()}
     for name in keras_bsd.baselines.list_methods():
         rule = keras_bsd.baselines.get(name)
         obstacle = rule.obstacle(pair.encoder, pair.task)
@@ -94,7 +94,8 @@ def build(method, table, arrays, seed):
     """Return the model that a method trains; its encoder has the same initial weights for every method."""
     keras.utils.set_random_seed(seed)
     if method in PAIRS:
-        return _pair(table, arrays, **PAIRS[method][1])
+        weight = table.local_readout_weight if method == "bsd_readouts" else 0
+        return _pair(table, arrays, local_readout_weight=weight)
     pair = _pair(table, arrays)
     rule = keras_bsd.baselines.get(method)
     return rule(pair.encoder, task=pair.task, stimulus_range=pair.stimulus_range)

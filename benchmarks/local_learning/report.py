@@ -12,6 +12,7 @@ the learning rate to zero, and no augmentation. The learning rate of each is the
 scores best on the last tenth of the training samples, with seed 0. Networks are then trained on all training
 samples at that rate, and tested. ± is the standard deviation over seeds.
 
+- `bsd_readouts` weighs local readouts by 1 for classes and by 100 for series, as the recipes do.
 - *local*: each stage learns from a loss of its own. Other rules pass errors from stage to stage.
 - *C1* to *C5*: `keras_bsd.audit.plausibility` on a network of the same kind with few neurons: independent
   weights, updates from signals at the neuron, no separate backward phase, binary spikes only, no signed errors.
@@ -138,7 +139,7 @@ def place(measured, forecasts):
     for name in PAIRS:
         if name not in measured:
             continue
-        own, title = measured[name], PAIRS[name][0]
+        own, title = measured[name], PAIRS[name]
         if rivals:
             sentences.append(_place_among(own, title, rivals, forecasts))
         if "backprop" in measured:

@@ -3,10 +3,7 @@
 from typing import NamedTuple
 
 FORECASTER = "SpikingForecaster"
-PAIRS = {  # what is trained by BSD: title, and arguments of the builder
-    "bsd": ("BSD", {}),
-    "bsd_readouts": ("BSD with local readouts", {"local_readout_weight": 1.0}),
-}
+PAIRS = {"bsd": "BSD", "bsd_readouts": "BSD with local readouts"}  # what is trained by BSD, and its title
 
 
 class Table(NamedTuple):
@@ -32,6 +29,11 @@ class Table(NamedTuple):
     def forecasts(self):
         """Whether the score is a mean squared error, not an accuracy."""
         return self.builder == FORECASTER
+
+    @property
+    def local_readout_weight(self):
+        """That of `bsd_readouts`, by the task alone, as in the recipes."""
+        return 100.0 if self.forecasts else 1.0
 
 
 NEUROTRAIN = (

@@ -51,7 +51,7 @@ def _row(section, name):
 
 @pytest.mark.slow
 def test_goes_on_after_a_result_is_deleted(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.local_learning", "--table=digits", "--methods=bsd,ottt"]
+    command = [sys.executable, "-m", "benchmarks.local_learning", "--table=digits", "--methods=ottt"]
     command += ["--epochs=1", "--seeds=1", "--learning_rates=0.003,0.01", f"--output_dir={tmp_path}"]
     for deleted in (None, "ottt-test-rate0.01-seed0.json"):
         if deleted:
@@ -65,13 +65,12 @@ def test_goes_on_after_a_result_is_deleted(tmp_path):
         f"ottt-test-rate0.01-seed0: {json.loads((tmp_path / 'digits' / deleted).read_text())['score']}"
     ]
     record = json.loads((tmp_path / "local_learning.json").read_text())["tables"]["digits"]
-    assert "-m benchmarks.local_learning --table=digits --methods=bsd,ottt" in record["command"]
-    for name in ("bsd", "ottt"):
-        (accuracy,) = record["methods"][name]["scores"]
-        again = (tmp_path / "local_learning.md").read_text()
-        assert _row(again, name)[2:4] == _row(page, name)[2:4] == ["0.01", f"{100 * accuracy:.2f}"]
-        assert 0.1 < accuracy <= 1
-        assert record["methods"][name]["memory"][0] > 0
+    assert "-m benchmarks.local_learning --table=digits --methods=ottt" in record["command"]
+    (accuracy,) = record["methods"]["ottt"]["scores"]
+    again = (tmp_path / "local_learning.md").read_text()
+    assert _row(again, "ottt")[2:4] == _row(page, "ottt")[2:4] == ["0.01", f"{100 * accuracy:.2f}"]
+    assert 0.1 < accuracy <= 1
+    assert record["methods"]["ottt"]["memory"][0] > 0
     assert record["samples"] == {"train": 1437, "test": 360}
 
 
@@ -261,6 +260,15 @@ def test_trains_a_forecaster(small_forecaster, tmp_path):
     assert [result["memory"] is None for result in results] == [False, True]
     assert all(result["score"] > 0 for result in results)
     assert all(len(result["seconds"]) == 1 for result in results)
+
+
+def test_local_readouts_have_the_weights_of_the_recipes(small_forecaster):
+    digits = {"x_train": np.zeros((2, 8, 8, 1)), "y_test": np.arange(10)}
+    series = {"x_train": np.zeros((2, 6, 1)), "y_test": np.zeros((2, measure.HORIZON, 1))}
+    for table, arrays, weight in (("digits", digits, 1), ("mackey_glass", series, 100)):
+        for name, expected in (("bsd", 0), ("bsd_readouts", weight)):
+            pair = measure.build(name, tables.TABLES[table], arrays, seed=0)
+            assert pair.local_readout_weight == expected
 
 
 def test_every_rule_starts_from_the_weights_of_the_pair():

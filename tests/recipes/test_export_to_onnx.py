@@ -76,7 +76,7 @@ def test_failed_compression_writes_no_file(saved, tmp_path):
     path = tmp_path / "small.onnx"
     done = export(f"--model={saved}", f"--output={path}", "--streaming", "--precision=int8")
     assert done.returncode == 1
-    assert 'Choose precision="float16"' in done.stderr
+    assert 'Choose precision="int8_weights"' in done.stderr
     assert not list(tmp_path.iterdir())
 
 
