@@ -70,10 +70,20 @@ def page(title, *body, environment, facts=()):
         environment: dict of date, machine, backend and versions.
         facts: further pairs of name and value that the figures depend on.
     """
+    lines = fact_lines(environment, facts)
+    return "\n\n".join([f"# {title}", f"```sh\n{command()}\n```", lines, *body]) + "\n"
+
+
+def fact_lines(environment, facts):
+    """Return a list, in Markdown, of what figures depend on.
+
+    Args:
+        environment: dict of date, machine, backend and versions.
+        facts: further pairs of name and value.
+    """
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items() if version)
     facts = [*((name, environment[name]) for name in ("date", "machine", "backend")), *facts]
-    lines = [f"- {name}: {value}" for name, value in [*facts, ("versions", versions)]]
-    return "\n\n".join([f"# {title}", f"```sh\n{command()}\n```", "\n".join(lines), *body]) + "\n"
+    return "\n".join(f"- {name}: {value}" for name, value in [*facts, ("versions", versions)])
 
 
 def write_page(path, title, *body, packages=(), facts=()):

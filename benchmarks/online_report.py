@@ -79,10 +79,8 @@ def section(entry):
 
 
 def _facts(entry):
-    environment, samples = entry["environment"], entry["samples"]
-    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items() if version)
+    samples, facts = entry["samples"], {}
     rates = ", ".join(f"{rate:g}" for rate in entry["rates"])
-    facts = {name: environment[name] for name in ("date", "machine", "backend")}
     facts["samples"] = f"{samples['train']} to train on, {samples['test']} to test"
     facts["choice of learning rates"] = f"{rates}, by {samples['held out']} of the training samples"
     if entry["fit_rates"]:
@@ -93,7 +91,7 @@ def _facts(entry):
     steps = steps.get(entry["part"], f"passes: {entry['epochs']}")
     facts["stream"] = f"batches of {entry['batch_size']}, {entry['rehearsed']} rehearsed samples, {steps}"
     facts["seeds"] = len(entry["seeds"])
-    return "\n".join(f"- {name}: {value}" for name, value in {**facts, "versions": versions}.items())
+    return _results.fact_lines(entry["environment"], facts.items())
 
 
 def _table(entry):

@@ -81,21 +81,16 @@ def _is_measured(method):
 
 
 def _facts(entry, measured):
-    environment, selection = entry["environment"], entry["selection"]
-    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items() if version)
+    selection = entry["selection"]
     loads = [load for method in measured.values() for load in method["load_average"]]
     facts = {
-        "date": environment["date"],
-        "machine": environment["machine"],
-        "backend": environment["backend"],
         "samples": f"{entry['samples']['train']} to train on, {entry['samples']['test']} to test",
         "training": f"{entry['epochs']} epochs, batch {entry['batch_size']}",
         "choice of learning rates": f"the first {selection['samples']} samples, {selection['epochs']} epochs",
         "seeds": max((len(method["scores"]) for method in measured.values()), default=0),
         "load average before a training": f"{min(loads):.1f} to {max(loads):.1f}" if loads else "unknown",
-        "versions": versions,
     }
-    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    return _results.fact_lines(entry["environment"], facts.items())
 
 
 def _table(table, measured):

@@ -102,11 +102,15 @@ class Int8Kernels:
                 f"Layer '{layer.name}' ({layer.__class__.__name__}) of stage '{self._stage}' is not quantised: "
                 f'convolutions can be quantised to "int8" only. Received: mode={mode!r}'
             )
-        if not layer.built or self.scales or getattr(layer, "lora_enabled", False):
-            adapted = "a layer with LoRA" if layer.built else "a layer that is not built"
+        states = {
+            "in int8": self.scales,
+            "that is not built": not layer.built,
+            "with LoRA": getattr(layer, "lora_enabled", False),
+        }
+        if unfit := [state for state, holds in states.items() if holds]:
             raise ValueError(
                 f"Layer '{layer.name}' of stage '{self._stage}' must be built, quantised once and without LoRA."
-                f" Received: {'a layer in int8' if self.scales else adapted}"
+                f" Received: a layer {unfit[0]}"
             )
         self.convert(config)
         layer.dtype_policy = f"int8_from_{layer.dtype_policy.name}"

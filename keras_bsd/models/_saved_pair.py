@@ -146,8 +146,8 @@ class SavedPair(keras.Model):
             if isinstance(network, keras.Model):
                 network.train_function = network.test_function = network.predict_function = None
         optimizer = getattr(self, "optimizer", None)
-        left = before == {id(variable) for variable in self.trainable_variables}
-        if optimizer is not None and optimizer.built and not left:  # its state is of weights that are gone
+        unchanged = before == {id(variable) for variable in self.trainable_variables}
+        if optimizer is not None and optimizer.built and not unchanged:  # its state is of weights that are gone
             self.optimizer = optimizer.__class__.from_config(optimizer.get_config())
 
     def get_compile_config(self) -> Config:
