@@ -193,8 +193,6 @@ class Run:
         ValueError: (on entering) `folder` holds an unfinished run with other settings.
     """
 
-    backup_callback = keras.callbacks.BackupAndRestore
-
     def __init__(self, folder, names):
         self.folder, self.names = expand(folder), names
         self._unfinished = self.folder / "unfinished.json"
@@ -240,18 +238,33 @@ class Run:
         Returns:
             The history: a dict from a metric to a list of its values, one an epoch.
         """
-        log = self.folder / f"{name}.csv"
-        backup = self.backup_callback(self._backup(name), double_checkpoint=True, delete_checkpoint=False)
+        log, backups = self.folder / f"{name}.csv", self._backup(name)
         callbacks = [
             batches.epoch_callback(),
             keras_bsd.callbacks.StageProgress(),
             keras_bsd.callbacks.EpochSeconds(),
             keras.callbacks.CSVLogger(log, append=True),
-            backup,
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: self._back_up(model, backups, epoch + 1)
+            ),
             *callbacks,
         ]
-        model.fit(batches, epochs=epochs, shuffle=False, callbacks=callbacks, **kwargs)  # batches are shuffled
+        first = _restore(model, backups)
+        model.fit(  # whose batches are shuffled
+            batches, epochs=epochs, initial_epoch=first, shuffle=False, callbacks=callbacks, **kwargs
+        )
         return _history(log)
+
+    def _back_up(self, model, folder, epochs):
+        """Save a model's state after so many epochs, in a file that replaces those of earlier epochs.
+
+        Keras's own backup has two files, weights and the number of epochs, and a process can end between them.
+        """
+        earlier = backup_files(folder)
+        with atomic_write(folder / f"{epochs}.weights.h5") as written:
+            model.save_weights(written)
+        for path in earlier:
+            path.unlink()
 
     def fit_on_device(self, name, model, batches, epochs, validation=None) -> dict:
         """Fit a model on JAX as `DeviceLoop` does, from the backup of an interrupted run; return the history.
@@ -280,6 +293,25 @@ class Run:
 
     def _backup(self, name):
         return self.folder / f"{name}.backup"
+
+
+def backup_files(folder) -> list:
+    """Return the paths of the backups in a folder, which may be missing; the last is the newest."""
+    return sorted(folder.glob("*.weights.h5"), key=_epochs)
+
+
+def _epochs(path):
+    return int(path.name.partition(".")[0])
+
+
+def _restore(model, folder):
+    """Give a model the state of the newest backup, if there is one, and return after how many epochs it is."""
+    paths = backup_files(folder)
+    if not paths:
+        return 0
+    model.optimizer.build(model.trainable_variables)  # so that it has variables to load
+    model.load_weights(paths[-1])
+    return _epochs(paths[-1])
 
 
 def _history(log):

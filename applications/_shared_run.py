@@ -129,22 +129,11 @@ def share(batches):
     return batches if FLAGS.processes == 1 else Share(batches)
 
 
-class Backup(keras.callbacks.BackupAndRestore):
-    """Keras's backup, begun only while all processes live: an interrupted one would replace the one before."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        _processes.agreed(True)
-        with _distributed(None):  # to save a model, Keras makes another optimizer, which processes would share
-            super().on_epoch_end(epoch, logs)
-
-
 class SharedRun(_run.Run):
     """A `Run` in which all processes take part, and whose folder belongs to the first.
 
     The others do the same in a temporary folder: where Keras computes with what all hold, all must take part.
     """
-
-    backup_callback = Backup
 
     def __init__(self, folder, names):
         self._temporary = None if _processes.is_first() else tempfile.TemporaryDirectory()
@@ -167,10 +156,14 @@ class SharedRun(_run.Run):
             callbacks = [WholeValidation(), *callbacks]
         return super().fit(name, model, batches, epochs, callbacks, **kwargs)
 
+    def _back_up(self, model, folder, epochs):
+        with _distributed(None):  # to save a model, Keras makes another optimizer, which processes would share
+            super()._back_up(model, folder, epochs)
+
     def _copy_backup(self, folder):
         """Copy a folder of the first process to the others, which may be on other machines."""
         first = _processes.is_first()
-        files = sorted(folder.iterdir()) if first and folder.exists() else []
+        files = _run.backup_files(folder)[-1:] if first else []
         for name in json.loads(_processes.broadcast(json.dumps([file.name for file in files]).encode())):
             content = _processes.broadcast((folder / name).read_bytes() if first else b"")
             if not first:
