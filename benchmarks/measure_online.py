@@ -6,9 +6,9 @@ Prints a Markdown table for each part. `--output` adds them to the record beside
 replaces that of an earlier run of the same part and data, and writes the page of all tables in the record.
 Parts can thus be measured by separate commands.
 
-The learning rate of each method is the one of the grid by which it scores best on held-out training samples,
-with the first seed. It then learns from all training samples at that rate, and is tested. Ways to rehearse
-(`variants`) are compared on the held-out samples only.
+The learning rate of each method is the one of the grid by which it scores best on held-out samples, those of the
+training set behind the ones that it learns from, with the first seed. Then it is tested at that rate. Ways to
+rehearse (`variants`) are compared on the held-out samples only.
 """
 
 from benchmarks import _results  # isort: skip, before Keras
@@ -29,10 +29,12 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", "digits", "A data set of load_images, such as digits, mnist or fashion_mnist.")
 flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets.")
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of weights and of the order of samples.")
-flags.DEFINE_list("learning_rates", ["3e-4", "1e-3", "3e-3", "6e-3"], "Of AdamW, to choose from.")
-flags.DEFINE_float("held_out", 0.2, "Fraction of the training samples by which learning rates are chosen.")
+flags.DEFINE_list(
+    "learning_rates", ["1e-4", "3e-4", "1e-3", "3e-3", "6e-3", "1.2e-2"], "Of AdamW, to choose from."
+)
+flags.DEFINE_float("held_out", 0.2, "Samples to choose learning rates by, relative to those to learn from.")
 flags.DEFINE_integer("batch_size", 10, "Samples of the stream in each step.", lower_bound=1)
-flags.DEFINE_integer("samples", None, "Training samples (default: all).", lower_bound=1)
+flags.DEFINE_integer("samples", None, "Samples to learn from (default: all not held out).", lower_bound=1)
 flags.DEFINE_integer("test_samples", 2000, "Test samples at most.", lower_bound=1)
 flags.DEFINE_integer("epochs", 1, "Passes over the samples of each task.", lower_bound=1)
 flags.DEFINE_list("units", ["256", "256"], "Neurons of the stages.")
@@ -99,14 +101,23 @@ def measure(part, streams, choosing, testing, seeds, rates, methods=None):
 
 
 def load():
-    """Return data to choose rates by, and data to test on."""
+    """Return data to choose rates by and data to test on, with the same samples to learn from.
+
+    With fewer of them another rate can be best: steps are few in a stream.
+    """
     (x, y), (x_test, y_test) = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
-    generator, count = np.random.default_rng(0), FLAGS.test_samples
-    x, x_test = (shifted(images, FLAGS.shift, generator) for images in (x[: FLAGS.samples], x_test[:count]))
-    y, y_test = y[: FLAGS.samples], y_test[:count]
-    first = len(x) - round(FLAGS.held_out * len(x))
-    choosing = Data("choosing", (x[:first], y[:first]), (x[first:], y[first:]))
-    return choosing, Data("testing", (x, y), (x_test, y_test))
+    train = FLAGS.samples or round(len(x) / (1 + FLAGS.held_out))
+    both, tested = slice(train + round(FLAGS.held_out * train)), slice(FLAGS.test_samples)
+    if both.stop > len(x):
+        raise app.UsageError(
+            f"--samples and those held out must be at most {len(x)}, the training samples of {FLAGS.dataset}. "
+            f"Received: --samples={train} and {both.stop - train} held out"
+        )
+    generator = np.random.default_rng(0)
+    x, x_test = (shifted(images, FLAGS.shift, generator) for images in (x[both], x_test[tested]))
+    y, y_test = y[both], y_test[tested]
+    learned, held_out = (x[:train], y[:train]), (x[train:], y[train:])
+    return Data(learned, held_out), Data(learned, (x_test, y_test))
 
 
 def main(_):

@@ -8,8 +8,8 @@ from benchmarks import _results
 from benchmarks.online_streams import FIT_EPOCHS, METHODS, QUARTERS, SHOTS
 
 INTRODUCTION = f"""Dense networks learn from streams of samples, by AdamW. The learning rate of each method is
-the one of the grid by which it scores best on held-out training samples, with the first seed; it then learns
-from all training samples at that rate and is tested. ± is the standard deviation over seeds.
+the one of the grid by which it scores best on held-out samples, with the first seed; those are of the training
+set, behind the ones to learn from. At that rate it is tested. ± is the standard deviation over seeds.
 
 - *recall*: rehearsed are typical stimuli of the classes, varied by deviations. One stimulus for each class is
   kept, and as many deviations as samples are rehearsed in a step.
@@ -82,7 +82,7 @@ def _facts(entry):
     samples, facts = entry["samples"], {}
     rates = ", ".join(f"{rate:g}" for rate in entry["rates"])
     facts["samples"] = f"{samples['train']} to train on, {samples['test']} to test"
-    facts["choice of learning rates"] = f"{rates}, by {samples['held out']} of the training samples"
+    facts["choice of learning rates"] = f"{rates}, by {samples['held out']} held-out samples"
     if entry["fit_rates"]:
         chosen = ", ".join(f"{rate:g} for {rule}" for rule, rate in entry["fit_rates"].items())
         facts["learning rate before the stream"] = chosen

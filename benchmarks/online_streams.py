@@ -44,9 +44,8 @@ DRIFT = {  # replay, whether samples come in batches; None does not learn
 
 
 class Data(NamedTuple):
-    """Samples to train on and to test, `(x, y)` each, and a name that tells them from others."""
+    """Samples to train on and to test, `(x, y)` each."""
 
-    name: str
     train: tuple
     test: tuple
 
@@ -79,16 +78,16 @@ class Networks:
         model.optimizer.learning_rate = rate
         return model
 
-    def fitted(self, rule, samples, seed, fit_rate, key, rate=None):
+    def fitted(self, part, rule, samples, seed, fit_rate, rate=None):
         """Return a model that has been trained as usual, with an optimizer that has taken no step since.
 
         Args:
+            part: name of the part, whose samples are the same at each call: a model is trained once.
             rule, seed, fit_rate: of the training.
             samples: `(x, y)`.
-            key: tuple that tells samples apart; a model of the same arguments is trained once.
             rate: learning rate of the optimizer for what follows.
         """
-        key = (*key, rule, seed, fit_rate)
+        key = (part, rule, seed, fit_rate)
         if key not in self._fitted:
             model = self.build(rule, seed, fit_rate)
             model.fit(*samples, batch_size=64, epochs=FIT_EPOCHS, verbose=0)
@@ -189,13 +188,13 @@ class Streams:
     def fit_accuracy(self, part, rule, data, seed, rate):
         """Return the accuracy of a network that has been trained before the stream of a part."""
         data = without_last(data) if part == "few" else data
-        model = self.networks.fitted(rule, data.train, seed, rate, (part, data.name))
+        model = self.networks.fitted(part, rule, data.train, seed, rate)
         x, y = data.test
         return np.mean(model.predict(x, batch_size=500, verbose=0).argmax(axis=1) == y)
 
     def _fitted(self, part, rule, data, seed, rate):
         fit_rate = self.fit_rates[part, rule]
-        return self.networks.fitted(rule, data.train, seed, fit_rate, (part, data.name), rate)
+        return self.networks.fitted(part, rule, data.train, seed, fit_rate, rate)
 
     def _learner(self, model, replay, **options):
         return OnlineLearner(model, replay, rehearsed=self.rehearsed, memory=self.memory, **options)

@@ -17,7 +17,8 @@ samples at that rate, and tested. ± is the standard deviation over seeds.
 - *C1* to *C5*: `keras_bsd.audit.plausibility` on a network of the same kind with few neurons: independent
   weights, updates from signals at the neuron, no separate backward phase, binary spikes only, no signed errors.
   ✓ holds, (✓) holds with reservations, ✗ fails.
-- *operations*: products of weights in a training step, by `keras_bsd.audit.energy`, of backpropagation's.
+- *operations*: products of weights in a training step, by `keras_bsd.audit.energy`, of backpropagation's;
+  empty for recurrent stages, which it does not count.
 - *s/epoch*: median of the epochs after the first, which compiles, and over seeds.
 - *memory*: peak of the process beyond what it holds once the model is built, compiling included; of one seed.
 - Times and memory are those of this library's rules on one machine; its load is given with each table."""

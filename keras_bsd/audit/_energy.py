@@ -72,9 +72,7 @@ def energy(
         concepts = model.class_concepts if model.codebook else outputs
         decoder.run(concepts, batch_size)
         runs = len(concepts) / batch_size if model.codebook else 1
-        training = count_pair(encoder.layers(), decoder.layers(), runs)
-        if model.local_readout_weight:
-            unknown = (*unknown, "training of the local readouts")
+        training = count_pair(encoder.layers(), decoder.layers(), runs, model.stage_readouts)
     elif isinstance(model, Baseline) and not flatten_stages(network, SpikingRecurrent):
         training, unknown = count_baseline(encoder.layers(), model), (*unknown, *model.uncounted)
     return EnergyReport(network.name, len(stimuli), prices, encoder.layers(), unknown, training)

@@ -21,15 +21,16 @@ class TrainingCost(NamedTuple):
     products: float
 
 
-def count_pair(encoder, decoder, runs):
+def count_pair(encoder, decoder, runs, readouts=()):
     """Count the products of all synapses of a pair, forward and for the update, under each rule.
 
     Where the inputs are spikes, the forward product and the gradient of the weights through time are sums over
-    spikes. Neurons, normalisation, the optimiser and local readouts are not counted.
+    spikes. Neurons, normalisation and the optimiser are not counted.
 
     Args:
         encoder, decoder: `LayerCost`s of the two networks, without recurrent stages.
         runs: how often the decoder runs for each sample of the encoder.
+        readouts: `LocalReadout`s of the encoder's stages.
 
     Returns:
         Dict from `"backprop"` (of the encoder alone), `"rate"` and `"surrogate"` to `TrainingCost`.
@@ -37,15 +38,15 @@ def count_pair(encoder, decoder, runs):
     costs = {BACKPROP: _count_network(encoder, passes_errors=True)}
     for rule in TRAINING_RULES[1:]:
         both = [_count_network(layers, at_mean=rule == "rate") for layers in (encoder, decoder)]
-        costs[rule] = TrainingCost(*(a + runs * b for a, b in zip(*both, strict=True)))
+        of_networks = TrainingCost(*(a + runs * b for a, b in zip(*both, strict=True)))
+        costs[rule] = _with(of_networks, _count_readouts(readouts))
     return costs
 
 
 def count_baseline(layers, model):
     """Count the products of a model of `keras_bsd.baselines`, as for a pair, and those beside the encoder.
 
-    A feedback layer through which signals reach a stage takes one product for each sample, a local readout one
-    for its output, one for the error back to the stage, and one for its own update if it learns.
+    A feedback layer through which signals reach a stage takes one product for each sample.
 
     Args:
         layers: `LayerCost`s of the encoder, without recurrent stages.
@@ -56,11 +57,20 @@ def count_baseline(layers, model):
     """
     passes_errors = len(model.owners()) == 1  # only the readout has a loss of its own
     cost = _count_network(layers, model.learns_without_record, passes_errors, model.rows_per_sample)
-    beside = sum(_size(readout) * (3 if readout.trainable else 2) for readout in model.stage_readouts)
+    beside = _count_readouts(model.stage_readouts)
     if not passes_errors:  # otherwise the feedback layers are in place of the transposed weights
         beside += sum(map(_size, model.feedback))
-    with_beside = TrainingCost(cost.macs + beside, cost.acs, cost.products + beside)
-    return {BACKPROP: _count_network(layers, passes_errors=True), model.rule_name: with_beside}
+    return {BACKPROP: _count_network(layers, passes_errors=True), model.rule_name: _with(cost, beside)}
+
+
+def _count_readouts(readouts):
+    """Return the products of local readouts: outputs, errors back to the stage, and the update if it learns."""
+    return sum(readout.products * (3 if readout.trainable else 2) for readout in readouts)
+
+
+def _with(cost, products):
+    """Return a `TrainingCost` with further products of values that are not binary."""
+    return TrainingCost(cost.macs + products, cost.acs, cost.products + products)
 
 
 def _size(layer):

@@ -37,7 +37,8 @@ class LocalReadout(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(dtype="float32", **kwargs)
-        self._target, self._classification, self._depth = tuple(target), classification, depth
+        self._neurons, self._target = tuple(neurons), tuple(target)
+        self._classification, self._depth = classification, depth
         self._hidden_dtype, self._kernel_initializer = hidden_dtype, kernel_initializer
         self._enlargement = _enlargement(neurons, target)
         self.build((None, *neurons))
@@ -72,6 +73,13 @@ class LocalReadout(keras.layers.Layer):
         variance = _mean_by_feature(ops.square(values - mean), present)
         values = ops.batch_normalization(values, mean, variance, -1, self.beta, self.gamma)
         return ops.reshape(ops.relu(values), (-1, *rates.shape[1:]))
+
+    @property
+    def products(self):
+        """Products of weights for one sample, padding of maps included."""
+        positions = math.prod(self._neurons[:-1]) if len(self._neurons) == 3 else 1
+        hidden = math.prod(self.hidden_kernel.shape) * positions if self._depth == 2 else 0
+        return hidden + math.prod(self.kernel.shape) * (1 if self._enlargement is None else positions)
 
     def call(self, rates, present=None):
         """Return predicted targets `(batch, ...)`: for classes, their logits."""

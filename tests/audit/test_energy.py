@@ -20,6 +20,7 @@ from keras_bsd.layers import (
     SpikingRecurrent,
     SpikingStage,
 )
+from keras_bsd.models._local_readout import LocalReadout
 from tests.models import pairs
 
 
@@ -208,11 +209,37 @@ def test_sequences(pair):
     assert {"recurrent_1", "recurrent_2"} <= {layer.name for layer in report.layers}
 
 
-def test_training_of_local_readouts_is_reported_as_not_counted():
-    x = pairs.samples(pairs.dense_pair())[0]
-    plain, with_readouts = (energy(pairs.dense_pair(local_readout_weight=weight), x) for weight in (0.0, 1.0))
-    assert len(with_readouts.unknown) == len(plain.unknown) + 1
-    assert with_readouts.unknown[-1] == "training of the local readouts"
+@pytest.mark.parametrize(
+    ("arguments", "products"),
+    [
+        # Outputs, errors back to the stage and update of readouts of 3 classes: 8 and 6 neurons.
+        ({"units": (8, 6)}, 3 * (8 * 3 + 6 * 3)),
+        ({"units": (8, 6), "local_readout_depth": 2}, 3 * (8 * 8 + 8 * 3 + 6 * 6 + 6 * 3)),
+    ],
+)
+def test_training_of_local_readouts_counts_for_the_pair_alone(arguments, products):
+    def trained(**options):
+        keras.utils.set_random_seed(0)
+        pair = keras_bsd.applications.SpikingMLP((4,), classes=3, **options)
+        return energy(pair, np.ones((2, 4))).training
+
+    plain, with_readouts = trained(units=(8, 6)), trained(local_readout_weight=1.0, **arguments)
+    assert with_readouts["backprop"] == plain["backprop"]
+    for rule in ("rate", "surrogate"):
+        assert with_readouts[rule].macs - plain[rule].macs == products
+        assert with_readouts[rule].products - plain[rule].products == products
+
+
+@pytest.mark.parametrize(
+    ("target", "classification", "depth", "products"),
+    [
+        ((10,), True, 1, 4 * 4 * 3 * 10),  # of means of 4x4 cells
+        ((10,), True, 2, 8 * 8 * 9 * 3 * 3 + 4 * 4 * 3 * 10),
+        ((16, 16, 2), False, 1, 8 * 8 * 3 * (4 * 4 * 2)),  # each of the maps' values reaches 4x4 pixels
+    ],
+)
+def test_products_of_a_local_readout_of_maps(target, classification, depth, products):
+    assert LocalReadout((8, 8, 3), target, classification, depth).products == products
 
 
 def _stage_of(shape, layer, **arguments):

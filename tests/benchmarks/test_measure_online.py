@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+import keras_bsd
 from benchmarks import online_report, online_streams
 from benchmarks.online_streams import Data, Networks, Streams
-from tests.recipes.running import run
+from tests.recipes.running import loaded, run
 
 ENVIRONMENT = {"date": "today", "machine": "a machine", "backend": "jax", "versions": {"keras": "3"}}
 
@@ -67,7 +68,7 @@ def test_a_section_has_its_command_and_what_was_measured():
         ["BSD with recall", "0.006", "42", "60.0 ± 14.1", "25.0 ± 0.0"],
         ["BSD of all classes at once", "0.003", "0", "90.0 ± 0.0", ""],
     ]
-    assert "- choice of learning rates: 0.001, 0.003, 0.006, by 20 of the training samples" in section
+    assert "- choice of learning rates: 0.001, 0.003, 0.006, by 20 held-out samples" in section
     assert section.endswith("so that a higher rate may be better: BSD with recall.")
 
 
@@ -110,16 +111,16 @@ def test_images_are_moved_and_keep_their_pixels():
     np.testing.assert_array_equal(online_streams.shifted(x, 0, np.random.default_rng(0)), x)
 
 
-def _data(name="testing"):
+def _data():
     generator, y = np.random.default_rng(0), np.arange(80) % 10
     x = generator.random((80, 3, 3, 1), dtype="float32")
-    return Data(name, (x[:60], y[:60]), (x[60:], y[60:]))
+    return Data((x[:60], y[:60]), (x[60:], y[60:]))
 
 
 @pytest.mark.slow
 def test_a_network_trained_before_its_stream_is_the_same_when_it_is_used_again():
     networks, data = Networks((3, 3, 1), [4]), _data()
-    arguments = ("bsd", data.train, 0, 0.01, ("drift", data.name))
+    arguments = ("drift", "bsd", data.train, 0, 0.01)
     first = networks.fitted(*arguments).get_weights()
     drawn = np.random.random()
     networks.build("bsd", 1, 0.001)
@@ -142,6 +143,26 @@ def test_streams_return_accuracies():
     assert streams.tasks("BSD of all classes at once", data, 0, 0.01)[1] is None
     assert np.shape(streams.few("BSD, recall after `remember`", data, 0, 0.01)) == (3, 2)
     assert np.shape(streams.drift("batches, recall", data, 0, 0.01)) == (4,)
+
+
+def test_rates_are_chosen_by_samples_behind_those_to_learn_from():
+    (x, y), (x_test, y_test) = keras_bsd.datasets.load_images("digits")
+    with loaded("measure_online", "--samples=1000", "--held_out=0.3", "--test_samples=50") as script:
+        choosing, testing = script.load()
+    for data in (choosing, testing):
+        np.testing.assert_array_equal(data.train[0], x[:1000])
+        np.testing.assert_array_equal(data.train[1], y[:1000])
+    np.testing.assert_array_equal(choosing.test[0], x[1000:1300])
+    np.testing.assert_array_equal(choosing.test[1], y[1000:1300])
+    np.testing.assert_array_equal(testing.test[0], x_test[:50])
+    np.testing.assert_array_equal(testing.test[1], y_test[:50])
+
+
+def test_more_samples_than_there_are():
+    done = run("measure_online", "--samples=1300")
+    assert done.returncode != 0
+    message = "--samples and those held out must be at most 1437, the training samples of digits. "
+    assert f"{message}Received: --samples=1300 and 260 held out" in done.stdout + done.stderr
 
 
 @pytest.mark.slow
