@@ -6,9 +6,9 @@ Prints a Markdown table for each part. `--output` adds them to the record beside
 replaces that of an earlier run of the same part and data, and writes the page of all tables in the record.
 Parts can thus be measured by separate commands.
 
-The learning rate of each method is the one of the grid by which it scores best on held-out samples, those of the
-training set behind the ones that it learns from, with the first seed. Then it is tested at that rate. Ways to
-rehearse (`variants`) are compared on the held-out samples only.
+The learning rate of each method is the one of the grid by which it scores best on held-out samples, with the
+first seed. Those are of the training set, behind the ones that it learns from. Then it is tested at that rate.
+Ways to rehearse (`variants`) are compared on the held-out samples only.
 """
 
 from benchmarks import _results  # isort: skip, before Keras
