@@ -106,8 +106,8 @@ def load():
     With fewer of them another rate can be best: steps are few in a stream.
     """
     (x, y), (x_test, y_test) = keras_bsd.datasets.load_images(FLAGS.dataset, FLAGS.data_dir)
-    train = FLAGS.samples or round(len(x) / (1 + FLAGS.held_out))
-    both, tested = slice(train + round(FLAGS.held_out * train)), slice(FLAGS.test_samples)
+    train = FLAGS.samples or int(len(x) / (1 + FLAGS.held_out))
+    both, tested = slice(train + int(FLAGS.held_out * train)), slice(FLAGS.test_samples)
     if both.stop > len(x):
         raise app.UsageError(
             f"--samples and those held out must be at most {len(x)}, the training samples of {FLAGS.dataset}. "

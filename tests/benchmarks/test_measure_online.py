@@ -145,15 +145,22 @@ def test_streams_return_accuracies():
     assert np.shape(streams.drift("batches, recall", data, 0, 0.01)) == (4,)
 
 
-def test_rates_are_chosen_by_samples_behind_those_to_learn_from():
+@pytest.mark.parametrize(
+    ("flags", "learned", "held_out"),
+    [
+        (["--samples=1000", "--held_out=0.3"], 1000, 300),
+        ([], 1197, 239),  # of 1437
+    ],
+)
+def test_rates_are_chosen_by_samples_behind_those_to_learn_from(flags, learned, held_out):
     (x, y), (x_test, y_test) = keras_bsd.datasets.load_images("digits")
-    with loaded("measure_online", "--samples=1000", "--held_out=0.3", "--test_samples=50") as script:
+    with loaded("measure_online", *flags, "--test_samples=50") as script:
         choosing, testing = script.load()
     for data in (choosing, testing):
-        np.testing.assert_array_equal(data.train[0], x[:1000])
-        np.testing.assert_array_equal(data.train[1], y[:1000])
-    np.testing.assert_array_equal(choosing.test[0], x[1000:1300])
-    np.testing.assert_array_equal(choosing.test[1], y[1000:1300])
+        np.testing.assert_array_equal(data.train[0], x[:learned])
+        np.testing.assert_array_equal(data.train[1], y[:learned])
+    np.testing.assert_array_equal(choosing.test[0], x[learned : learned + held_out])
+    np.testing.assert_array_equal(choosing.test[1], y[learned : learned + held_out])
     np.testing.assert_array_equal(testing.test[0], x_test[:50])
     np.testing.assert_array_equal(testing.test[1], y_test[:50])
 
