@@ -14,7 +14,7 @@ from keras_bsd.layers._time_loop import unrolled
 
 ELSEWHERE = (
     "Keras exports these networks on TensorFlow as tf_saved_model, onnx, litert and openvino, on JAX as "
-    "tf_saved_model, on PyTorch as onnx and torch: load the .keras file with another KERAS_BACKEND. "
+    "tf_saved_model and without max-pooling as onnx, on PyTorch as onnx and torch: load the .keras file with another KERAS_BACKEND. "
     "keras_bsd.export.export_onnx works on every backend."
 )
 
@@ -78,6 +78,18 @@ def _earlier_file(path):
 
 
 def _check_onnx(path, format):
-    """Raise if tf2onnx has left an operation in the file that ONNX does not know."""
-    if format == "onnx" and keras.config.backend() == "tensorflow":
-        require("onnx", "Export to ONNX").checker.check_model(path)
+    """Raise if a converter has written what no runtime runs.
+
+    tf2onnx leaves operations that ONNX does not know, and jax2onnx pools over the axes of batch and channels,
+    too, which are more than ONNX Runtime has.
+    """
+    if format != "onnx":
+        return
+    onnx = require("onnx", "Export to ONNX")
+    onnx.checker.check_model(path)
+    for node in onnx.load(path, load_external_data=False).graph.node:
+        (window,) = [tuple(a.ints) for a in node.attribute if a.name == "kernel_shape"] or [()]
+        if len(window) > 3:
+            raise ValueError(
+                f"{node.op_type} of a window {window} is in the file, of more than three dimensions"
+            )

@@ -7,6 +7,7 @@ import pytest
 import keras_bsd
 from tests.models import pairs
 
+onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 tensorflow_only = pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="Keras exports it by TensorFlow"
@@ -135,6 +136,25 @@ def test_sequences_of_a_length(tmp_path):
     x = np.random.default_rng(0).integers(0, 3, (4, 5)).astype("int32")
     (scores,) = onnxruntime.InferenceSession(path).run(None, {"stimulus": x})
     np.testing.assert_allclose(scores, pair.predict(x, verbose=0), atol=1e-5)
+
+
+@tensorflow_only
+def test_a_file_that_no_runtime_runs_is_an_error(pair, tmp_path, monkeypatch):
+    def export(*_):
+        window = onnx.helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[1, 2, 2, 1])
+        values = [onnx.helper.make_tensor_value_info(name, 1, [None] * 6) for name in "xy"]
+        graph = onnx.helper.make_graph([window], "pools", values[:1], values[1:])
+        onnx.save(onnx.helper.make_model(graph), path)
+
+    path = tmp_path / "pair.onnx"
+    path.write_text("earlier")
+    monkeypatch.setattr(keras.Model, "export", export)
+    expected = (
+        r"Received: MaxPool of a window \(1, 2, 2, 1\) is in the file, of more than three dim.*export_onnx"
+    )
+    with pytest.raises(ValueError, match=expected):
+        pair.export(path, format="onnx", verbose=False)
+    assert path.read_text() == "earlier"
 
 
 @tensorflow_only
