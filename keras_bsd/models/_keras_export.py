@@ -14,8 +14,8 @@ from keras_bsd.layers._time_loop import unrolled
 
 ELSEWHERE = (
     "Keras exports these networks on TensorFlow as tf_saved_model, onnx, litert and openvino, on JAX as "
-    "tf_saved_model and without max-pooling as onnx, on PyTorch as onnx and torch: load the .keras file with another KERAS_BACKEND. "
-    "keras_bsd.export.export_onnx works on every backend."
+    "tf_saved_model and without max-pooling as onnx, on PyTorch as onnx and torch: load the .keras file with "
+    "another KERAS_BACKEND. keras_bsd.export.export_onnx works on every backend."
 )
 
 
