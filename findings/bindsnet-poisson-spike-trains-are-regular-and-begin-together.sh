@@ -2,17 +2,19 @@
 # Version: bindsnet 0.3.4, torch 2.13.0. The encoders' file is run by itself, without the rest of the package, whose
 # requirements are large and have no part in it.
 #
-# Behaviour: `bindsnet.encoding.poisson` "Generates Poisson-distributed spike trains", its inputs being rates in Hz. In
-# a Poisson process the intervals between spikes are exponential, and the number of spikes has its mean as variance.
-# BindsNET draws each interval from a Poisson distribution around the mean interval: at 10 Hz 100 ms, give or take
-# 10. Spikes come like those of a clock, and as each neuron's first interval is drawn so too, all clocks start at once.
+# Behaviour: `bindsnet.encoding.poisson` "Generates Poisson-distributed spike trains", its inputs being rates in Hz.
+# In a Poisson process the intervals between spikes are exponential, and the number of spikes has its mean as
+# variance. BindsNET draws each interval from a Poisson distribution around the mean interval: at 10 Hz 100 ms, give
+# or take 10. Spikes come like those of a clock, and as each neuron's first interval is drawn so too, all clocks
+# start at once.
 #
 # Seen: 2000 neurons at 10 Hz for 1 s: variance over mean of the spike counts is 0.03 in place of 1, the intervals'
-# coefficient of variation 0.1 in place of 1. In the first 50 ms not one of them fires, where 787 should (1 - exp(-0.5) of
-# all). From 90 to 110 ms two thirds of the first spikes fall, where 7 % should.
+# coefficient of variation 0.1 in place of 1. In the first 50 ms not one of them fires, where 787 should (1 -
+# exp(-0.5) of all). From 90 to 110 ms two thirds of the first spikes fall, where 7 % should.
 #
-# Why it matters: pixels of equal intensity fire together and again together, which plasticity by spike times learns from.
-# Presented for less than the interval, a weak input is no input. Rates alone are right, so that nothing looks wrong.
+# Why it matters: pixels of equal intensity fire together and again together, which plasticity by spike times learns
+# from. Presented for less than the interval, a weak input is no input. Rates alone are right, so that nothing looks
+# wrong.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -2,17 +2,17 @@
 # Version: bindsnet 0.3.4, torch 2.13.0. The encoders' file is run by itself, without the rest of the package, whose
 # requirements are large and have no part in it.
 #
-# Behaviour: `bindsnet.encoding.rank_order` promises "One spike per neuron, temporally ordered by decreasing intensity".
-# The times are 1 / intensity, stretched so that the latest is at the end of the time, and a spike at the end is left
-# out. The weakest inputs thus never fire; where all are equally strong, all are the weakest. Moreover the times are
-# no ranks: a single faint input presses all others together.
+# Behaviour: `bindsnet.encoding.rank_order` promises "One spike per neuron, temporally ordered by decreasing
+# intensity". The times are 1 / intensity, stretched so that the latest is at the end of the time, and a spike at
+# the end is left out. The weakest inputs thus never fire; where all are equally strong, all are the weakest.
+# Moreover the times are no ranks: a single faint input presses all others together.
 #
-# Seen: 100 steps. An image of ten pixels of 1 on black gives no spike at all, where ten are promised. Intensities of
-# 1, 0.75, 0.5 and 0.25 give three spikes, the last neuron is silent. With a fifth of 0.001 in the image the four
+# Seen: 100 steps. An image of ten pixels of 1 on black gives no spike at all, where ten are promised. Intensities
+# of 1, 0.75, 0.5 and 0.25 give three spikes, the last neuron is silent. With a fifth of 0.001 in the image the four
 # fire in the first step, all together: their order is gone.
 #
-# Why it matters: binary images, thresholded digits and masks, are nothing to the network; of others the faint pixels are
-# missing; an image with noise near zero has no order. No error is raised.
+# Why it matters: binary images, thresholded digits and masks, are nothing to the network; of others the faint
+# pixels are missing; an image with noise near zero has no order. No error is raised.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -2,13 +2,13 @@
 # Version: neurobench 2.3.0, torch 2.13.0.
 #
 # Behaviour: `SynapticOperations` counts with a copy of each layer in which every weight that is not zero is 1: what
-# comes out for inputs of 0 and 1 is the number of operations. PyTorch's pruning computes a layer's weights anew before
-# each call, from the original ones and a mask, and does so in the copy as well. The ones are gone; what is counted is
-# the sum of the real weights, cut to a whole number. The count of dense operations goes the same way.
+# comes out for inputs of 0 and 1 is the number of operations. PyTorch's pruning computes a layer's weights anew
+# before each call, from the original ones and a mask, and does so in the copy as well. The ones are gone; what is
+# counted is the sum of the real weights, cut to a whole number. The count of dense operations goes the same way.
 #
-# Seen: a layer of 100 inputs and 50 outputs, all inputs 1, the half of its weights pruned: there are 2500 operations,
-# 5000 dense ones. Reported are -6 and -6, and with weights all of one sign (-100 times their size) -18656 of both.
-# After `prune.remove` both counts are right. `ConnectionSparsity` is right in each case.
+# Seen: a layer of 100 inputs and 50 outputs, all inputs 1, the half of its weights pruned: there are 2500
+# operations, 5000 dense ones. Reported are -6 and -6, and with weights all of one sign (-100 times their size)
+# -18656 of both. After `prune.remove` both counts are right. `ConnectionSparsity` is right in each case.
 #
 # Why it matters: fewer operations are what a network is pruned for, and this metric is there to show it. A pruned
 # network looks as if it cost nothing. Without `torch.no_grad()` the metric prints an error and its result is 0.
@@ -38,7 +38,8 @@ loader = DataLoader(TensorDataset(torch.ones(10, 100), torch.zeros(10)), batch_s
 
 def count(model):
     with torch.no_grad():
-        result = Benchmark(TorchModel(model), loader, [], [], [[ConnectionSparsity], [SynapticOperations]]).run(quiet=True)
+        metrics = [[ConnectionSparsity], [SynapticOperations]]
+        result = Benchmark(TorchModel(model), loader, [], [], metrics).run(quiet=True)
     operations = result["SynapticOperations"]
     return result["ConnectionSparsity"], operations["Effective_ACs"], operations["Dense"]
 

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Version: neurobench 2.3.0, torch 2.13.0.
 #
-# Behaviour: metrics of a batch are summed up, weighted by the batch's size, and divided by `len(dataloader.dataset)`.
-# A loader need not give the whole data set: with `drop_last=True` it leaves the last batch out, with a sampler it
-# takes a part, or draws some samples more than once. Accuracy, activation sparsity, MSE and SMAPE are then divided
-# by samples that were never seen, or by too few.
+# Behaviour: metrics of a batch are summed up, weighted by the batch's size, and divided by
+# `len(dataloader.dataset)`. A loader need not give the whole data set: with `drop_last=True` it leaves the last
+# batch out, with a sampler it takes a part, or draws some samples more than once. Accuracy, activation sparsity,
+# MSE and SMAPE are then divided by samples that were never seen, or by too few.
 #
-# Seen: a model that is right for all of 100 samples has an accuracy of 1. With batches of 32 and `drop_last=True` it
-# has 0.96, with a sampler of 50 of them 0.5, with a balancing sampler that draws 150 times 1.5. Its predictions, off
-# by 1, have a mean square error of 1, and of 0.5 with the sampler of 50.
+# Seen: a model that is right for all of 100 samples has an accuracy of 1. With batches of 32 and `drop_last=True`
+# it has 0.96, with a sampler of 50 of them 0.5, with a balancing sampler that draws 150 times 1.5. Its predictions,
+# off by 1, have a mean square error of 1, and of 0.5 with the sampler of 50.
 #
-# Why it matters: validation on a part by `SubsetRandomSampler` is common practice. Accuracies come out too low, errors
-# too good, and sparsity, with which energy is estimated, too low; nothing but an accuracy above 1 shows it.
+# Why it matters: validation on a part by `SubsetRandomSampler` is common practice. Accuracies come out too low,
+# errors too good, and sparsity, with which energy is estimated, too low; nothing but an accuracy above 1 shows it.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

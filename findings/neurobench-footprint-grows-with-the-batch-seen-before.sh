@@ -5,11 +5,11 @@
 # snnTorch's neurons keep the membranes of the last batch as buffers. The footprint of a spiking network is thus
 # that of its weights and of whatever batch it has seen last, in training or in the run before.
 #
-# Seen: a network of 58 parameters (232 bytes) and 10 neurons. New, its footprint is 272 bytes. Run a second
-# time, the same benchmark reports 4272 bytes with batches of 100, and 672 with batches of 10.
+# Seen: a network of 58 parameters (232 bytes) and 10 neurons. New, its footprint is 272 bytes. Run a second time,
+# the same benchmark reports 4272 bytes with batches of 100, and 672 with batches of 10.
 #
-# Why it matters: footprints are compared between models and with published ones. After training with batches of 128,
-# the states of a small network outweigh its weights, and two evaluations of one model disagree.
+# Why it matters: footprints are compared between models and with published ones. After training with batches of
+# 128, the states of a small network outweigh its weights, and two evaluations of one model disagree.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -2,14 +2,15 @@
 # Version: neurobench 2.3.0, torch 2.13.0.
 #
 # Behaviour: the symmetric mean absolute percentage error is the mean of 200 |p - y| / (|p| + |y|), 0 for a perfect
-# prediction and 200 at worst. A prediction of 0 where the target is 0 is 0 / 0, but right: an error of 0. NeuroBench
-# takes the mean first and replaces it by 200 if it is not a number: one right prediction of zero gives its whole
-# batch the worst value that there is.
+# prediction and 200 at worst. A prediction of 0 where the target is 0 is 0 / 0, but right: an error of 0.
+# NeuroBench takes the mean first and replaces it by 200 if it is not a number: one right prediction of zero gives
+# its whole batch the worst value that there is.
 #
 # Seen: 100 targets, 0 to 99, all predicted exactly. In batches of 100 the error is 200, in batches of 50 it is 100,
 # one at a time 2; with the targets 1 to 100 it is 0. It should be 0 for all.
 #
-# Why it matters: a spiking network without a spike answers exactly zero, and so does a signal at rest. A better model can have a worse error, and the error depends on the batch size.
+# Why it matters: a spiking network without a spike answers exactly zero, and so does a signal at rest. A better
+# model can have a worse error, and the error depends on the batch size.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Version: sinabs 3.1.3, torch 2.13.0.
 #
-# Behaviour: with `tau_syn` a neuron of sinabs has a synaptic current that decays exponentially. `ALIF` and `LIF` have
-# the same arguments for it, and an ALIF layer with `adapt_scale=0` is a LIF layer. With `norm_input=True`, the
+# Behaviour: with `tau_syn` a neuron of sinabs has a synaptic current that decays exponentially. `ALIF` and `LIF`
+# have the same arguments for it, and an ALIF layer with `adapt_scale=0` is a LIF layer. With `norm_input=True`, the
 # default, ALIF multiplies the current by 1 - exp(-1/tau_mem) and keeps the product as its state: the current decays
 # by that factor as well at each step. LIF multiplies what goes to the membrane alone.
 #
 # Seen: tau_mem 20, tau_syn 10, one input of 1, a threshold that is never reached. In LIF, as by hand, the membrane
 # rises from 0.044 to 0.183 within six steps; in ALIF without adaptation it stays at 0.044 for one step and falls to
-# 0.036. With an input spike at one step in four LIF fires 3 times, ALIF never. With `norm_input=False` both are equal.
+# 0.036. With an input spike at one step in four LIF fires 3 times, ALIF never. With `norm_input=False` both are
+# equal.
 #
 # Why it matters: `tau_syn` has next to no effect in adaptive layers, whatever is set or learned, and a network in
 # which LIF layers were replaced by ALIF gets a fraction of its input, which looks like an effect of the adaptation.

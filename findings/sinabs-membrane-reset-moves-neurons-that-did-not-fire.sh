@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Version: sinabs 3.1.3, torch 2.13.0.
 #
-# Behaviour: `MembraneReset(reset_value=)` is documented as "Reset the membrane potential v_mem to a given value after
-# it spiked", the value as the one "that a neuron should be reset to". It multiplies the membranes of neurons that
-# fired by 0 and then adds the value to all neurons, at every step, fired or not. With the default of 0 nobody sees it.
+# Behaviour: `MembraneReset(reset_value=)` is documented as "Reset the membrane potential v_mem to a given value
+# after it spiked", the value as the one "that a neuron should be reset to". It multiplies the membranes of neurons
+# that fired by 0 and then adds the value to all neurons, at every step, fired or not. With the default of 0 nobody
+# sees it.
 #
-# Seen: LIF neurons (tau 20, threshold 1) without any input for 40 steps. With a reset value of 0.25 they should stay
-# at 0; they fire 7 times. With -0.25, as one would set to have a pause after each spike, they sink to -4.43, and an
-# input of 0.2 a step, at which they should fire 5 times, leaves them silent.
+# Seen: LIF neurons (tau 20, threshold 1) without any input for 40 steps. With a reset value of 0.25 they should
+# stay at 0; they fire 7 times. With -0.25, as one would set to have a pause after each spike, they sink to -4.43,
+# and an input of 0.2 a step, at which they should fire 5 times, leaves them silent.
 #
-# Why it matters: any reset value but 0 is a constant current into every neuron. It trains, as weights and biases work
-# against it, and what is trained is not the neuron that was asked for, nor the one that a chip or another library runs.
+# Why it matters: any reset value but 0 is a constant current into every neuron. It trains, as weights and biases
+# work against it, and what is trained is not the neuron that was asked for, nor the one that a chip or another
+# library runs.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Versions: sinabs 3.1.3, nir 1.0.4 (the newest that sinabs accepts), nirtorch 2.0.2, torch 2.13.0.
 #
-# Behaviour: sinabs writes its layers to NIR and reads them back with less than they were. An `LIF` layer divides its
-# input by its time constant by default (`norm_input=True`), which is NIR's own equation with r = 1, and is written so.
-# `from_nir` makes every LIF node a layer with `norm_input=False` and looks at `r` no further: the input arrives
-# 1 / (1 - exp(-1/tau)) times as large. An `IAF` layer without a lower bound, which is NIR's IF node, comes back with
-# a bound at minus the threshold: inhibition below it is forgotten.
+# Behaviour: sinabs writes its layers to NIR and reads them back with less than they were. An `LIF` layer divides
+# its input by its time constant by default (`norm_input=True`), which is NIR's own equation with r = 1, and is
+# written so. `from_nir` makes every LIF node a layer with `norm_input=False` and looks at `r` no further: the input
+# arrives 1 / (1 - exp(-1/tau)) times as large. An `IAF` layer without a lower bound, which is NIR's IF node, comes
+# back with a bound at minus the threshold: inhibition below it is forgotten.
 #
 # Seen: a LIF neuron (tau 10 steps, threshold 1) under a constant input of 1.5 for 20 steps fires once, and 29 times
-# after the round trip. An IAF neuron with an input of -3 and then five of 1 fires twice; after the round trip 4 times.
+# after the round trip. An IAF neuron with an input of -3 and then five of 1 fires twice; after the round trip 4
+# times.
 #
 # Why it matters: a round trip is how a network is kept, handed on, or checked before it goes to a chip. Weights,
 # time constants and thresholds are all as before, the printed layers look right, and the network is another one.

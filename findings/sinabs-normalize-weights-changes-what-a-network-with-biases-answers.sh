@@ -3,17 +3,18 @@
 #
 # Behaviour: before a network of ReLUs becomes a spiking one, `sinabs.utils.normalize_weights` scales it "such that
 # the activity of each specified layer is normalized", after Rueckauer et al. (2017). There, and in any scaling that
-# keeps a ReLU network's answers, a bias is divided by the scale of its own layer, a weight moreover multiplied by the
-# scale of the layer before. sinabs normalises a layer, runs the data through the network so changed, and divides
-# weights and biases of the next layer by what it sees then: its inputs are smaller already by the scale of the layer
-# before, its biases are not. Each layer after the first gets biases too large for its weights.
+# keeps a ReLU network's answers, a bias is divided by the scale of its own layer, a weight moreover multiplied by
+# the scale of the layer before. sinabs normalises a layer, runs the data through the network so changed, and
+# divides weights and biases of the next layer by what it sees then: its inputs are smaller already by the scale of
+# the layer before, its biases are not. Each layer after the first gets biases too large for its weights.
 #
-# Seen: two ReLU layers of 16 with random weights and biases and an output without a bias (so that no scale can change
-# the class), 500 samples. After normalisation by the maximum (percentile 100: nothing is cut off) the class is another
-# one for a third of the samples. By the rule of the paper, and in sinabs where there are no biases, none changes.
+# Seen: two ReLU layers of 16 with random weights and biases and an output without a bias (so that no scale can
+# change the class), 500 samples. After normalisation by the maximum (percentile 100: nothing is cut off) the class
+# is another one for a third of the samples. By the rule of the paper, and in sinabs where there are no biases, none
+# changes.
 #
-# Why it matters: accuracy is lost before a single spike, and is then put down to spikes: to too few time steps, or to
-# the threshold. The analog network with the normalised weights shows it.
+# Why it matters: accuracy is lost before a single spike, and is then put down to spikes: to too few time steps, or
+# to the threshold. The analog network with the normalised weights shows it.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

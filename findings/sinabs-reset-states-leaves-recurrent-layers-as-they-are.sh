@@ -3,12 +3,12 @@
 #
 # Behaviour: `sinabs.reset_states(model)`, called between samples, is a "Helper function to recursively reset all
 # states of spiking layers within the model". It goes down into each layer that has children, and resets those that
-# have none. A recurrent layer has a child, the module of its own connections: the function goes down into that, finds
-# nothing to reset, and leaves the membranes of the layer. `sinabs.zero_grad` goes the same way.
+# have none. A recurrent layer has a child, the module of its own connections: the function goes down into that,
+# finds nothing to reset, and leaves the membranes of the layer. `sinabs.zero_grad` goes the same way.
 #
-# Seen: a LIF layer and a recurrent one (with connections of zero, thus the same neuron) see the same sample and fire
-# at steps 2, 5 and 8. After `sinabs.reset_states` the first is at 0, the second at 0.93 as before. Shown the sample
-# once more, the first fires at the same steps, the second at 0, 3, 6 and 9.
+# Seen: a LIF layer and a recurrent one (with connections of zero, thus the same neuron) see the same sample and
+# fire at steps 2, 5 and 8. After `sinabs.reset_states` the first is at 0, the second at 0.93 as before. Shown the
+# sample once more, the first fires at the same steps, the second at 0, 3, 6 and 9.
 #
 # Why it matters: the answer to a sample depends on the samples before it, in training and in evaluation, for the
 # very layers that keep the past. Nothing is raised. `layer.reset_states()` on each recurrent layer is a remedy.

@@ -5,9 +5,10 @@
 # convolutions, the maps' shapes and the parameters of neurons over. It writes a Flatten node that reads maps with
 # channels first, and behind it the weights of a dense layer in the order of channels last, as they are in spyx.
 #
-# Seen: a convolution of 2 to 3 channels, a Flatten, a dense layer of 4. spyx answers -0.744, 1.202, 0.082 and 0.363;
-# the file, by the nodes' own equations and in Norse, -0.255, -1.016, 0.317 and 0.547. With maps flattened channels
-# last, which no node says, file and spyx agree. spyx reads its file in its own order: its round trip shows nothing.
+# Seen: a convolution of 2 to 3 channels, a Flatten, a dense layer of 4. spyx answers -0.744, 1.202, 0.082 and
+# 0.363; the file, by the nodes' own equations and in Norse, -0.255, -1.016, 0.317 and 0.547. With maps flattened
+# channels last, which no node says, file and spyx agree. spyx reads its file in its own order: its round trip shows
+# nothing.
 #
 # Why it matters: nearly each convolutional network has a Flatten. Shapes fit, nothing is raised, and elsewhere the
 # network answers at chance.
@@ -59,8 +60,11 @@ out = norse.torch.from_nir(nir.read("network.nir"), dt=1.0)(first)
 in_norse = np.asarray(out[0] if isinstance(out, tuple) else out).reshape(-1)
 flatten = next(n for n in graph.nodes.values() if isinstance(n, nir.Flatten))
 print("the Flatten node receives maps of shape", flatten.input_type["input"].tolist(), "(3 channels first)")
-for name, outputs in (("spyx", in_spyx), ("the file by its equations", by_equation(graph)), ("the file in Norse", in_norse),
-                      ("the file in spyx", back), ("the file with channels last", by_equation(graph, turned=True))):
+answers = {
+    "spyx": in_spyx, "the file by its equations": by_equation(graph), "the file in Norse": in_norse,
+    "the file in spyx": back, "the file with channels last": by_equation(graph, turned=True),
+}
+for name, outputs in answers.items():
     print(f"{name}: {[round(float(value), 3) for value in outputs]}")
 
 if not np.allclose(in_norse, by_equation(graph), atol=1e-5) or not np.allclose(back, in_spyx, atol=1e-5):

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Version: spyx 1.0.0, jax 0.10.2.
 #
-# Behaviour: `mse_spikerate(sparsity)` is the "mean squared error of the mean spike rate", `sparsity` "the percentage
-# of the time you want the neurons to spike". The rate is a mean over time, between 0 and 1; its target is the
-# `sparsity` times the number of time steps, a count. Compared are 0.25 and 10.
+# Behaviour: `mse_spikerate(sparsity)` is the "mean squared error of the mean spike rate", `sparsity` "the
+# percentage of the time you want the neurons to spike". The rate is a mean over time, between 0 and 1; its target
+# is the `sparsity` times the number of time steps, a count. Compared are 0.25 and 10.
 #
 # Seen: 40 steps, two classes, sparsity 0.25. Where the neuron of the right class fires at one step in four and the
 # other is silent, the loss should be 0; it is 47.53, and its gradient asks for more spikes. The lowest loss that
 # spikes can reach, 40.5, is where the neuron fires at each of the 40 steps.
 #
-# Why it matters: the loss goes down in training and accuracy goes up, since the right neuron is driven harder than the
-# others; the sparse activity that was asked for is never reached, and the longer the sequence, the further the target.
+# Why it matters: the loss goes down in training and accuracy goes up, since the right neuron is driven harder than
+# the others; the sparse activity that was asked for is never reached, and the longer the sequence, the further the
+# target.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Versions: spyx 1.0.0, nir 1.0.8, jax 0.10.2 (as a check: spikingjelly 2.0.0, torch 2.13.0).
 #
-# Behaviour: a LIF neuron of spyx adds its input to a membrane that decays by beta: V = beta V + x. In NIR's equation,
-# tau dV/dt = -V + r I, that is tau = dt / (1 - beta), which spyx writes, and r = 1 / (1 - beta), where it writes
-# beta itself as r. The reader looks at r no further: a node with r = 1, as other tools write them, gets an input in
-# spyx that is 1 / (1 - beta) times too large. Both ways the factor is lost; from spyx to spyx the two errors cancel.
+# Behaviour: a LIF neuron of spyx adds its input to a membrane that decays by beta: V = beta V + x. In NIR's
+# equation, tau dV/dt = -V + r I, that is tau = dt / (1 - beta), which spyx writes, and r = 1 / (1 - beta), where it
+# writes beta itself as r. The reader looks at r no further: a node with r = 1, as other tools write them, gets an
+# input in spyx that is 1 / (1 - beta) times too large. Both ways the factor is lost; from spyx to spyx the two
+# errors cancel.
 #
-# Seen: beta 0.9, threshold 1, a constant input of 0.3 for 40 steps. spyx fires 9 times. Its file, with r = 0.9, gives no
-# spike by NIR's equation, and SpikingJelly refuses it. The file as it should be, with r = 10, gives 10 spikes by the
-# equation and in SpikingJelly. One with r = 1, silent in both, fires 9 times in spyx, as the two others do there.
+# Seen: beta 0.9, threshold 1, a constant input of 0.3 for 40 steps. spyx fires 9 times. Its file, with r = 0.9,
+# gives no spike by NIR's equation, and SpikingJelly refuses it. The file as it should be, with r = 10, gives 10
+# spikes by the equation and in SpikingJelly. One with r = 1, silent in both, fires 9 times in spyx, as the two
+# others do there.
 #
 # Why it matters: NIR is there to move networks between tools. Through it a network of spyx is silent elsewhere, and
-# one from elsewhere fires ten times too much in spyx, with weights, time constants and thresholds as they should be.
+# one from elsewhere gets ten times its input in spyx, with weights, time constants and thresholds as they should be.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Version: tonic 1.7.0.
 #
-# Behaviour: `SliceByTime(reset_time=True)` lets each slice's times begin anew. Slices are views of the recording, and
-# their times are shifted in place: the recording itself is overwritten. Cut once more, it is another one. Where
+# Behaviour: `SliceByTime(reset_time=True)` lets each slice's times begin anew. Slices are views of the recording,
+# and their times are shifted in place: the recording itself is overwritten. Cut once more, it is another one. Where
 # slices overlap, the events that two of them share are shifted twice. In a `SlicedDataset`, which asks slicers for
 # their limits and cuts by itself, the argument does nothing at all.
 #
-# Seen: events every 50 us from 0 to 350, slices of 100. The first cut gives each slice the times 0 and 50; the recording
-# reads 0, 50, 0, 50, 0, 50, 0, 50 afterwards, and cut again is one slice of eight events. With an overlap of 50, times
-# from -650 on. From a `SlicedDataset` the second slice has 100 and 150.
+# Seen: events every 50 us from 0 to 350, slices of 100. The first cut gives each slice the times 0 and 50; the
+# recording reads 0, 50, 0, 50, 0, 50, 0, 50 afterwards, and cut again is one slice of eight events. With an overlap
+# of 50, times from -650 on. From a `SlicedDataset` the second slice has 100 and 150.
 #
-# Why it matters: with a recording in memory, as in `MemoryCachedDataset`, the second epoch trains on wrong slices. Frames
-# of a given duration are empty, or hold all events, according to which of the three one meets.
+# Why it matters: with a recording in memory, as in `MemoryCachedDataset`, the second epoch trains on wrong slices.
+# Frames of a given duration are empty, or hold all events, according to which of the three one meets.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
