@@ -41,7 +41,8 @@ def network(synapses):
 
 def weights_are_right(net, integers):
     hidden = integers["weights_in"] / integers["threshold"][:, None] - net["weights_in"]
-    return max(np.abs(hidden).max(), np.abs(integers["weights_out"] / integers["threshold_out"] - net["weights_out"]).max()) < 0.01
+    output = integers["weights_out"] / integers["threshold_out"] - net["weights_out"]
+    return max(np.abs(hidden).max(), np.abs(output).max()) < 0.01
 
 seen = {}
 for quantize in (channel_quantize, global_quantize):

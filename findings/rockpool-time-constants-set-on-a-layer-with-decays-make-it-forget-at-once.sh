@@ -31,7 +31,8 @@ from rockpool.nn.modules import LIFTorch
 print(*(f"{name} {version(name)}" for name in ("rockpool", "torch")))
 torch.set_grad_enabled(False)
 DT = 1e-3
-TO_DECAY = {"tau_mem": lambda tau: math.exp(-DT / tau), "alpha": lambda alpha: alpha, "dash_mem": lambda dash: 1 - 2**-dash}
+TO_DECAY = {"tau_mem": lambda tau: math.exp(-DT / tau), "alpha": lambda alpha: alpha,
+            "dash_mem": lambda dash: 1 - 2**-dash}
 PARAMETER = {"taus": "tau_mem", "decays": "alpha", "bitshifts": "dash_mem"}
 
 right = {}
