@@ -297,7 +297,7 @@ class Run:
 
 def backup_files(folder) -> list:
     """Return the paths of the backups in a folder, which may be missing; the last is the newest."""
-    return sorted(folder.glob("*.weights.h5"), key=_epochs)
+    return sorted(folder.glob("[0-9]*.weights.h5"), key=_epochs)
 
 
 def _epochs(path):

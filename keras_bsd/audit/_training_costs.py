@@ -21,7 +21,7 @@ class TrainingCost(NamedTuple):
     products: float
 
 
-def count_pair(encoder, decoder, runs, readouts=()):
+def count_pair(encoder, decoder, runs, readouts):
     """Count the products of all synapses of a pair, forward and for the update, under each rule.
 
     Where the inputs are spikes, the forward product and the gradient of the weights through time are sums over

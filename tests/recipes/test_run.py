@@ -64,12 +64,20 @@ def test_an_interrupted_backup_leaves_the_one_before(tmp_path, monkeypatch):
 
 
 def test_the_newest_of_two_backups_counts(tmp_path):
-    """A process that ends before it has removed the older one leaves two; 10 comes after 9."""
+    """A process that ends before it has removed the older one leaves two; 10 comes after 9.
+
+    Files of other names, such as those of Keras's own backup, do not count and remain.
+    """
     fit(tmp_path, 9)
     older = (tmp_path / "model.backup/9.weights.h5").read_bytes()
     fit(tmp_path, 10)
     (tmp_path / "model.backup/9.weights.h5").write_bytes(older)
     (tmp_path / "model.backup/.writing-killed").mkdir()
+    (tmp_path / "model.backup/latest.weights.h5").write_bytes(older)
     fit(tmp_path, 11)
     assert trained_epochs(tmp_path) == list(range(11))
-    assert sorted(names(tmp_path / "model.backup")) == [".writing-killed", "11.weights.h5"]
+    assert sorted(names(tmp_path / "model.backup")) == [
+        ".writing-killed",
+        "11.weights.h5",
+        "latest.weights.h5",
+    ]
