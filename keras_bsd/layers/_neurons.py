@@ -85,10 +85,26 @@ class SpikingNeurons(keras.layers.Layer):
         ]
 
     def compute_output_shape(self, currents_shape: Shape) -> Shape | tuple[Shape, ...]:
-        if not self.return_state:
-            return tuple(currents_shape)
-        batch_size, _, *features = currents_shape
-        return (tuple(currents_shape), *[(batch_size, *features) for _ in self.cell.state_size])
+        outputs = self.compute_output_spec(keras.KerasTensor(currents_shape))
+        return keras.tree.map_structure(lambda output: tuple(output.shape), outputs)
+
+    def compute_output_spec(
+        self,
+        currents: Tensor,
+        initial_state: Tensor | list[Tensor] | None = None,
+        mask: Tensor | None = None,
+        linearize: bool = False,
+        return_state: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        spikes = keras.KerasTensor(currents.shape, self.compute_dtype)
+        if not self._returns_state(return_state, linearize):
+            return spikes
+        batch_size, _, *features = currents.shape
+        states = [keras.KerasTensor((batch_size, *features), self.compute_dtype) for _ in self.cell.state_size]
+        if linearize:
+            states = self.cell.with_tangents(states)
+        return tuple(keras.KerasTensor(tensor.shape, tensor.dtype) for tensor in (spikes, *states))
 
     def reset_state(self) -> None:
         """Set the carried state of a stateful layer to rest: membranes at zero, no refractory steps."""
@@ -132,8 +148,10 @@ class SpikingNeurons(keras.layers.Layer):
         if self.stateful:
             for variable, state in zip(self.states, states[: len(self.states)], strict=True):
                 variable.assign(state)
-        returns_state = self.return_state if return_state is None else return_state
-        return (spikes, *states) if returns_state or linearize else spikes
+        return (spikes, *states) if self._returns_state(return_state, linearize) else spikes
+
+    def _returns_state(self, return_state, linearize):
+        return linearize or (self.return_state if return_state is None else return_state)
 
     def _initial_states(self, currents, initial_state):
         if initial_state is None:

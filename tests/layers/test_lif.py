@@ -111,6 +111,24 @@ def test_loop_equals_unrolled(monkeypatch, reset, masked):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("timesteps", [5, None])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"return_state": True}, {"return_state": False}, {"linearize": True}], ids=str
+)
+@pytest.mark.parametrize("return_state", [False, True])
+def test_functional_networks_have_the_outputs_that_a_call_asks_for(return_state, arguments, timesteps):
+    layer = SpikingLIF(0.8, refractory_steps=1, return_state=return_state)
+    inputs = keras.Input((timesteps, 3))
+    network = keras.Model(inputs, layer(inputs, **arguments))
+    data = currents((2, 5, 3), dtype="float32")
+    expected = keras.tree.flatten(run(layer, data, **arguments))
+    found = keras.tree.flatten(run(network, data))
+    assert len(network.outputs) == len(expected)
+    for output, one, other in zip(network.outputs, expected, found, strict=True):
+        assert output.shape[0] is None
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.skipif(keras.config.backend() == "torch", reason="PyTorch runs without a graph")
 def test_long_sequences_have_a_small_graph():
     layer, cell_calls = SpikingLIF(), []
