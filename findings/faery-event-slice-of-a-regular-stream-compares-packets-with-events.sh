@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Version: faery 0.7.1, numpy 2.4.6.
 #
-# Behaviour: `event_slice(start, end)` keeps the events from number `start` to `end`, "a specific number of events". On a
-# stream that went through `regularize` it never counts events: it compares the number of the packet with `start`, and
+# Behaviour: `event_slice(start, end)` keeps the events from number `start` to `end`, "a specific number of events". On
+# a stream that went through `regularize` it never counts events: it compares the number of the packet with `start`, and
 # the number of the packet plus the events in this one packet with `end`. A packet is kept whole or not at all.
 #
 # Seen: 1,000 events in 10 packets of 100. The first 150 events should be 150: in the recording they are, behind
