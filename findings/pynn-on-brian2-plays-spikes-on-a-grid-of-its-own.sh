@@ -7,10 +7,10 @@
 #
 # Seen: spikes asked for at 1.02, 2.05, 3.57 and 7.79 ms, a step of 0.01 ms, of which all are multiples. Played at
 # 1.0, 2.0, 3.5 and 7.7 ms, up to 0.09 ms or nine steps too early. At a step of 0.5 ms they are played at the same
-# times, four times between two steps.
+# four times, the last one between two steps.
 #
-# Why it matters: small steps are set where spike times matter: coincidences, sound localization, STDP. The intervals
-# between the sources are then wrong by up to ten steps, and two spikes 0.03 ms apart are one time, or 0.1 ms apart.
+# Why it matters: small steps are set where spike times matter: coincidences, sound localization, STDP. Intervals
+# between sources are then wrong by up to ten steps: spikes 0.03 ms apart come together, or 0.1 ms apart.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
