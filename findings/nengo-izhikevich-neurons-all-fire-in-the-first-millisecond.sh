@@ -42,11 +42,12 @@ seen, rest = {}, {}
 for current in (-30.0, -10.0, 0.0):
     seen[current] = spikes(nengo.Izhikevich(), current)
     rest[current] = spikes(nengo.Izhikevich(initial_state=REST), current)
-    print(f"input {current}: expected no spikes, seen {seen[current][0]} in the first step and {seen[current][1]} later; "
-          f"begun at rest {sum(rest[current])}")
+    print(f"input {current}: expected no spikes, seen {seen[current][0]} in the first step and {seen[current][1]} "
+          f"later; begun at rest {sum(rest[current])}")
 driven = spikes(nengo.Izhikevich(initial_state=REST), 10.0)
 lif = spikes(nengo.LIF(), 0.0)
-print(f"begun at rest, input 10: {driven[0]} in the first step, {driven[1]} later; LIF neurons without input: {sum(lif)}")
+print(f"begun at rest, input 10: {driven[0]} in the first step, {driven[1]} later; LIF neurons without input: "
+      f"{sum(lif)}")
 
 if any(sum(counts) for counts in rest.values()) or not driven[1] or sum(lif):
     sys.exit("changed: neurons begun at rest no longer fire with input alone")

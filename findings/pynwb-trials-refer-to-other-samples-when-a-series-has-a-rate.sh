@@ -55,8 +55,8 @@ for begin, start, stop in ((0, 0.285, 0.345), (10, 9.9, 10.1)):
     expected = np.flatnonzero((times >= start) & (times < stop)).tolist()
     with_rate, with_timestamps = samples(begin, [(start, stop)])[0]
     seen[start] = (with_rate, with_timestamps == expected)
-    print(f"series from {begin} s on, trial from {start} to {stop} s: expected {expected}, seen {with_rate} with a rate, "
-          f"{with_timestamps} with timestamps")
+    print(f"series from {begin} s on, trial from {start} to {stop} s: expected {expected}, seen {with_rate} with a "
+          f"rate, {with_timestamps} with timestamps")
 
 if early[1] or not all(right for _, right in seen.values()):
     sys.exit("changed: with timestamps trials no longer refer to their samples")

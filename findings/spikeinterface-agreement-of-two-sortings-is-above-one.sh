@@ -6,9 +6,9 @@
 # of the first sorting then counts for several of the second, and the score, matches / (all spikes - matches), can be
 # above 1 and changes when the two sortings are exchanged.
 #
-# Seen: sorting A has 6 spikes; sorting B has the same ones and some of them doubled within the window of 0.4 ms, 9 in
-# all. At most 6 pairs can be made, the score is 6 / 9 = 0.67. A against B has 8 matches and a score of 1.14, B against A
-# 6 and 0.67; without `ensure_symmetry` both have 6.
+# Seen: sorting A has 6 spikes, sorting B 9, all of them within the window of 0.4 ms of one of A, some doubled. At most
+# 6 pairs can be made, the score is 6 / 9 = 0.67. A against B has 8 matches and a score of 1.14, B against A 6 and 0.67;
+# without `ensure_symmetry` both have 6.
 #
 # Why it matters: double detections of a spike are a common fault of sorters, and here they raise the score: the best
 # match of a unit is the one that has most of them. Scores above 1 also win against a perfect match in the assignment of

@@ -4,7 +4,8 @@
 # Behaviour: `angle_code(neuron_count, min_val, max_val)` and `AngleCode` give "a one-hot vector corresponding to where
 # the value falls between a specified minimum and maximum". Their neuron_count limits include both ends, so that there
 # is one interval less than neurons: the last neuron fires for the maximum alone. `shift_augment(max_shift)` and
-# `ShiftAugment`, random shifts "up to a certain amount", leave out the largest shift to the right, not that to the left.
+# `ShiftAugment`, random shifts "up to a certain amount", leave out the largest shift to the right, but not that to the
+# left.
 #
 # Seen: 10,000 values evenly between 0 and 1, four neurons. Each should fire for 2,500; seen are 3,333, 3,333, 3,333 and
 # 1, and for two neurons 9,999 and 1: the code is constant. Of 300 random shifts by at most one pixel, a third each
