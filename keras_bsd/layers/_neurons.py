@@ -103,7 +103,7 @@ class SpikingNeurons(keras.layers.Layer):
         batch_size, _, *features = currents.shape
         states = [keras.KerasTensor((batch_size, *features), self.compute_dtype) for _ in self.cell.state_size]
         if linearize:
-            states = self.cell.with_tangents(states)
+            states = self.cell.with_tangents(states)  # which repeats tensors; outputs are distinct
         return tuple(keras.KerasTensor(tensor.shape, tensor.dtype) for tensor in (spikes, *states))
 
     def reset_state(self) -> None:
